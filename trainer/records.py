@@ -1,0 +1,200 @@
+"""The TFRecord schemas: how an image becomes a record, and how records become a batch of pixels.
+
+The project's own schema, one `tf.train.Example` an image:
+
+    image     bytes   height * width * channels uint8 pixels in [height, width, channel] order
+    height, width, channels   int64
+    layout    bytes   b'HWC'
+    label     int64   index into the manifest's labels, -1 for none
+    filename  bytes   path of the source file below the input folder, UTF-8
+
+`image` and `label` alone are what victordibia/tpuDCGAN (HWC) and tensorflow/tpu's CIFAR converter (CHW) wrote, so one
+parser reads all three. `image/encoded` with an optional `image/class/label` (JPEG or PNG, as the TensorFlow models
+write them) is the other schema.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from trainer import errors
+
+HWC, CHW = 'HWC', 'CHW'
+RAW, ENCODED = 'raw', 'encoded'
+
+_RAW_KEY, _ENCODED_KEY = 'image', 'image/encoded'
+_LABEL_KEYS = {RAW: 'label', ENCODED: 'image/class/label'}
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordFormat:
+    """How a data set stores its pixels.
+
+    Attributes:
+      encoding: RAW (uint8 bytes) or ENCODED (a JPEG or PNG file).
+      layout: HWC or CHW, the order of raw bytes; encoded images are always HWC.
+    """
+
+    encoding: str = RAW
+    layout: str = HWC
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One record as found, before anything is assumed of it.
+
+    Attributes:
+      encoding: RAW or ENCODED.
+      data: the pixel bytes, or the encoded file.
+      height, width, channels: as declared, or worked out from the bytes.
+      layout: as declared by the record, '' if it does not say.
+      label: -1 if absent.
+      filename: '' if absent.
+    """
+
+    encoding: str
+    data: bytes
+    height: int
+    width: int
+    channels: int
+    layout: str
+    label: int
+    filename: str
+
+    def pixels(self, layout: str) -> np.ndarray:
+        """uint8 [height, width, channels], reading raw bytes in the order `layout`."""
+        if self.encoding == ENCODED:
+            return tf.io.decode_image(self.data, self.channels, expand_animations=False).numpy()
+        flat = np.frombuffer(self.data, np.uint8)
+        if layout == CHW:
+            return flat.reshape(self.channels, self.height, self.width).transpose(1, 2, 0)
+        return flat.reshape(self.height, self.width, self.channels)
+
+
+def encode_example(pixels: np.ndarray, label: int, filename: str) -> bytes:
+    """uint8 [height, width, channels] -> one serialised record of the project's schema, the same bytes every time.
+
+    Raises:
+      ValueError: `pixels` is not uint8 of rank 3.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3:
+        raise ValueError(f'pixels must be uint8 [height, width, channels], not {pixels.dtype} {list(pixels.shape)}')
+    height, width, channels = pixels.shape
+    features = {
+        _RAW_KEY: _bytes(np.ascontiguousarray(pixels).tobytes()),
+        'height': _int64(height),
+        'width': _int64(width),
+        'channels': _int64(channels),
+        'layout': _bytes(HWC.encode()),
+        _LABEL_KEYS[RAW]: _int64(label),
+        # A file name that is not UTF-8 must not cost the image.
+        'filename': _bytes(filename.encode('utf-8', 'surrogateescape')),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+
+
+def decode_example(serialized: bytes) -> Record:
+    """Reads one record of any accepted schema.
+
+    Raises:
+      errors.DataError: not a tf.train.Example, no image in it, or a byte count that fits no square image.
+    """
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except Exception as error:  # protobuf's DecodeError has a different home in each implementation.
+        raise errors.DataError(f'the record is not a tf.train.Example ({error})') from None
+    if _ENCODED_KEY in features:
+        return _decode_encoded(features)
+    if _RAW_KEY in features:
+        return _decode_raw(features)
+    raise errors.DataError(
+        f'the record has no image: its keys are {sorted(features)}, and none of {_RAW_KEY!r} (raw uint8) or '
+        f'{_ENCODED_KEY!r} (JPEG, PNG) is among them; make records with python -m convert.images_to_tfrecords'
+    )
+
+
+def parse_batch(serialized: tf.Tensor, record_format: RecordFormat, image_size: int, channels: int) -> tf.Tensor:
+    """Serialised records, string [B] -> uint8 [B, image_size, image_size, channels].
+
+    Raw records are parsed a batch at a time, which is several times faster than one by one.
+    """
+    batch = serialized.shape[0]
+    if record_format.encoding == ENCODED:
+        images = _parse_encoded(serialized, channels)
+    else:
+        features = tf.io.parse_example(serialized, {_RAW_KEY: tf.io.FixedLenFeature([], tf.string)})
+        flat = tf.io.decode_raw(features[_RAW_KEY], tf.uint8)  # [B, H * W * C]
+        if record_format.layout == CHW:
+            images = tf.transpose(tf.reshape(flat, [-1, channels, image_size, image_size]), [0, 2, 3, 1])
+        else:
+            images = tf.reshape(flat, [-1, image_size, image_size, channels])
+    return tf.ensure_shape(images, [batch, image_size, image_size, channels])
+
+
+def _parse_encoded(serialized: tf.Tensor, channels: int) -> tf.Tensor:
+    features = tf.io.parse_example(serialized, {_ENCODED_KEY: tf.io.FixedLenFeature([], tf.string)})
+
+    def decode(data: tf.Tensor) -> tf.Tensor:
+        return tf.io.decode_image(data, channels, expand_animations=False)
+
+    return tf.map_fn(decode, features[_ENCODED_KEY], fn_output_signature=tf.uint8)
+
+
+def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
+    data = _bytes_of(features, _RAW_KEY)
+    if {'height', 'width', 'channels'} <= set(features):
+        height, width, channels = (_int_of(features, key, 0) for key in ('height', 'width', 'channels'))
+    else:
+        height, width, channels = _square_geometry(len(data))
+    if height * width * channels != len(data) or not data:
+        raise errors.DataError(f'the record says {height}x{width}x{channels} but holds {len(data)} bytes')
+    layout = _bytes_of(features, 'layout').decode('ascii', 'replace').upper()
+    label = _int_of(features, _LABEL_KEYS[RAW], -1)
+    return Record(RAW, data, height, width, channels, layout, label, _filename_of(features))
+
+
+def _decode_encoded(features: Mapping[str, tf.train.Feature]) -> Record:
+    data = _bytes_of(features, _ENCODED_KEY)
+    try:
+        height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
+    except tf.errors.InvalidArgumentError:
+        raise errors.DataError(f'{_ENCODED_KEY!r} holds {len(data)} bytes that are no JPEG, PNG, GIF or BMP') from None
+    label = _int_of(features, _LABEL_KEYS[ENCODED], -1)
+    return Record(ENCODED, data, height, width, channels, HWC, label, _filename_of(features))
+
+
+def _square_geometry(size: int) -> tuple[int, int, int]:
+    """Height, width and channels of a square RGB or grey image of `size` bytes; no size fits both."""
+    for channels in (3, 1):
+        side = math.isqrt(size // channels)
+        if side and side * side * channels == size:
+            return side, side, channels
+    raise errors.DataError(f'the record holds {size} bytes, which is no square image of 3 or 1 channels')
+
+
+def _filename_of(features: Mapping[str, tf.train.Feature]) -> str:
+    key = 'filename' if 'filename' in features else 'image/filename'
+    return _bytes_of(features, key).decode('utf-8', 'surrogateescape')
+
+
+def _bytes_of(features: Mapping[str, tf.train.Feature], key: str) -> bytes:
+    values = features[key].bytes_list.value if key in features else ()
+    return values[0] if values else b''
+
+
+def _int_of(features: Mapping[str, tf.train.Feature], key: str, default: int) -> int:
+    values = features[key].int64_list.value if key in features else ()
+    return values[0] if values else default
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _int64(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
