@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,7 +65,8 @@ def write_png(path: str, image: np.ndarray) -> None:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that no reader ever sees half of it."""
+    """Writes a file under a temporary name and renames it, so that no reader ever sees half of it; makes its folder."""
+    tf.io.gfile.makedirs(os.path.dirname(path) or '.')
     temporary = path + '.tmp'
     with tf.io.gfile.GFile(temporary, 'wb') as file:
         file.write(data)

@@ -1,0 +1,45 @@
+"""The table of image sizes: everything that differs between a 32, a 64 and a 128 px DCGAN."""
+
+from __future__ import annotations
+
+import dataclasses
+
+# Filters of each stride-2 layer, from the image side to the 4x4 map, as multiples of --base_filters.
+FILTER_MULTIPLIERS = {
+    32: (1, 2, 4),
+    64: (1, 2, 4, 8),
+    128: (1, 2, 4, 8, 16),
+}
+IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
+BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """The shape of both networks.
+
+    Attributes:
+      image_size: side of the square images, px.
+      channels: 3 (RGB) or 1 (grey).
+      noise_dim: length of the generator's input vector.
+      filters: filters of each stride-2 layer, from the image side inwards.
+    """
+
+    image_size: int
+    channels: int
+    noise_dim: int
+    filters: tuple[int, ...]
+
+    def __post_init__(self):
+        reached = BOTTOM_SIZE * 2 ** len(self.filters)
+        if self.image_size != reached:
+            raise ValueError(
+                f'{len(self.filters)} stride-2 layers reach {reached} px, not {self.image_size}: '
+                'correct the row in FILTER_MULTIPLIERS'
+            )
+
+
+def build(image_size: int, channels: int, noise_dim: int, base_filters: int) -> Architecture:
+    """Looks the size up and scales its row by `base_filters`."""
+    filters = tuple(base_filters * multiplier for multiplier in FILTER_MULTIPLIERS[image_size])
+    return Architecture(image_size, channels, noise_dim, filters)

@@ -1,0 +1,69 @@
+"""Finds the newest checkpoint that is whole, after whatever ended the last run."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import tensorflow as tf
+from absl import logging
+
+from trainer import errors
+
+v1 = tf.compat.v1
+
+
+def path(model_dir: str, step: int) -> str:
+    """Prefix of the checkpoint that Estimator writes at `step`."""
+    return os.path.join(model_dir, f'model.ckpt-{step}')
+
+
+def step_of(checkpoint: str) -> int:
+    """The step of a checkpoint prefix; 0 for '', which stands for none."""
+    return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
+
+
+def recover(model_dir: str) -> str:
+    """Points model_dir's state file at the newest whole checkpoint and returns its prefix, '' if there is none at all.
+
+    A run that is killed while it writes leaves a checkpoint cut short, or a state file that names the one before.
+
+    Raises:
+      errors.UserError: there are checkpoints, and none of them is whole.
+    """
+    found = _newest_first(model_dir)
+    broken = []
+    for checkpoint in found:
+        problem = _problem(checkpoint)
+        if not problem:
+            _point_to(model_dir, checkpoint, [other for other in reversed(found) if other not in broken])
+            return checkpoint
+        broken.append(checkpoint)
+        logging.warning('%s is not whole (%s): falling back to the checkpoint before it', checkpoint, problem)
+    if found:
+        raise errors.UserError(
+            f'none of the {len(found)} checkpoints in {model_dir} is whole: restore one, or choose another --model_dir'
+        )
+    return ''
+
+
+def _newest_first(model_dir: str) -> list[str]:
+    names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+    steps = [int(match[1]) for match in (re.fullmatch(r'model\.ckpt-(\d+)\.index', name) for name in names) if match]
+    return [path(model_dir, step) for step in sorted(steps, reverse=True)]
+
+
+def _problem(checkpoint: str) -> str:
+    """Reads all of a checkpoint, which checks the CRC of each tensor; '' if it is whole."""
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        return str(error).splitlines()[0]
+    return ''
+
+
+def _point_to(model_dir: str, checkpoint: str, whole: list[str]) -> None:
+    if tf.train.latest_checkpoint(model_dir) != checkpoint:
+        v1.train.update_checkpoint_state(model_dir, checkpoint, whole, save_relative_paths=True)

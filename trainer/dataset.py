@@ -1,0 +1,225 @@
+"""Finds the shards behind --train_data and checks them before training, so that no run learns from damaged records."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from trainer import errors, layout, manifest, records
+from trainer.records import Record, RecordFormat
+
+QUICK, FULL = 'quick', 'full'
+_FRAMING_BYTES = 16  # Of one record in a TFRecord file: length, two checksums.
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardFile:
+    """One TFRecord file, and what the manifest beside it promises (None for foreign records)."""
+
+    path: str
+    expected: manifest.Shard | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+    """A verified set of records.
+
+    Attributes:
+      paths: the shards.
+      records: number of images.
+      format: how pixels are stored.
+    """
+
+    paths: tuple[str, ...]
+    records: int
+    format: RecordFormat
+
+
+def find(data: str, split: str) -> list[ShardFile]:
+    """Lists the shards of a data-set folder, a file or a pattern; [] if the folder's manifest has none of the split.
+
+    Raises:
+      errors.DataError: nothing matches, a folder has no manifest, or a shard is unknown to the manifest beside it.
+    """
+    if tf.io.gfile.isdir(data):
+        shards = manifest.read(data).splits.get(split, ())
+        return [ShardFile(os.path.join(data, shard.name), shard) for shard in shards]
+    paths = sorted(tf.io.gfile.glob(data))
+    if not paths:
+        raise errors.DataError(f'{data} matches no file: give a data-set folder, a TFRecord file or a pattern')
+    promised = {folder: _promised(folder) for folder in {os.path.dirname(path) for path in paths}}
+    return [ShardFile(path, _entry(path, promised[os.path.dirname(path)])) for path in paths]
+
+
+def verify(shards: list[ShardFile], image_size: int, channels: int, record_layout: str, mode: str) -> DataSource:
+    """Checks every shard against its manifest, the model and its own pixels.
+
+    Args:
+      shards: from `find`, at least one.
+      image_size, channels: what the model was told to expect.
+      record_layout: 'auto', 'hwc' or 'chw'.
+      mode: 'full' reads every byte, 'quick' reads sizes and first records, 'auto' is full for local files.
+
+    Raises:
+      errors.DataError: the first thing that is wrong, naming the shard and the fix.
+    """
+    firsts, total = [], 0
+    for shard in shards:
+        shard_mode = mode if mode != 'auto' else (QUICK if shard.path.startswith('gs://') else FULL)
+        first = first_record(shard.path)
+        _check_geometry(shard.path, first, image_size, channels)
+        total += _count(shard, shard_mode, first)
+        firsts.append(first)
+    if len({first.encoding for first in firsts}) > 1:
+        raise errors.DataError(f'{shards[0].path} and the files beside it mix raw and encoded images: name one kind')
+    record_format = RecordFormat(firsts[0].encoding, _layout(shards, firsts[0], record_layout))
+    return DataSource(tuple(shard.path for shard in shards), total, record_format)
+
+
+def first_record(path: str) -> Record:
+    """Decodes the first record of a shard.
+
+    Raises:
+      errors.DataError: the file is absent, empty, damaged, or of no known schema.
+    """
+    for record in sample_records([path], 1):
+        return record
+    raise errors.DataError(f'{path} holds no record: convert the images again')
+
+
+def sample_records(paths: list[str], per_shard: int) -> list[Record]:
+    """Decodes up to `per_shard` records from the start of each shard; raises as `first_record`."""
+    found = []
+    for path in paths:
+        try:
+            for serialized in tf.data.TFRecordDataset(path).take(per_shard).as_numpy_iterator():
+                found.append(records.decode_example(serialized))
+        except tf.errors.NotFoundError:
+            raise errors.DataError(f'{path} is listed in {manifest.FILE_NAME} but absent: convert again') from None
+        except tf.errors.DataLossError as error:
+            raise _damaged(path, error) from None
+        except errors.DataError as error:
+            raise errors.DataError(f'{path}: {error}') from None
+    return found
+
+
+def count_records(path: str) -> int:
+    """Reads a whole shard, which checks the CRC of every record, and returns how many it holds.
+
+    Raises:
+      errors.DataError: the shard is damaged.
+    """
+    try:
+        return int(tf.data.TFRecordDataset(path).reduce(np.int64(0), lambda count, _: count + 1))
+    except tf.errors.DataLossError as error:
+        raise _damaged(path, error) from None
+
+
+def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
+    """What the pixels of raw records of one geometry say about their layout."""
+    first = sample[0]
+    flat = np.stack([np.frombuffer(record.data, np.uint8) for record in sample])
+    return layout.examine(flat, first.height, first.width, first.channels)
+
+
+def sample_for_layout(paths: list[str]) -> list[Record]:
+    """A sample large enough for `examine_layout`, from all shards; records of another geometry are left out."""
+    per_shard = -(-layout.SAMPLE_IMAGES // len(paths))
+    sample = sample_records(paths, per_shard)
+    return [record for record in sample if len(record.data) == len(sample[0].data)]
+
+
+def _promised(folder: str) -> dict[str, manifest.Shard] | None:
+    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
+        return None
+    splits = manifest.read(folder).splits
+    return {shard.name: shard for shards in splits.values() for shard in shards}
+
+
+def _entry(path: str, promised: dict[str, manifest.Shard] | None) -> manifest.Shard | None:
+    if promised is None:
+        return None
+    if os.path.basename(path) not in promised:
+        raise errors.DataError(
+            f'{path} is not listed in the {manifest.FILE_NAME} beside it: name the folder to use the listed shards, or '
+            'move the file elsewhere'
+        )
+    return promised[os.path.basename(path)]
+
+
+def _check_geometry(path: str, record: Record, image_size: int, channels: int) -> None:
+    found = (record.height, record.width, record.channels)
+    if found == (image_size, image_size, channels):
+        return
+    # JPEG and PNG files are decoded to the channels that are asked for.
+    if record.encoding == records.ENCODED and found[:2] == (image_size, image_size):
+        return
+    height, width, depth = found
+    fix = f'give --image_size={height} --channels={depth}' if height == width else 'records must be square'
+    raise errors.DataError(
+        f'{path} holds images of {height}x{width}x{depth} (height x width x channels), the model expects '
+        f'{image_size}x{image_size}x{channels}: {fix}, or convert the images again'
+    )
+
+
+def _count(shard: ShardFile, mode: str, first: Record) -> int:
+    """Number of records in the shard, checked as far as `mode` says."""
+    size, expected = tf.io.gfile.stat(shard.path).length, shard.expected
+    if expected and size != expected.bytes:
+        raise errors.DataError(
+            f'{shard.path} has {size:,} bytes, its manifest says {expected.bytes:,}: it was cut off or replaced; '
+            'copy it again, or convert again with --overwrite'
+        )
+    if mode == QUICK and expected:
+        return expected.records
+    if mode == QUICK and first.encoding == records.RAW:
+        # Foreign raw records are all of one length, give or take a byte in the label.
+        one = len(next(iter(tf.data.TFRecordDataset(shard.path).take(1))).numpy()) + _FRAMING_BYTES
+        return round(size / one)
+    count = count_records(shard.path)
+    if expected and (count != expected.records or manifest.file_crc32c(shard.path) != expected.crc32c):
+        raise errors.DataError(
+            f'{shard.path} is not the file that its manifest describes ({count:,} records, CRC32C or count differs '
+            f'from {expected.records:,} and {expected.crc32c}): copy it again, or convert again with --overwrite'
+        )
+    return count
+
+
+def _layout(shards: list[ShardFile], first: Record, record_layout: str) -> str:
+    """The layout to read: as declared by flag or record, unless the pixels contradict; else what the pixels say."""
+    if first.encoding == records.ENCODED or first.channels == 1:
+        return records.HWC
+    evidence = examine_layout(sample_for_layout([shard.path for shard in shards]))
+    declared, by = record_layout.upper(), 'the flag --record_layout'
+    if record_layout == 'auto':
+        declared, by = first.layout, 'the record itself'
+    if not declared:
+        return _layout_from_pixels(shards[0].path, evidence)
+    if declared not in (records.HWC, records.CHW):
+        raise errors.DataError(f'{shards[0].path} says its layout is {declared!r}: give --record_layout=hwc or chw')
+    if evidence.verdict not in ('', declared):
+        raise errors.DataError(
+            f'{shards[0].path} says {declared} (by {by}), but its pixels are {evidence.verdict}: {evidence}; train with '
+            f'--record_layout={evidence.verdict.lower()}, or convert the images again'
+        )
+    logging.info('record layout %s, by %s; %s', declared, by, evidence)
+    return declared
+
+
+def _layout_from_pixels(path: str, evidence: layout.LayoutEvidence) -> str:
+    if not evidence.verdict:
+        raise errors.DataError(
+            f'{path} does not say in which order its pixels are, and they do not tell: {evidence}; '
+            'give --record_layout=hwc or --record_layout=chw (python -m convert.inspect_tfrecords shows both)'
+        )
+    logging.info('record layout %s, found out from the pixels; %s', evidence.verdict, evidence)
+    return evidence.verdict
+
+
+def _damaged(path: str, error: Exception) -> errors.DataError:
+    first_line = str(error).splitlines()[0]
+    return errors.DataError(f'{path} is damaged ({first_line}): copy it again, or convert the images again')

@@ -1,0 +1,98 @@
+"""What is learned and how: the hyper-parameters, their file in model_dir, and the rule about changing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+
+import tensorflow as tf
+from absl import logging
+
+from trainer import architecture, errors, images, losses
+from trainer.cli import option
+
+FILE_NAME = 'hparams.json'
+# Another value here means other variables, so no checkpoint can follow the change.
+_ARCHITECTURE_FIELDS = ('image_size', 'channels', 'base_filters', 'noise_dim')
+
+
+@dataclasses.dataclass(frozen=True)
+class HParams:
+    """The model and how it learns."""
+
+    image_size: int = option(32, 'Side of the square images.', unit='px', choices=architecture.IMAGE_SIZES)
+    channels: int = option(3, 'Colour channels: 3 is RGB, 1 is grey.', choices=(1, 3))
+    base_filters: int = option(32, 'Filters of the layer at the image; each layer inwards doubles them.', lower=1)
+    noise_dim: int = option(100, "Length of the generator's input vector.", lower=1)
+    train_batch_size: int = option(64, 'Images a step; on a TPU this is split over its cores.', unit='images', lower=2)
+    train_steps: int = option(1200, 'Where training ends, counted from the very first step.', unit='steps', lower=1)
+    loss: str = option('non_saturating', 'The GAN loss.', choices=tuple(losses.LOSSES))
+    learning_rate: float = option(2e-4, 'Step size of Adam, for both networks.', lower=0)
+    beta1: float = option(0.5, "Adam's momentum.", lower=0)
+    label_smoothing: float = option(0.0, 'Teaches the discriminator 1 - this for real images.', lower=0)
+    gradient_penalty: float = option(0.0, 'Weight of the gradient penalty; 10 is usual for wasserstein.', lower=0)
+    compute_dtype: str = option(
+        'float32', 'Arithmetic of the networks; variables stay float32.', choices=('float32', 'bfloat16')
+    )
+    seed: int = option(0, 'Decides initial weights, noise and shuffling.', lower=0)
+
+    def __post_init__(self):
+        loss = losses.LOSSES[self.loss]
+        if self.label_smoothing and not loss.takes_real_target:
+            able = ', '.join(name for name, row in losses.LOSSES.items() if row.takes_real_target)
+            raise errors.UserError(f'--label_smoothing={self.label_smoothing} has no meaning with --loss={self.loss}, '
+                                   f'which has no target to soften: drop it, or choose a loss of {able}')  # fmt: skip
+        if self.label_smoothing >= 1:
+            raise errors.UserError(f'--label_smoothing={self.label_smoothing} must be below 1; 0.1 is usual')
+        if self.beta1 >= 1:
+            raise errors.UserError(f'--beta1={self.beta1} must be below 1; 0.5 is usual for a DCGAN')
+        if loss.needs_gradient_penalty and not self.gradient_penalty:
+            raise errors.UserError(f'--loss={self.loss} diverges without a penalty: add --gradient_penalty=10')
+
+    @property
+    def architecture(self) -> architecture.Architecture:
+        """The shape of both networks."""
+        return architecture.build(self.image_size, self.channels, self.noise_dim, self.base_filters)
+
+
+def read(model_dir: str) -> HParams | None:
+    """Reads the hyper-parameters that `model_dir` was trained with; None if nothing was trained there.
+
+    Raises:
+      errors.UserError: the file cannot be understood.
+    """
+    path = posixpath.join(model_dir, FILE_NAME)
+    if not tf.io.gfile.exists(path):
+        return None
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return HParams(**json.load(file))
+    except (ValueError, TypeError) as error:
+        raise errors.UserError(f'{path} cannot be read ({error}): restore it, or choose another --model_dir') from None
+
+
+def write(model_dir: str, hparams: HParams) -> None:
+    """Writes `hparams.json` into `model_dir`."""
+    text = json.dumps(dataclasses.asdict(hparams), indent=2) + '\n'
+    images.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
+
+
+def settle(model_dir: str, hparams: HParams) -> None:
+    """Holds the new hyper-parameters against those in `model_dir`, and writes them there.
+
+    Raises:
+      errors.UserError: the architecture differs, so the checkpoints there do not fit.
+    """
+    before = read(model_dir)
+    for field in dataclasses.fields(HParams) if before else ():
+        old, new = getattr(before, field.name), getattr(hparams, field.name)
+        if old == new:
+            continue
+        if field.name in _ARCHITECTURE_FIELDS:
+            raise errors.UserError(
+                f'{model_dir} was trained with --{field.name}={old} and cannot go on with {new}: '
+                f'give --{field.name}={old}, or choose another --model_dir'
+            )
+        logging.info('--%s changes from %s to %s', field.name, old, new)
+    write(model_dir, hparams)

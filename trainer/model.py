@@ -1,0 +1,158 @@
+"""The model_fn: one joint step of generator and discriminator, the same graph on CPU and TPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from trainer import images, layers, losses, networks, noise
+from trainer.hparams import HParams
+
+v1 = tf.compat.v1
+tpu = v1.estimator.tpu
+
+# Graph collection through which hooks on the CPU find the scalars of the step; a TPU's go through host_call only.
+SCALARS = 'scalars'
+_ADAM_BETA2 = 0.999
+
+
+def model_fn(
+    features: dict[str, tf.Tensor], labels: None, mode: str, params: dict[str, Any], config: tpu.RunConfig
+) -> tpu.TPUEstimatorSpec:
+    """Builds the graph of one mode.
+
+    Args:
+      features: 'images' uint8 [B, H, W, C] to train and evaluate, 'noise' float32 [B, noise_dim] to predict.
+      labels: unused; a DCGAN is unconditional.
+      mode: an Estimator mode key.
+      params: 'hparams', an HParams, and TPUEstimator's own keys.
+      config: tells where the summaries go, and how often.
+
+    Returns:
+      The spec; predictions are {'images': uint8 [B, H, W, C]}.
+    """
+    hparams = params['hparams']
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        generated = networks.generator(features['noise'], hparams.architecture, None, hparams.compute_dtype)
+        return tpu.TPUEstimatorSpec(mode, predictions={'images': images.to_uint8(generated)})
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return _eval_spec(features['images'], hparams, params)
+    return _train_spec(features['images'], hparams, params, config)
+
+
+def _train_spec(pixels: tf.Tensor, hparams: HParams, params: dict, config: tpu.RunConfig) -> tpu.TPUEstimatorSpec:
+    generator_averages, discriminator_averages = layers.MovingAverages(), layers.MovingAverages()
+    real, fake = _real_and_fake(pixels, hparams, params['use_tpu'], generator_averages)
+    real_logits = _discriminate(real, hparams, discriminator_averages)
+    fake_logits = _discriminate(fake, hparams, discriminator_averages)
+    discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
+    if hparams.gradient_penalty:
+        discriminator_loss += hparams.gradient_penalty * _penalty(real, fake, hparams, params['use_tpu'])
+    # Both gradients are taken before either update, so that the two players move at the same time.
+    train_ops = [
+        _minimize(discriminator_loss, networks.DISCRIMINATOR, hparams, params['use_tpu'], discriminator_averages),
+        _minimize(generator_loss, networks.GENERATOR, hparams, params['use_tpu'], generator_averages),
+    ]
+    with tf.control_dependencies(train_ops):
+        train_op = v1.assign_add(v1.train.get_global_step(), 1).op
+    scalars = _scalars(real_logits, fake_logits, discriminator_loss, generator_loss, hparams)
+    if not params['use_tpu']:
+        for name, value in scalars.items():
+            v1.add_to_collection(SCALARS, tf.identity(value, name=f'scalars/{name}'))
+    return tpu.TPUEstimatorSpec(
+        tf.estimator.ModeKeys.TRAIN,
+        loss=discriminator_loss + generator_loss,
+        train_op=train_op,
+        host_call=_host_call(scalars, config),
+    )
+
+
+def _eval_spec(pixels: tf.Tensor, hparams: HParams, params: dict) -> tpu.TPUEstimatorSpec:
+    """Evaluates with moving averages, as the networks will be used."""
+    real, fake = _real_and_fake(pixels, hparams, params['use_tpu'], None)
+    real_logits, fake_logits = _discriminate(real, hparams, None), _discriminate(fake, hparams, None)
+    discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
+    score = losses.LOSSES[hparams.loss].score
+
+    def metric_fn(real_score: tf.Tensor, fake_score: tf.Tensor) -> dict:
+        return {'D(real)': v1.metrics.mean(real_score), 'D(fake)': v1.metrics.mean(fake_score)}
+
+    return tpu.TPUEstimatorSpec(
+        tf.estimator.ModeKeys.EVAL,
+        loss=discriminator_loss + generator_loss,
+        eval_metrics=(metric_fn, [score(real_logits), score(fake_logits)]),
+    )
+
+
+def _real_and_fake(
+    pixels: tf.Tensor, hparams: HParams, use_tpu: bool, averages: layers.MovingAverages | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    seed = noise.step_seed(hparams.seed, v1.train.get_global_step(), use_tpu)
+    z = tf.random.stateless_normal([pixels.shape[0], hparams.noise_dim], seed)
+    fake = networks.generator(z, hparams.architecture, averages, hparams.compute_dtype)
+    return images.to_model_range(pixels), fake
+
+
+def _discriminate(x: tf.Tensor, hparams: HParams, averages: layers.MovingAverages | None) -> tf.Tensor:
+    return networks.discriminator(x, hparams.architecture, averages, hparams.compute_dtype)
+
+
+def _losses(real_logits: tf.Tensor, fake_logits: tf.Tensor, hparams: HParams) -> tuple[tf.Tensor, tf.Tensor]:
+    losses.check_logits(real_logits, fake_logits)
+    loss = losses.LOSSES[hparams.loss]
+    return loss.discriminator(real_logits, fake_logits, 1.0 - hparams.label_smoothing), loss.generator(fake_logits)
+
+
+def _penalty(real: tf.Tensor, fake: tf.Tensor, hparams: HParams, use_tpu: bool) -> tf.Tensor:
+    seed = noise.step_seed(hparams.seed, v1.train.get_global_step(), use_tpu, stream=1)
+    mix = tf.random.stateless_uniform([real.shape[0], 1, 1, 1], seed)
+    # These averages are dropped: mixed images must not enter the discriminator's statistics.
+    return losses.gradient_penalty(lambda x: _discriminate(x, hparams, layers.MovingAverages()), real, fake, mix)
+
+
+def _minimize(
+    loss: tf.Tensor, network: str, hparams: HParams, use_tpu: bool, averages: layers.MovingAverages
+) -> tf.Operation:
+    """One Adam step on the variables of one network, together with its moving averages."""
+    # A scope of its own names Adam's accumulators after the network; otherwise they are numbered by creation order,
+    # and a later version that swaps the two calls would swap them on resume without a word.
+    with v1.variable_scope(f'{network}_optimizer'):
+        optimizer = v1.train.AdamOptimizer(hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
+        if use_tpu:
+            optimizer = tpu.CrossShardOptimizer(optimizer)
+        gradients = optimizer.compute_gradients(loss, v1.trainable_variables(f'{network}/'))
+        return tf.group(optimizer.apply_gradients(gradients), *averages.update_ops())
+
+
+def _scalars(
+    real_logits: tf.Tensor,
+    fake_logits: tf.Tensor,
+    discriminator_loss: tf.Tensor,
+    generator_loss: tf.Tensor,
+    hparams: HParams,
+) -> dict[str, tf.Tensor]:
+    score = losses.LOSSES[hparams.loss].score
+    return {
+        'discriminator_loss': discriminator_loss,
+        'generator_loss': generator_loss,
+        'D_real': tf.reduce_mean(score(real_logits)),
+        'D_fake': tf.reduce_mean(score(fake_logits)),
+    }
+
+
+def _host_call(scalars: dict[str, tf.Tensor], config: tpu.RunConfig) -> tuple:
+    """Writes the scalars for TensorBoard from the host, where a TPU program cannot."""
+    model_dir, every = config.model_dir, config.save_summary_steps
+    step = v1.train.get_global_step()
+
+    def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
+        step = global_step[0]
+        with tf.summary.create_file_writer(model_dir).as_default(), tf.summary.record_if(step % every == 0):
+            for name, value in values.items():
+                tf.summary.scalar(name, tf.reduce_mean(value), step=step)
+            return v1.summary.all_v2_summary_ops()
+
+    # The outfeed joins the cores' values along the batch dimension, so each tensor needs one.
+    tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
+    return write, {'global_step': tf.reshape(step, [1]), **tensors}

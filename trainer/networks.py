@@ -1,0 +1,73 @@
+"""The DCGAN generator and discriminator (Radford et al. 2016, arXiv:1511.06434), of any size in the table.
+
+Layers are numbered from the image side, so that a layer keeps its name when the size changes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from trainer import layers
+from trainer.architecture import BOTTOM_SIZE, Architecture
+
+v1 = tf.compat.v1
+
+GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
+
+
+def generator(
+    noise: tf.Tensor,
+    architecture: Architecture,
+    moving_averages: layers.MovingAverages | None = None,
+    compute_dtype: str = 'float32',
+) -> tf.Tensor:
+    """Noise -> images.
+
+    Args:
+      noise: float32 [B, noise_dim] from N(0, 1).
+      architecture: the shape of the network.
+      moving_averages: collects batch-norm statistics of a training pass; None normalises by the moving averages.
+      compute_dtype: 'float32' or 'bfloat16'; variables and the output are float32 in either case.
+
+    Returns:
+      float32 [B, image_size, image_size, channels] in [-1, 1].
+    """
+    filters = architecture.filters
+    with v1.variable_scope(GENERATOR, reuse=v1.AUTO_REUSE):
+        x = tf.cast(noise, compute_dtype)
+        x = layers.dense(x, BOTTOM_SIZE * BOTTOM_SIZE * filters[-1], 'dense')
+        x = tf.reshape(x, [-1, BOTTOM_SIZE, BOTTOM_SIZE, filters[-1]])
+        x = tf.nn.relu(layers.batch_norm(x, f'norm{len(filters)}', moving_averages))
+        for i in range(len(filters) - 1, 0, -1):
+            x = layers.deconv(x, filters[i - 1], f'deconv{i}')  # [B, 2H, 2W, filters[i - 1]]
+            x = tf.nn.relu(layers.batch_norm(x, f'norm{i}', moving_averages))
+        x = layers.deconv(x, architecture.channels, 'deconv0')  # [B, image_size, image_size, channels]
+        return tf.tanh(tf.cast(x, tf.float32))
+
+
+def discriminator(
+    images: tf.Tensor,
+    architecture: Architecture,
+    moving_averages: layers.MovingAverages | None = None,
+    compute_dtype: str = 'float32',
+) -> tf.Tensor:
+    """Images -> logits, high for images that look real.
+
+    Args:
+      images: float32 [B, image_size, image_size, channels] in [-1, 1].
+      architecture, moving_averages, compute_dtype: as in `generator`.
+
+    Returns:
+      float32 logits [B, 1].
+    """
+    with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
+        x = tf.cast(images, compute_dtype)
+        for i, filters in enumerate(architecture.filters):
+            x = layers.conv(x, filters, f'conv{i}')  # [B, H / 2, W / 2, filters]
+            if i > 0:
+                x = layers.batch_norm(x, f'norm{i}', moving_averages)
+            x = layers.leaky_relu(x)
+        x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]
+        return tf.cast(layers.dense(x, 1, 'dense'), tf.float32)

@@ -1,0 +1,55 @@
+"""Where the generator's input comes from: always from a seed, never from hidden state."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+v1 = tf.compat.v1
+
+
+def from_seeds(seeds: tf.Tensor, noise_dim: int) -> tf.Tensor:
+    """int32 [N] -> float32 [N, noise_dim] from N(0, 1); each row depends on its own seed alone."""
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_normal([noise_dim], tf.stack([seed, 0])),
+        seeds,
+        fn_output_signature=tf.TensorSpec([noise_dim], tf.float32),
+    )
+
+
+def step_seed(seed: int, step: tf.Tensor, use_tpu: bool, stream: int = 0) -> tf.Tensor:
+    """int32 [2]: a seed of this training step and, on a TPU, of this replica.
+
+    Without the replica in it, all cores would draw the same noise and a batch of 1,024 would hold 128 distinct images.
+
+    Args:
+      seed: the run's seed.
+      step: int64 scalar, the global step.
+      use_tpu: whether there are replicas to tell apart.
+      stream: another number for each use in a step, so that two random tensors do not share their bits.
+    """
+    fold_in = tf.random.experimental.stateless_fold_in
+    seeds = fold_in(fold_in(tf.constant([seed, 1]), tf.cast(step, tf.int32)), stream)
+    if not use_tpu:
+        return seeds
+    # In TPUEstimator the public replica context answers 0 on every core; XLA's own operation knows.
+    from tensorflow.compiler.tf2xla.python import xla
+
+    return fold_in(seeds, xla.replica_id())
+
+
+def spherical(start: tf.Tensor, end: tf.Tensor, steps: int) -> tf.Tensor:
+    """Walks from one noise vector to another along the sphere (White 2016, arXiv:1609.04468).
+
+    Args:
+      start, end: float32 [noise_dim].
+      steps: points on the way, the start included and the end not.
+
+    Returns:
+      float32 [steps, noise_dim].
+    """
+    cosine = tf.reduce_sum(start * end) / (tf.norm(start) * tf.norm(end))
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
+    way = tf.range(steps, dtype=tf.float32)[:, None] / steps
+    if angle < 1e-4:  # The same direction: the straight line is the limit.
+        return start + way * (end - start)
+    return (tf.sin((1.0 - way) * angle) * start + tf.sin(way * angle) * end) / tf.sin(angle)

@@ -1,0 +1,70 @@
+"""Everything a run needs besides its hyper-parameters: the data, the schedule, and the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from trainer import errors
+from trainer.cli import option
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The data."""
+
+    train_data: str = option(
+        '', 'A data-set folder, a TFRecord file or a pattern, local or gs://; empty trains on the sample images.'
+    )
+    holdout_data: str = option('', "The same for evaluation; empty uses the hold-out split of --train_data's folder.")
+    record_layout: str = option(
+        'auto', 'Order of raw pixel bytes in the records; auto finds out.', choices=('auto', 'hwc', 'chw')
+    )
+    verify_data: str = option(
+        'auto',
+        'Check before training: full reads every byte, quick reads sizes and first records; auto is full for local '
+        'files and quick for gs://.',
+        choices=('auto', 'quick', 'full'),
+    )
+    cache: bool = option(False, 'Keep all records in memory, so that gs:// is read once and not every epoch.')
+    shuffle_mib: int = option(
+        2048, 'Memory for shuffling; a set larger than this is shuffled within a window.', unit='MiB', lower=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """The run."""
+
+    model_dir: str = option('runs/demo', 'Where checkpoints, samples and logs go, local or gs://.', unit='folder')
+    sample_steps: int = option(100, 'Steps between two sample grids.', unit='steps', lower=1)
+    save_steps: int = option(
+        300, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
+    )
+    eval_steps: int = option(600, 'Steps between two evaluations on the hold-out; 0 for none.', unit='steps', lower=0)
+    log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
+    sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
+    keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
+    dry_run: bool = option(False, 'Print the resolved options and stop.')
+
+    def __post_init__(self):
+        if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
+            raise errors.UserError(
+                f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '
+                'because a grid is drawn from a checkpoint'
+            )
+
+    @property
+    def checkpoint_steps(self) -> int:
+        """Steps between two checkpoints, those for sample grids included."""
+        return min(self.sample_steps, self.save_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class TpuOptions:
+    """The machine."""
+
+    use_tpu: bool = option(False, 'Train on a Cloud TPU; otherwise on this machine.')
+    tpu: str = option('local', "The TPU's name or grpc:// address; local is the TPU VM this runs on.")
+    tpu_zone: str = option('', 'Zone of a TPU given by name.')
+    gcp_project: str = option('', 'Project of a TPU given by name.')
+    iterations_per_loop: int = option(100, 'Steps that a TPU takes between two visits of the host.', lower=1)

@@ -1,0 +1,99 @@
+"""The log lines that a person follows while the model trains, and the guard against numbers that are none."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from trainer import errors, model
+from trainer.hparams import HParams
+
+v1 = tf.compat.v1
+
+
+class ProgressHook(v1.train.SessionRunHook):
+    """Logs the step, the pace and the losses; stops at the first loss that is not finite.
+
+    On a TPU only the step and the pace are at hand: the losses go to TensorBoard through host_call.
+    """
+
+    def __init__(self, hparams: HParams, records: int, log_steps: int):
+        """Takes the size of the training set, to count epochs, and the steps between two lines."""
+        self._hparams, self._records, self._log_steps = hparams, records, log_steps
+        self._first_step = self._last_logged = -1
+        self._busy_s = 0.0
+        self._sums: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """See the base class."""
+        self._fetches = {
+            'step': v1.train.get_global_step(),
+            'scalars': {
+                tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(model.SCALARS)
+            },
+        }
+
+    def before_run(self, _: v1.train.SessionRunContext) -> v1.train.SessionRunArgs:
+        """See the base class."""
+        self._step_began = time.monotonic()
+        return v1.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context: v1.train.SessionRunContext, run_values: v1.train.SessionRunValues) -> None:
+        """See the base class."""
+        now = time.monotonic()
+        scalars = run_values.results['scalars']
+        step = int(run_context.session.run(self._fetches['step']))
+        _check_finite(scalars, step)
+        if self._first_step < 0:  # The first step traces and allocates: it would spoil the pace.
+            self._first_step = self._last_logged = step
+            self._began = now
+            return
+        self._busy_s += now - self._step_began
+        for name, value in scalars.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        if step % self._log_steps == 0 or step >= self._hparams.train_steps:
+            self._log(step, now)
+
+    def _log(self, step: int, now: float) -> None:
+        steps, batch = step - self._last_logged, self._hparams.train_batch_size
+        if not steps:
+            return
+        per_step = (now - self._began) / (step - self._first_step)
+        parts = [
+            f'step {step:,}/{self._hparams.train_steps:,}',
+            f'{step * batch:,} images',
+            f'{step * batch / self._records:.1f} epochs',
+            f'{steps * batch / self._busy_s:.0f} images/s',
+            *_losses({name: total / steps for name, total in self._sums.items()}),
+            f'ETA {_clock(per_step * (self._hparams.train_steps - step))}',
+        ]
+        logging.info(' | '.join(parts))
+        self._last_logged, self._busy_s, self._sums = step, 0.0, {}
+
+
+def _losses(means: dict[str, float]) -> list[str]:
+    if not means:
+        return []
+    return [
+        f'loss D {means["discriminator_loss"]:.3f} G {means["generator_loss"]:.3f}',
+        f'D(real) {means["D_real"]:.2f} D(fake) {means["D_fake"]:.2f}',
+    ]
+
+
+def _check_finite(scalars: dict[str, np.ndarray], step: int) -> None:
+    for name, value in scalars.items():
+        if not math.isfinite(value):
+            raise errors.TrainingDiverged(
+                f'{name} is {value} at step {step}; the checkpoints before it are kept: '
+                'lower --learning_rate, or start again with another --seed'
+            )
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -1,0 +1,101 @@
+"""Pictures of the run: a grid from fixed noise at each sampling step, and how it became what it is."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from PIL import Image
+
+from trainer import checkpoints, errors, images
+from trainer.hparams import HParams
+from trainer.sampler import CheckpointGenerator, noise_for
+
+v1 = tf.compat.v1
+
+_FOLDER = 'samples'
+_MAX_FRAMES = 60
+_FRAME_MS = 200
+
+
+def folder(model_dir: str) -> str:
+    """Where the pictures of a run are."""
+    return os.path.join(model_dir, _FOLDER)
+
+
+def grid_path(model_dir: str, step: int) -> str:
+    """The sample grid of a step."""
+    return os.path.join(folder(model_dir), f'step_{step:06d}.png')
+
+
+def write_real(model_dir: str, pixels: tf.Tensor) -> None:
+    """Draws real images uint8 [N, H, W, C] through the network's own pixel range, to `samples/real.png`."""
+    seen = images.to_uint8(images.to_model_range(pixels)).numpy()
+    images.write_png(os.path.join(folder(model_dir), 'real.png'), images.tile_grid(seen))
+
+
+def write_gif(model_dir: str) -> str | None:
+    """Strings the grids together as `samples/progress.gif` and returns its path, None if there are no grids."""
+    paths = sorted(tf.io.gfile.glob(os.path.join(folder(model_dir), 'step_*.png')))
+    if not paths:
+        return None
+    chosen = {round(i) for i in np.linspace(0, len(paths) - 1, min(len(paths), _MAX_FRAMES))}
+    frames = [_read(paths[i]) for i in sorted(chosen)]
+    path = os.path.join(folder(model_dir), 'progress.gif')
+    images.write_bytes(path, images.encode_gif(frames, _FRAME_MS))
+    return path
+
+
+class SampleListener(v1.train.CheckpointSaverListener):
+    """Draws a grid from each checkpoint that falls on a sampling step; keeps broken weights from being saved.
+
+    Working from the checkpoint, on the host, it is the same for a CPU and a TPU and needs no second training session.
+    """
+
+    def __init__(self, hparams: HParams, model_dir: str, count: int, sample_steps: int):
+        """Draws `count` images every `sample_steps` steps."""
+        self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
+        self._generator = CheckpointGenerator(hparams)
+        self._noise = noise_for(range(count), hparams.noise_dim)
+
+    def begin(self) -> None:
+        """See the base class."""
+        finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in v1.trainable_variables()]
+        self._all_finite = tf.reduce_all(tf.stack(finite))
+
+    def before_save(self, session: v1.Session, global_step_value: int) -> None:
+        """Refuses to overwrite good checkpoints with weights that are not numbers."""
+        if not session.run(self._all_finite):
+            raise errors.TrainingDiverged(
+                f'a weight is not finite at step {global_step_value}; the checkpoints before it are kept: '
+                'lower --learning_rate, or start again with another --seed'
+            )
+
+    def after_save(self, session: v1.Session, global_step_value: int) -> None:
+        """See the base class."""
+        step, path = int(global_step_value), grid_path(self._model_dir, int(global_step_value))
+        due = step % self._sample_steps == 0 or step >= self._train_steps
+        if not due or tf.io.gfile.exists(path):  # A resumed run saves its first step a second time.
+            return
+        generator = self._generator.restore(checkpoints.path(self._model_dir, step))
+        grid = images.tile_grid(generator.images(self._noise))
+        images.write_png(path, grid)
+        self._to_tensorboard(grid, step)
+        logging.info('samples: %s', path)
+
+    def _to_tensorboard(self, grid: np.ndarray, step: int) -> None:
+        picture = v1.Summary.Image(
+            height=grid.shape[0], width=grid.shape[1], encoded_image_string=images.encode_png(grid)
+        )
+        summary = v1.Summary(value=[v1.Summary.Value(tag='samples', image=picture)])
+        writer = v1.summary.FileWriter(self._model_dir)
+        writer.add_summary(summary, step)
+        writer.close()
+
+
+def _read(path: str) -> np.ndarray:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        picture = np.asarray(Image.open(file))
+    return picture[..., None] if picture.ndim == 2 else picture

@@ -1,0 +1,53 @@
+"""Lets SIGTERM (a preempted machine) and SIGINT (Ctrl-C) end a run with a checkpoint instead of a loss."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+import tensorflow as tf
+from absl import logging
+
+v1 = tf.compat.v1
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class GracefulStop:
+    """While entered, the first signal is only noted; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self._before: dict = {}
+
+    def __enter__(self) -> GracefulStop:
+        self._before = {signum: signal.signal(signum, self._note) for signum in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number, as a shell reports it: 143 after SIGTERM, 130 after SIGINT; 0 without one."""
+        return 128 + self.signum if self.signum else 0
+
+    def _note(self, signum: int, _: FrameType | None) -> None:
+        if self.signum:
+            raise SystemExit(128 + signum)
+        self.signum = signum
+        name = signal.Signals(signum).name
+        logging.warning('%s: finishing this step and saving a checkpoint; send it again to stop at once', name)
+
+
+class StopHook(v1.train.SessionRunHook):
+    """Ends the session after the step in which a signal came."""
+
+    def __init__(self, stop: GracefulStop):
+        self._stop = stop
+
+    def after_run(self, run_context: v1.train.SessionRunContext, _: v1.train.SessionRunValues) -> None:
+        """See the base class."""
+        if self._stop.signum:
+            run_context.request_stop()
