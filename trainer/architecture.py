@@ -30,7 +30,7 @@ class Architecture:
     noise_dim: int
     filters: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)
         if self.image_size != reached:
             raise ValueError(

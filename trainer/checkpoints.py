@@ -6,11 +6,10 @@ import os
 import re
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from absl import logging
 
 from trainer import errors
-
-v1 = tf.compat.v1
 
 
 def path(model_dir: str, step: int) -> str:

@@ -1,7 +1,7 @@
 """From frozen dataclasses to command-line flags and back, so that each option is written once.
 
-A field made with `option` carries its default, its help, its unit and its allowed values. The entry modules call
-`define_flags` at import and `from_flags` once in `main`; nothing else in the project sees a flag.
+A field made with `option` carries its default, its help, its unit and its allowed values. An entry module hands its
+dataclasses to `run` and builds them in its `main` with `from_flags`; nothing else in the project sees a flag.
 """
 
 from __future__ import annotations
@@ -93,13 +93,15 @@ def help_page(description: str, groups: Sequence[type]) -> str:
     return '\n'.join(page)
 
 
-def run(main: Callable[[], int | None], description: str, groups: Sequence[type]) -> None:
-    """Runs an entry module: parses the flags, prints `--help`, turns user errors into one line and an exit code.
+def run(main: Callable[..., int | None], description: str, groups: Sequence[type], argument: str = '') -> None:
+    """Runs an entry module: defines and parses the flags, prints `--help`, turns user errors into one line and an exit code.
 
     Args:
-      main: the program; reads the parsed flags and returns the exit code (None is 0).
+      main: the program; reads the parsed flags and returns the exit code (None is 0). Takes the arguments that are no
+        flags, if there may be any.
       description: the text that opens the `--help` page, usually the module's docstring.
       groups: the option dataclasses, in the order of the `--help` page.
+      argument: what an argument that is no flag stands for, such as 'PATTERN'; '' refuses such arguments.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -110,20 +112,24 @@ def run(main: Callable[[], int | None], description: str, groups: Sequence[type]
             rest = flags.FLAGS(argv)[1:]
         except (flags.Error, OSError) as error:
             _fail(' '.join(str(error).split()) + ' (see --help)', 1)
-        if rest:
+        if rest and not argument:
             _fail(f'unexpected argument {rest[0]!r}: every option is a flag, --name=value (see --help)', 1)
-        return argv
+        if argument and not rest:
+            _fail(f'{argument} is missing (see --help)', 1)
+        return rest
 
-    def guarded(_: list[str]) -> int | None:
+    def guarded(rest: list[str]) -> int | None:
         _log_one_line_a_message()
         try:
-            return main()
+            return main(*rest)
         except errors.UserError as error:
             _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             _fail('interrupted', 130)
         return None
 
+    for group in groups:
+        define_flags(group)
     app.run(guarded, flags_parser=parse)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -203,8 +204,8 @@ def _layout(shards: list[ShardFile], first: Record, record_layout: str) -> str:
         raise errors.DataError(f'{shards[0].path} says its layout is {declared!r}: give --record_layout=hwc or chw')
     if evidence.verdict not in ('', declared):
         raise errors.DataError(
-            f'{shards[0].path} says {declared} (by {by}), but its pixels are {evidence.verdict}: {evidence}; train with '
-            f'--record_layout={evidence.verdict.lower()}, or convert the images again'
+            f'{shards[0].path} says {declared} (by {by}), but its pixels are {evidence.verdict}: {evidence}; '
+            f'train with --record_layout={evidence.verdict.lower()}, or convert the images again'
         )
     logging.info('record layout %s, by %s; %s', declared, by, evidence)
     return declared
@@ -221,5 +222,6 @@ def _layout_from_pixels(path: str, evidence: layout.LayoutEvidence) -> str:
 
 
 def _damaged(path: str, error: Exception) -> errors.DataError:
-    first_line = str(error).splitlines()[0]
-    return errors.DataError(f'{path} is damaged ({first_line}): copy it again, or convert the images again')
+    # TensorFlow wraps its one useful sentence in the names of graph nodes.
+    reason = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', str(error).splitlines()[0]).strip()
+    return errors.DataError(f'{path} is damaged ({reason}): copy it again, or convert the images again')

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoints, dataset, errors, export, hparams as hparams_file, inputs, manifest, model, samples
+from trainer import checkpoints, dataset, errors, export, inputs, manifest, model, samples
 from trainer.dataset import DataSource
-from trainer.hparams import HParams
+from trainer.hparams import HParams, settle
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.progress import ProgressHook
 from trainer.signals import GracefulStop, StopHook
 
-v1 = tf.compat.v1
 tpu = v1.estimator.tpu
 
 EXPORT_FOLDER = 'saved_model'
@@ -29,7 +29,7 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOp
     Raises:
       errors.UserError: the data, the flags and model_dir do not fit together, or training diverged.
     """
-    hparams_file.settle(options.model_dir, hparams)
+    settle(options.model_dir, hparams)
     start_step = checkpoints.step_of(checkpoints.recover(options.model_dir))
     if start_step >= hparams.train_steps:
         logging.info('%s is finished at step %d: raise --train_steps to go on', options.model_dir, start_step)
@@ -49,7 +49,9 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOp
     return 0
 
 
-def make_estimator(hparams: HParams, options: RunOptions, machine: TpuOptions, eval_batch_size: int) -> tpu.TPUEstimator:
+def make_estimator(
+    hparams: HParams, options: RunOptions, machine: TpuOptions, eval_batch_size: int
+) -> v1.estimator.tpu.TPUEstimator:
     """The TPUEstimator of this run, on a TPU or on this machine."""
     session_config = v1.ConfigProto()
     # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and is worth nothing here.
@@ -140,7 +142,7 @@ def _train(
             _evaluate(estimator, holdout, eval_batch_size, step)
 
 
-def _evaluate(estimator: tpu.TPUEstimator, holdout: DataSource, batch_size: int, step: int) -> None:
+def _evaluate(estimator: v1.estimator.tpu.TPUEstimator, holdout: DataSource, batch_size: int, step: int) -> None:
     results = estimator.evaluate(inputs.eval_input_fn(holdout), steps=holdout.records // batch_size)
     logging.info(
         'hold-out at step %d: %d images, D(real) %.2f, D(fake) %.2f, loss %.3f',

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from trainer import images, networks, noise
 from trainer.hparams import HParams
 
-v1 = tf.compat.v1
 _signature = v1.saved_model.signature_def_utils.predict_signature_def
 
 

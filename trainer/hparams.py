@@ -37,7 +37,7 @@ class HParams:
     )
     seed: int = option(0, 'Decides initial weights, noise and shuffling.', lower=0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         loss = losses.LOSSES[self.loss]
         if self.label_smoothing and not loss.takes_real_target:
             able = ', '.join(name for name, row in losses.LOSSES.items() if row.takes_real_target)

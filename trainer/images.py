@@ -36,12 +36,17 @@ def tile_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
       columns: images a row; 0 chooses the squarest grid.
     """
     count, height, width, channels = images.shape
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    columns = grid_columns(count, columns)
     rows = math.ceil(count / columns)
     tiles = np.zeros((rows * columns, height, width, channels), np.uint8)
     tiles[:count] = images
     grid = tiles.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     return grid.reshape(rows * height, columns * width, channels)
+
+
+def grid_columns(count: int, columns: int = 0) -> int:
+    """How many of `count` tiles lie in a row of the grid when `columns` are asked for; 0 chooses the squarest."""
+    return min(columns or math.ceil(math.sqrt(count)), count)
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import collections
 
 import tensorflow as tf
-
-v1 = tf.compat.v1
+import tensorflow.compat.v1 as v1
 
 _KERNEL = 5
 _STRIDES = [1, 2, 2, 1]

@@ -76,7 +76,9 @@ def check_logits(*logits: tf.Tensor) -> None:
             raise ValueError(f'logits must be [B, 1], not {tensor.shape}')
 
 
-def gradient_penalty(critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor):
+def gradient_penalty(
+    critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor
+) -> tf.Tensor:
     """Mean of (|d critic / d x| - 1)^2 between real and fake images (Gulrajani et al. 2017, arXiv:1704.00028).
 
     Args:

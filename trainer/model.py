@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from trainer import images, layers, losses, networks, noise
 from trainer.hparams import HParams
 
-v1 = tf.compat.v1
 tpu = v1.estimator.tpu
 
 # Graph collection through which hooks on the CPU find the scalars of the step; a TPU's go through host_call only.
@@ -18,8 +18,8 @@ _ADAM_BETA2 = 0.999
 
 
 def model_fn(
-    features: dict[str, tf.Tensor], labels: None, mode: str, params: dict[str, Any], config: tpu.RunConfig
-) -> tpu.TPUEstimatorSpec:
+    features: dict[str, tf.Tensor], labels: None, mode: str, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
+) -> v1.estimator.tpu.TPUEstimatorSpec:
     """Builds the graph of one mode.
 
     Args:
@@ -41,7 +41,9 @@ def model_fn(
     return _train_spec(features['images'], hparams, params, config)
 
 
-def _train_spec(pixels: tf.Tensor, hparams: HParams, params: dict, config: tpu.RunConfig) -> tpu.TPUEstimatorSpec:
+def _train_spec(
+    pixels: tf.Tensor, hparams: HParams, params: dict, config: v1.estimator.tpu.RunConfig
+) -> v1.estimator.tpu.TPUEstimatorSpec:
     generator_averages, discriminator_averages = layers.MovingAverages(), layers.MovingAverages()
     real, fake = _real_and_fake(pixels, hparams, params['use_tpu'], generator_averages)
     real_logits = _discriminate(real, hparams, discriminator_averages)
@@ -68,7 +70,7 @@ def _train_spec(pixels: tf.Tensor, hparams: HParams, params: dict, config: tpu.R
     )
 
 
-def _eval_spec(pixels: tf.Tensor, hparams: HParams, params: dict) -> tpu.TPUEstimatorSpec:
+def _eval_spec(pixels: tf.Tensor, hparams: HParams, params: dict) -> v1.estimator.tpu.TPUEstimatorSpec:
     """Evaluates with moving averages, as the networks will be used."""
     real, fake = _real_and_fake(pixels, hparams, params['use_tpu'], None)
     real_logits, fake_logits = _discriminate(real, hparams, None), _discriminate(fake, hparams, None)
@@ -141,7 +143,7 @@ def _scalars(
     }
 
 
-def _host_call(scalars: dict[str, tf.Tensor], config: tpu.RunConfig) -> tuple:
+def _host_call(scalars: dict[str, tf.Tensor], config: v1.estimator.tpu.RunConfig) -> tuple:
     """Writes the scalars for TensorBoard from the host, where a TPU program cannot."""
     model_dir, every = config.model_dir, config.save_summary_steps
     step = v1.train.get_global_step()

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from trainer import layers
 from trainer.architecture import BOTTOM_SIZE, Architecture
-
-v1 = tf.compat.v1
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-v1 = tf.compat.v1
-
 
 def from_seeds(seeds: tf.Tensor, noise_dim: int) -> tf.Tensor:
     """int32 [N] -> float32 [N, noise_dim] from N(0, 1); each row depends on its own seed alone."""

@@ -46,7 +46,7 @@ class RunOptions:
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
     dry_run: bool = option(False, 'Print the resolved options and stop.')
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '

@@ -6,13 +6,11 @@ import math
 import time
 
 import numpy as np
-import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from absl import logging
 
 from trainer import errors, model
 from trainer.hparams import HParams
-
-v1 = tf.compat.v1
 
 
 class ProgressHook(v1.train.SessionRunHook):
@@ -32,9 +30,7 @@ class ProgressHook(v1.train.SessionRunHook):
         """See the base class."""
         self._fetches = {
             'step': v1.train.get_global_step(),
-            'scalars': {
-                tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(model.SCALARS)
-            },
+            'scalars': {tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(model.SCALARS)},
         }
 
     def before_run(self, _: v1.train.SessionRunContext) -> v1.train.SessionRunArgs:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from trainer import images, networks, noise
 from trainer.hparams import HParams
-
-v1 = tf.compat.v1
 
 # Every picture is made in a batch of this size, padded if need be: the convolutions of another batch size round
 # differently, and then the same seed would not always give the same pixels.

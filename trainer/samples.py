@@ -6,14 +6,13 @@ import os
 
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from absl import logging
 from PIL import Image
 
 from trainer import checkpoints, errors, images
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, noise_for
-
-v1 = tf.compat.v1
 
 _FOLDER = 'samples'
 _MAX_FRAMES = 60

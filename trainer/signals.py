@@ -5,10 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from absl import logging
-
-v1 = tf.compat.v1
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -5,7 +5,8 @@
   python -m trainer.task --flagfile=configs/dcgan64.cfg --train_data=data/roses64 --model_dir=runs/roses
       trains on your own images, made into records by python -m convert.images_to_tfrecords.
 
-Running the same command again resumes at the step where the last run ended.
+Running the same command again resumes at the step where the last run ended. Exit codes: 0 finished, 1 a mistake to
+mend, 3 training diverged, 130 and 143 stopped by SIGINT and SIGTERM with a checkpoint saved.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.quiet import quieten_tensorflow
 
 _GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
-for _group in _GROUPS:
-    cli.define_flags(_group)
 
 
 def main() -> int:
     """Runs the job that the flags describe; returns the exit code."""
-    hparams, data, options, machine = (cli.from_flags(group, flags.FLAGS) for group in _GROUPS)
+    hparams = cli.from_flags(HParams, flags.FLAGS)
+    data = cli.from_flags(DataOptions, flags.FLAGS)
+    options = cli.from_flags(RunOptions, flags.FLAGS)
+    machine = cli.from_flags(TpuOptions, flags.FLAGS)
     if options.dry_run:
-        print(json.dumps({type(group).__name__: dataclasses.asdict(group) for group in (hparams, data, options, machine)}, indent=2))
+        resolved = [dataclasses.asdict(group) for group in (hparams, data, options, machine)]
+        print(json.dumps({name: value for group in resolved for name, value in group.items()}, indent=2))
         return 0
     quieten_tensorflow()
     if not data.train_data:
@@ -43,12 +46,20 @@ def main() -> int:
 def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> str:
     """Converts the embedded country flags into a data set in model_dir, once, and returns its folder."""
     if machine.use_tpu:
-        raise errors.UserError(
-            '--use_tpu=true needs --train_data: the sample images are for a first try with --use_tpu=false'
-        )
+        raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
     folder = os.path.join(options.model_dir, 'data')
+    if os.path.exists(os.path.join(folder, manifest.FILE_NAME)):
+        return folder
     logging.info('no --train_data: training on the sample images, country flags stretched to squares')
-    ...
+    conversion.convert(
+        ConvertOptions(
+            input_dir=samples.COUNTRY_FLAGS,
+            output_dir=folder,
+            image_size=hparams.image_size,
+            channels=hparams.channels,
+            fit='stretch',
+        )
+    )
     return folder
 
 

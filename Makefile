@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh clone: `make demo` and `make test`. PYTHON=... chooses the interpreter.
+.PHONY: demo test lint types check bench format clean venv dev
+
+python = .venv/bin/python
+
+demo: venv
+	$(python) -m trainer.task --use_tpu=false
+	@echo
+	@echo "Real images, as the network saw them:   runs/demo/samples/real.png"
+	@echo "New ones, from noise:                   $$(ls runs/demo/samples/step_*.png | tail -n 1)"
+	@echo "How they came about:                    runs/demo/samples/progress.gif"
+
+test: dev
+	$(python) -m pytest
+
+lint: dev
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+
+types: dev
+	$(python) -m mypy
+
+check: lint types test
+
+format: dev
+	$(python) -m ruff check --fix .
+	$(python) -m ruff format .
+
+bench: dev
+	$(python) -m pip install --quiet --editable '.[bench]'
+	$(python) -m tests.benchmarks.train_step
+	$(python) -m tests.benchmarks.convert
+	$(python) -m tests.benchmarks.layout_check
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+venv:
+	@PYTHON='$(PYTHON)' .ci/make-venv
+
+dev:
+	@PYTHON='$(PYTHON)' .ci/make-venv dev

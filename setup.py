@@ -1,0 +1,33 @@
+"""Packages the trainer and the converter.
+
+This file reads no other: `gcloud ai custom-jobs create` with autopackaging runs it where nothing else may be present.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name='tpu-dcgan',
+    version='0.1.0',
+    description='Train a DCGAN on your own folder of images, on Cloud TPU or on your laptop, with one code base',
+    license='Apache-2.0',
+    python_requires='>=3.9,<3.12',
+    packages=find_packages(include=['trainer', 'trainer.*', 'convert', 'convert.*']),
+    package_data={'convert.samples': ['README.md', 'flags/*.png']},
+    install_requires=[
+        'tensorflow>=2.15.0,<2.16',  # The last with Estimator; a range, so that a TPU VM's own wheel stays.
+        'protobuf>=4.25.8,<5',  # The floor keeps pip from the pure-Python parser, a thousand times slower.
+        'numpy>=1.23.5,<2',
+        'absl-py>=1.4,<3',
+        'pillow>=10.3',
+        'tqdm>=4.60',
+        'google-cloud-storage>=2.14,<4',
+        'google-crc32c>=1.5,<2',
+        'google-api-python-client>=2.100,<3',
+        'oauth2client>=4.1.3,<5',
+        'cloud-tpu-client>=0.7,<0.8',
+    ],
+    extras_require={
+        'dev': ['pytest>=8,<9', 'ruff>=0.8,<1', 'mypy>=1.13,<2', 'types-tqdm'],
+        'bench': ['torch>=2.2'],  # The yardstick of tests/benchmarks/train_step.py.
+    },
+)

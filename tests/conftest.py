@@ -1,0 +1,69 @@
+"""Tiny real data and a tiny real model for all tests."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import manifest, records
+from trainer.hparams import HParams
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def smooth_images(count: int, size: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """Soft coloured blobs, uint8 [count, size, size, channels]: smooth, like photographs."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    phase = random.uniform(0, 2 * np.pi, (count, 2, channels, 1, 1))
+    waves = np.sin(3 * x + phase[:, 0]) * np.cos(4 * y + phase[:, 1])  # [count, channels, size, size]
+    return np.round((waves + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def write_shard(path: pathlib.Path, serialized: list[bytes]) -> manifest.Shard:
+    """Writes one TFRecord file and returns what a manifest says of it."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in serialized:
+            writer.write(record)
+    size = path.stat().st_size
+    return manifest.Shard(path.name, len(serialized), size, manifest.file_crc32c(str(path)))
+
+
+def write_dataset(
+    folder: pathlib.Path, size: int = 32, channels: int = 3, train: int = 24, holdout: int = 8, shards: int = 2
+) -> str:
+    """Writes a data set of smooth images as the converter would, and returns its folder."""
+    folder.mkdir(parents=True)
+    splits = {}
+    for split, count in ((manifest.TRAIN, train), (manifest.HOLDOUT, holdout)):
+        pictures = smooth_images(count, size, channels, seed=len(split))
+        serialized = [records.encode_example(picture, -1, f'{split}{i}.png') for i, picture in enumerate(pictures)]
+        parts = [serialized[i::shards] for i in range(shards)]
+        names = [folder / f'{split}-{i:05d}-of-{shards:05d}.tfrecord' for i in range(shards)]
+        splits[split] = tuple(write_shard(name, part) for name, part in zip(names, parts)) if count else ()
+    manifest.write(str(folder), manifest.Manifest(size, channels, records.HWC, splits))
+    return str(folder)
+
+
+def tiny_hparams(**changes) -> HParams:
+    """The smallest model that is still a DCGAN."""
+    return HParams(**{'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2, **changes})
+
+
+def run_module(module: str, *args: str, cwd: os.PathLike | str, **options) -> subprocess.CompletedProcess:
+    """Runs `python -m module args` in a process of its own and returns how it ended, with its output as text."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, '-m', module, *args]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture
+def dataset32(tmp_path: pathlib.Path) -> str:
+    """A data set of 24 training and 8 hold-out images of 32 px, in two shards each."""
+    return write_dataset(tmp_path / 'dataset32')

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import smooth_images, tiny_hparams, write_shard
+from tests.test_records import tpu_dcgan_record
+from trainer import dataset, inputs, manifest
+
+
+@pytest.fixture
+def numbered(tmp_path) -> dataset.DataSource:
+    """24 flat images: image i is all i, so that a batch tells which records it holds."""
+    for shard in range(3):
+        pictures = [np.full([32, 32, 3], shard * 8 + i, np.uint8) for i in range(8)]
+        write_shard(tmp_path / f'{shard}.tfrecord', [tpu_dcgan_record(picture) for picture in pictures])
+    shards = dataset.find(f'{tmp_path}/*.tfrecord', manifest.TRAIN)
+    return dataset.verify(shards, 32, 3, 'hwc', 'auto')
+
+
+def drawn(source, batches: int, start_step: int = 0, buffer: int = 24, cache: bool = False, seed: int = 0) -> list[int]:
+    """The numbers of the records in the first batches of 8."""
+    params = {'hparams': tiny_hparams(seed=seed), 'batch_size': 8}
+    data = inputs.train_input_fn(source, buffer, start_step, cache)(params)
+    return [int(picture[0, 0, 0]) for batch in data.take(batches) for picture in batch['images']]
+
+
+def test_batches_are_uint8_with_static_shapes(numbered):
+    params = {'hparams': tiny_hparams(), 'batch_size': 5}
+    for input_fn in (inputs.train_input_fn(numbered, 24, 0, False), inputs.eval_input_fn(numbered)):
+        assert input_fn(params).element_spec == {'images': tf.TensorSpec([5, 32, 32, 3], tf.uint8)}
+
+
+@pytest.mark.parametrize('cache', [False, True])
+def test_an_epoch_holds_every_record_once_and_each_in_another_order(numbered, cache):
+    numbers = drawn(numbered, batches=6, cache=cache)
+    first, second = numbers[:24], numbers[24:]
+    assert sorted(first) == sorted(second) == list(range(24))
+    assert first != second
+    assert first != list(range(24))
+
+
+def test_the_order_is_decided_by_the_seed_and_the_step_resumed_from(numbered):
+    assert drawn(numbered, 3) == drawn(numbered, 3)
+    assert drawn(numbered, 3) != drawn(numbered, 3, start_step=100)
+    assert drawn(numbered, 3) != drawn(numbered, 3, seed=1)
+
+
+def test_records_that_no_batch_takes_open_the_next_epoch(numbered):
+    params = {'hparams': tiny_hparams(), 'batch_size': 5}
+    batches = inputs.train_input_fn(numbered, 24, 0, False)(params).take(24)
+    numbers = [int(picture[0, 0, 0]) for batch in batches for picture in batch['images']]
+    assert np.bincount(numbers).tolist() == [5] * 24
+
+
+def test_evaluation_sees_the_set_once_less_the_last_partial_batch(numbered):
+    batches = list(inputs.eval_input_fn(numbered)({'hparams': tiny_hparams(), 'batch_size': 10}))
+    assert len(batches) == 2
+
+
+def test_the_buffer_covers_the_set_or_says_that_it_does_not(numbered, caplog):
+    with caplog.at_level(logging.WARNING, 'absl'):
+        assert inputs.shuffle_records(numbered, tiny_hparams(), shuffle_mib=2048) == 24
+        assert not caplog.records
+        large = dataset.DataSource(numbered.paths, 10_000, numbered.format)
+        assert inputs.shuffle_records(large, tiny_hparams(), shuffle_mib=1) == 2**20 // (32 * 32 * 3 + 256)
+    assert 'shuffling within 315 of 10,000 images' in caplog.text
+
+
+def test_the_first_batch_is_what_the_model_gets(numbered):
+    pictures = inputs.first_batch(numbered, tiny_hparams(), 24)
+    assert sorted(pictures[:, 0, 0, 0].numpy()) == list(range(24))
+
+
+def test_each_host_of_a_pod_reads_its_own_records(numbered):
+    class Context:
+        def __init__(self, index: int):
+            self.index = index
+
+        def current_input_fn_deployment(self):
+            return '/cpu:0', self.index, 2, 4
+
+    hosts = []
+    for index in range(2):
+        params = {'hparams': tiny_hparams(), 'batch_size': 4, 'context': Context(index)}
+        batches = inputs.train_input_fn(numbered, 24, 0, False)(params).take(3)
+        hosts.append({int(picture[0, 0, 0]) for batch in batches for picture in batch['images']})
+    assert not hosts[0] & hosts[1]
+    assert hosts[0] | hosts[1] == set(range(24))
+
+
+def test_grey_images(tmp_path):
+    shard = tmp_path / 'grey.tfrecord'
+    write_shard(shard, [tpu_dcgan_record(picture) for picture in smooth_images(8, 32, channels=1)])
+    source = dataset.verify(dataset.find(str(shard), manifest.TRAIN), 32, 1, 'auto', 'auto')
+    assert inputs.first_batch(source, tiny_hparams(channels=1), 8).shape == [8, 32, 32, 1]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import losses
+
+# Hand-computed for the logits below: name -> discriminator's loss, generator's loss.
+REAL, FAKE = [[0.0], [2.0]], [[0.0], [-1.0]]
+BY_HAND = {
+    # softplus(-real) + softplus(fake); softplus(-fake)
+    'non_saturating': (
+        (math.log(2) + math.log1p(math.exp(-2))) / 2 + (math.log(2) + math.log1p(math.exp(-1))) / 2,
+        (math.log(2) + math.log1p(math.exp(1))) / 2,
+    ),
+    'hinge': ((1 + 0) / 2 + (1 + 0) / 2, 0.5),
+    'least_squares': (0.5 * (1 + 1) / 2 + 0.5 * (0 + 1) / 2, 0.5 * (1 + 4) / 2),
+    'wasserstein': (-0.5 - 1.0, 0.5),
+}
+
+
+def test_every_loss_has_a_row():
+    assert set(BY_HAND) == set(losses.LOSSES)
+
+
+@pytest.mark.parametrize('name', BY_HAND)
+def test_by_hand(name):
+    loss = losses.LOSSES[name]
+    discriminator = loss.discriminator(tf.constant(REAL), tf.constant(FAKE), 1.0)
+    generator = loss.generator(tf.constant(FAKE))
+    assert (float(discriminator), float(generator)) == pytest.approx(BY_HAND[name], rel=1e-5)
+
+
+def test_a_discriminator_that_knows_nothing_has_a_loss_of_two_ln_two():
+    zeros = tf.zeros([3, 1])
+    assert float(losses.LOSSES['non_saturating'].discriminator(zeros, zeros, 1.0)) == pytest.approx(2 * math.log(2))
+
+
+def test_label_smoothing_moves_the_best_answer_to_real_images_only():
+    loss = losses.LOSSES['non_saturating'].discriminator
+    far = tf.fill([1, 1], -50.0)  # Fake images rejected for sure, so that only the real term is left.
+    at_target = tf.fill([1, 1], math.log(0.9 / 0.1))
+    entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
+    assert float(loss(at_target, far, 0.9)) == pytest.approx(entropy, rel=1e-5)
+    assert float(loss(at_target + 1, far, 0.9)) > entropy
+    assert float(loss(at_target - 1, far, 0.9)) > entropy
+
+
+@pytest.mark.parametrize('shape', [[4], [4, 4, 1], [4, 2]])
+def test_logits_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r'logits must be \[B, 1\]'):
+        losses.check_logits(tf.zeros([4, 1]), tf.zeros(shape))
+
+
+def test_gradient_penalty_of_a_plane_is_known():
+    slope = np.full([2, 2, 1], 1.5, np.float32)  # Norm 3, everywhere.
+
+    @tf.function
+    def penalty():
+        real, fake = tf.ones([5, 2, 2, 1]), tf.zeros([5, 2, 2, 1])
+        critic = lambda x: tf.reduce_sum(x * slope, axis=[1, 2, 3])[:, None]  # noqa: E731
+        return losses.gradient_penalty(critic, real, fake, tf.fill([5, 1, 1, 1], 0.3))
+
+    assert float(penalty()) == pytest.approx((3 - 1) ** 2, rel=1e-5)
