@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from trainer import manifest, records
 from trainer.hparams import HParams
@@ -49,6 +51,11 @@ def write_dataset(
         splits[split] = tuple(write_shard(name, part) for name, part in zip(names, parts)) if count else ()
     manifest.write(str(folder), manifest.Manifest(size, channels, records.HWC, splits))
     return str(folder)
+
+
+def open_image(path: os.PathLike | str) -> Image.Image:
+    """Reads a picture whole and closes its file, which Pillow alone leaves open."""
+    return Image.open(io.BytesIO(pathlib.Path(path).read_bytes()))
 
 
 def tiny_hparams(**changes) -> HParams:

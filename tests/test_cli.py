@@ -12,10 +12,10 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 TASK_GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
 
 # Names that people script against: they stay.
-PROMISED = set(
-    'image_size channels base_filters noise_dim train_data holdout_data record_layout model_dir train_batch_size '
-    'train_steps sample_steps save_steps eval_steps loss learning_rate compute_dtype seed use_tpu tpu dry_run'.split()
-)
+PROMISED = """
+    image_size channels base_filters noise_dim train_data holdout_data record_layout model_dir train_batch_size
+    train_steps sample_steps save_steps eval_steps loss learning_rate compute_dtype seed use_tpu tpu dry_run
+"""
 
 
 def parse(options: type, *argv: str):
@@ -32,7 +32,7 @@ def test_defaults_come_from_the_dataclass():
 
 def test_promised_flags_exist():
     names = {field.name for group in TASK_GROUPS for field in dataclasses.fields(group)}
-    assert names >= PROMISED
+    assert names >= set(PROMISED.split())
 
 
 def test_no_flag_is_defined_twice():

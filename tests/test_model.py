@@ -39,13 +39,14 @@ def run_steps(tmp_path, steps: int, **changes) -> tuple[list[dict], dict, dict]:
 def test_every_trainable_variable_belongs_to_exactly_one_network(tmp_path):
     with tf.Graph().as_default():
         build(TRAIN, tmp_path)
-        ours = [
-            set(v.name for v in v1.trainable_variables(f'{network}/')) for network in ('generator', 'discriminator')
-        ]
-        assert ours[0]
-        assert ours[1]
-        assert not ours[0] & ours[1]
-        assert ours[0] | ours[1] == {v.name for v in v1.trainable_variables()}
+        generator, discriminator = (
+            {variable.name for variable in v1.trainable_variables(f'{network}/')}
+            for network in (networks.GENERATOR, networks.DISCRIMINATOR)
+        )
+        assert generator
+        assert discriminator
+        assert not generator & discriminator
+        assert generator | discriminator == {variable.name for variable in v1.trainable_variables()}
 
 
 def test_optimizer_state_is_named_after_its_network(tmp_path):

@@ -58,11 +58,11 @@ def _problem(checkpoint: str) -> str:
         reader = tf.train.load_checkpoint(checkpoint)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except Exception as error:  # The reader guesses the type from the message: IndexError, TypeError, DataLossError ...
         return str(error).splitlines()[0]
     return ''
 
 
 def _point_to(model_dir: str, checkpoint: str, whole: list[str]) -> None:
     if tf.train.latest_checkpoint(model_dir) != checkpoint:
-        v1.train.update_checkpoint_state(model_dir, checkpoint, whole, save_relative_paths=True)
+        v1.train.update_checkpoint_state(model_dir, checkpoint, whole)

@@ -150,7 +150,8 @@ def _host_call(scalars: dict[str, tf.Tensor], config: v1.estimator.tpu.RunConfig
 
     def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
         step = global_step[0]
-        with tf.summary.create_file_writer(model_dir).as_default(), tf.summary.record_if(step % every == 0):
+        due = tf.equal(step % every, 0)  # In a graph, == compares the tensor objects.
+        with tf.summary.create_file_writer(model_dir).as_default(), tf.summary.record_if(due):
             for name, value in values.items():
                 tf.summary.scalar(name, tf.reduce_mean(value), step=step)
             return v1.summary.all_v2_summary_ops()

@@ -48,7 +48,8 @@ class CheckpointGenerator(Generator):
 
     def restore(self, checkpoint: str) -> CheckpointGenerator:
         """Loads the generator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
-        self._saver.restore(self._session, checkpoint)
+        with self._session.graph.as_default():
+            self._saver.restore(self._session, checkpoint)
         return self
 
     def _run(self, batch: np.ndarray) -> np.ndarray:

@@ -89,9 +89,12 @@ class SampleListener(v1.train.CheckpointSaverListener):
             height=grid.shape[0], width=grid.shape[1], encoded_image_string=images.encode_png(grid)
         )
         summary = v1.Summary(value=[v1.Summary.Value(tag='samples', image=picture)])
-        writer = v1.summary.FileWriter(self._model_dir)
-        writer.add_summary(summary, step)
-        writer.close()
+        # Estimator's own writer: a second one, opened in the same second, would take the same file name.
+        v1.summary.FileWriterCache.get(self._model_dir).add_summary(summary, step)
+
+    def end(self, session: v1.Session, global_step_value: int) -> None:
+        """See the base class."""
+        v1.summary.FileWriterCache.get(self._model_dir).flush()
 
 
 def _read(path: str) -> np.ndarray:

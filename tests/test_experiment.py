@@ -1,0 +1,150 @@
+"""The real loop on tiny networks: train -> evaluate -> sample -> resume -> export -> generate."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_shard
+from tests.test_records import cifar_record
+from trainer import architecture, checkpoints, errors, experiment, generate, hparams, quiet, sampler
+from trainer.options import DataOptions, RunOptions, TpuOptions
+
+
+def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes) -> int:
+    """Runs a tiny experiment; keywords go to the options that know them."""
+    known = RunOptions.__dataclass_fields__
+    schedule = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 2, 'log_steps': 1, 'sample_count': 4}
+    options = RunOptions(str(model_dir), **{**schedule, **{k: v for k, v in changes.items() if k in known}})
+    model = tiny_hparams(**(shape or {}), **{k: v for k, v in changes.items() if k not in known})
+    return experiment.run(model, DataOptions(train_data=data), options, TpuOptions())
+
+
+def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
+    """Tag -> the steps at which TensorBoard has a point of it."""
+    found: dict[str, list[int]] = {}
+    for path in sorted(model_dir.glob('events.*')):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+@pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
+def test_the_whole_way_at_each_size(size, tmp_path, caplog):
+    data, model_dir, shape = write_dataset(tmp_path / 'data', size), tmp_path / 'run', {'image_size': size}
+    caplog.set_level(logging.INFO, 'absl')
+    assert run(data, model_dir, shape) == 0
+    assert 'hold-out at step 2: 8 images' in caplog.text
+    assert 'step 2/2 | 16 images | 0.7 epochs' in caplog.text
+    assert run(data, model_dir, shape, train_steps=3) == 0
+    assert 'resuming' in caplog.text
+    assert 'at step 2' in caplog.text
+
+    grids = [open_image(model_dir / 'samples' / f'step_{step:06d}.png') for step in range(4)]
+    assert {grid.size for grid in grids} == {(2 * size, 2 * size)}
+    assert open_image(model_dir / 'samples' / 'real.png').size == (2 * size, 2 * size)
+    assert open_image(model_dir / 'samples' / 'progress.gif').n_frames >= 2
+
+    options = generate.GenerateOptions(model_dir=str(model_dir), count=4, output_dir=str(tmp_path / 'pictures'))
+    (grid,) = generate.generate(generate.load(options), options)
+    np.testing.assert_array_equal(np.asarray(open_image(grid)), np.asarray(grids[3]))
+
+
+def test_grey_images_train_and_sample(tmp_path):
+    data = write_dataset(tmp_path / 'data', channels=1)
+    assert run(data, tmp_path / 'run', {'channels': 1}) == 0
+    assert open_image(tmp_path / 'run' / 'samples' / 'step_000002.png').mode == 'L'
+
+
+def test_foreign_records_train(tmp_path):
+    write_shard(tmp_path / 'cifar.tfrecord', [cifar_record(picture) for picture in smooth_images(16, 32)])
+    assert run(f'{tmp_path}/*.tfrecord', tmp_path / 'run') == 0
+
+
+def test_tensorboard_gets_the_scalars_and_the_grids(dataset32, tmp_path):
+    run(dataset32, tmp_path / 'run', train_steps=4, log_steps=2, sample_steps=2, save_steps=2)
+    found = scalars_in(tmp_path / 'run')
+    assert {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake', 'samples'} <= set(found)
+    assert found['samples'] == [0, 2, 4]
+    assert set(found['D_real']) <= {0, 2, 4}
+
+
+def test_the_exported_model_needs_nothing_of_ours(dataset32, tmp_path):
+    run(dataset32, tmp_path / 'run')
+    loaded = tf.saved_model.load(str(tmp_path / 'run' / 'saved_model'))
+    vectors = sampler.noise_for([5, 6, 7], 8)
+    of_noise = loaded.signatures['serving_default'](noise=tf.constant(vectors))['images']
+    of_seeds = loaded.signatures['seeds'](seed=tf.constant(5), count=tf.constant(3))['images']
+    assert (of_noise.dtype, of_noise.shape) == (tf.uint8, [3, 32, 32, 3])
+    np.testing.assert_array_equal(of_noise, of_seeds)
+    exported = sampler.ExportedGenerator(str(tmp_path / 'run' / 'saved_model')).images(vectors)
+    trained = sampler.CheckpointGenerator(tiny_hparams()).restore(checkpoints.recover(str(tmp_path / 'run')))
+    np.testing.assert_allclose(exported.astype(int), trained.images(vectors), atol=1)
+
+
+def test_a_finished_run_says_so_and_ends_well(dataset32, tmp_path, caplog):
+    run(dataset32, tmp_path / 'run')
+    caplog.clear()
+    caplog.set_level(logging.INFO, 'absl')
+    assert run(dataset32, tmp_path / 'run') == 0
+    assert 'is finished at step 2: raise --train_steps' in caplog.text
+    assert ' | ' not in caplog.text
+
+
+def test_a_changed_architecture_is_refused(dataset32, tmp_path):
+    run(dataset32, tmp_path / 'run')
+    with pytest.raises(errors.UserError, match='trained with --base_filters=4 and cannot go on with 8'):
+        run(dataset32, tmp_path / 'run', {'base_filters': 8}, train_steps=3)
+
+
+def test_a_checkpoint_cut_short_costs_its_steps_only(dataset32, tmp_path, caplog):
+    run(dataset32, tmp_path / 'run', train_steps=4)
+    newest = tmp_path / 'run' / 'model.ckpt-4.data-00000-of-00001'
+    newest.write_bytes(newest.read_bytes()[:1000])
+    caplog.set_level(logging.INFO, 'absl')
+    assert run(dataset32, tmp_path / 'run', train_steps=5) == 0
+    assert 'falling back' in caplog.text
+    assert f'resuming {tmp_path / "run"} at step 3' in caplog.text
+    assert checkpoints.step_of(checkpoints.recover(str(tmp_path / 'run'))) == 5
+
+
+def test_a_set_smaller_than_a_batch_names_both_numbers(dataset32, tmp_path):
+    with pytest.raises(errors.DataError, match='holds 24 training images, fewer than --train_batch_size=32'):
+        run(dataset32, tmp_path / 'run', train_batch_size=32)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(dataset32, tmp_path):
+    with pytest.raises(errors.TrainingDiverged, match=r'(loss is (nan|inf)|weight is not finite) at step \d'):
+        run(dataset32, tmp_path / 'run', train_steps=20, learning_rate=1e38)
+    reader = tf.train.load_checkpoint(checkpoints.recover(str(tmp_path / 'run')))
+    assert all(np.isfinite(reader.get_tensor(name)).all() for name in reader.get_variable_to_shape_map())
+
+
+def test_without_a_hold_out_the_run_goes_on_without_evaluation(tmp_path):
+    data = write_dataset(tmp_path / 'data', holdout=0)
+    assert run(data, tmp_path / 'run') == 0
+
+
+def test_deprecation_warnings_of_tensorflow_are_one_line(dataset32, tmp_path, caplog):
+    """Every run logs some thirty through the 'tensorflow' logger; the filter must leave other warnings alone."""
+    logger = tf.get_logger()
+    before = logger.level, list(logger.filters)
+    try:
+        quiet.quieten_tensorflow()
+        with caplog.at_level(logging.WARNING):
+            run(dataset32, tmp_path / 'run')
+            logger.warning('something else')
+    finally:
+        logger.setLevel(before[0])
+        logger.filters[:] = before[1]
+    assert [record.getMessage() for record in caplog.records if record.name == 'tensorflow'] == ['something else']
+
+
+def test_what_was_learned_is_on_record(dataset32, tmp_path):
+    run(dataset32, tmp_path / 'run')
+    assert hparams.read(str(tmp_path / 'run')) == tiny_hparams()
