@@ -36,11 +36,11 @@ class RunOptions:
     """The run."""
 
     model_dir: str = option('runs/demo', 'Where checkpoints, samples and logs go, local or gs://.', unit='folder')
-    sample_steps: int = option(100, 'Steps between two sample grids.', unit='steps', lower=1)
+    sample_steps: int = option(200, 'Steps between two sample grids.', unit='steps', lower=1)
     save_steps: int = option(
-        300, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
+        600, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
     )
-    eval_steps: int = option(600, 'Steps between two evaluations on the hold-out; 0 for none.', unit='steps', lower=0)
+    eval_steps: int = option(1200, 'Steps between two evaluations on the hold-out; 0 for none.', unit='steps', lower=0)
     log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
     sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)

@@ -53,7 +53,7 @@ def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> 
     logging.info('no --train_data: training on the sample images, country flags stretched to squares')
     conversion.convert(
         ConvertOptions(
-            input_dir=samples.COUNTRY_FLAGS,
+            input_dir=str(samples.COUNTRY_FLAGS),
             output_dir=folder,
             image_size=hparams.image_size,
             channels=hparams.channels,

@@ -1,0 +1,256 @@
+"""Images a second of training on this CPU, beside PyTorch with the same networks, batch and optimiser.
+
+  python -m tests.benchmarks.train_step --sizes 32 64 128 --rounds 5
+
+Contenders, each a process of its own that stays warm while the others take their turn:
+  estimator        this trainer, through TPUEstimator and its real input pipeline
+  bare             the same graph in a plain session, which shows what TPUEstimator itself costs
+  bfloat16         as estimator, with --compute_dtype=bfloat16
+  torch_official   PyTorch as its DCGAN example trains: D on real, D on detached fake, then G through D once more
+  torch_joint      PyTorch doing the joint step of this trainer: one pass of D on the fakes serves both losses
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Callable
+
+import numpy as np
+
+BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
+RECORDS = 1024
+Step = Callable[[], None]
+
+
+def write_records(folder: str, size: int) -> str:
+    import tensorflow as tf
+
+    from trainer import records
+
+    path = f'{folder}/random.tfrecord'
+    pixels = np.random.default_rng(0).integers(0, 256, [RECORDS, size, size, 3], dtype=np.uint8)
+    with tf.io.TFRecordWriter(path) as writer:
+        for picture in pixels:
+            writer.write(records.encode_example(picture, -1, ''))
+    return path
+
+
+def turns(steps: int) -> Iterator[None]:
+    """Yields once for each step to take; after `steps` of them says how long they took and waits to be asked again."""
+    while True:
+        print('ready', flush=True)
+        if not sys.stdin.readline():
+            return
+        began = time.perf_counter()
+        for _ in range(steps):
+            yield
+        print(time.perf_counter() - began, flush=True)
+
+
+def hparams_of(size: int, batch: int, dtype: str):
+    from trainer.hparams import HParams
+
+    return HParams(
+        image_size=size, base_filters=BASE_FILTERS, noise_dim=NOISE_DIM, train_batch_size=batch, train_steps=10**6,
+        learning_rate=LEARNING_RATE, beta1=BETA1, compute_dtype=dtype,
+    )  # fmt: skip
+
+
+def estimator_worker(size: int, batch: int, steps: int, dtype: str = 'float32') -> None:
+    import tensorflow.compat.v1 as v1
+
+    from trainer import dataset, experiment, inputs
+    from trainer.options import RunOptions, TpuOptions
+    from trainer.quiet import quieten_tensorflow
+
+    class TurnHook(v1.train.SessionRunHook):
+        """Lets the session take its steps when asked to."""
+
+        def __init__(self):
+            self._turns = turns(steps)
+
+        def before_run(self, _):
+            if self._turns and next(self._turns, 'over') == 'over':
+                raise SystemExit
+
+    quieten_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        hparams = hparams_of(size, batch, dtype)
+        shards = dataset.find(write_records(folder, size), 'train')
+        source = dataset.verify(shards, size, 3, 'hwc', 'quick')
+        options = RunOptions(model_dir=folder, sample_steps=10**6, save_steps=10**6)
+        estimator = experiment.make_estimator(hparams, options, TpuOptions(), batch)
+        input_fn = inputs.train_input_fn(source, source.records, 0, cache=False)
+        estimator.train(input_fn, hooks=[TurnHook()], max_steps=hparams.train_steps)
+
+
+def bare_worker(size: int, batch: int, steps: int) -> None:
+    import tensorflow as tf
+    import tensorflow.compat.v1 as v1
+
+    from trainer import dataset, experiment, inputs, model, records
+    from trainer.options import RunOptions, TpuOptions
+    from trainer.quiet import quieten_tensorflow
+
+    quieten_tensorflow()
+    with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default():
+        hparams = hparams_of(size, batch, 'float32')
+        shards = dataset.find(write_records(folder, size), 'train')
+        source = dataset.DataSource(tuple(shard.path for shard in shards), RECORDS, records.RecordFormat())
+        config = experiment.make_estimator(hparams, RunOptions(model_dir=folder), TpuOptions(), batch).config
+        params = {'hparams': hparams, 'batch_size': batch, 'use_tpu': False}
+        data = inputs.train_input_fn(source, source.records, 0, cache=False)(params)
+        v1.train.create_global_step()
+        features = v1.data.make_one_shot_iterator(data).get_next()
+        train_op = model.model_fn(features, None, 'train', params, config).train_op
+        with v1.Session(config=config.session_config) as session:
+            session.run(v1.global_variables_initializer())
+            for _ in turns(steps):
+                session.run(train_op)
+
+
+def torch_worker(size: int, batch: int, steps: int, joint: bool) -> None:
+    step = torch_step(size, batch, joint)
+    for _ in turns(steps):
+        step()
+
+
+def torch_step(size: int, batch: int, joint: bool) -> Step:
+    """Builds the same networks in PyTorch and returns one training step on random images held in memory."""
+    import torch
+    from torch import nn
+    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+    filters = [BASE_FILTERS * 2**i for i in range({32: 3, 64: 4, 128: 5}[size])]
+    up, down = [], []
+    for outer, inner in reversed(list(zip([3, *filters], filters))):
+        up += [nn.ConvTranspose2d(inner, outer, 5, 2, 2, output_padding=1)]
+        up += [nn.BatchNorm2d(outer), nn.ReLU(True)] if outer != 3 else [nn.Tanh()]
+    for outer, inner in zip([3, *filters], filters):
+        down += [nn.Conv2d(outer, inner, 5, 2, 2)]
+        down += [nn.BatchNorm2d(inner)] if outer != 3 else []
+        down += [nn.LeakyReLU(0.2, True)]
+    unflatten = nn.Unflatten(1, (filters[-1], 4, 4))
+    first = [nn.Linear(NOISE_DIM, filters[-1] * 16), unflatten, nn.BatchNorm2d(filters[-1]), nn.ReLU(True)]
+    generator = nn.Sequential(*first, *up).to(memory_format=torch.channels_last)
+    discriminator = nn.Sequential(*down, nn.Flatten(), nn.Linear(filters[-1] * 16, 1))
+    discriminator = discriminator.to(memory_format=torch.channels_last)
+    g_adam = torch.optim.Adam(generator.parameters(), LEARNING_RATE, (BETA1, 0.999))
+    d_adam = torch.optim.Adam(discriminator.parameters(), LEARNING_RATE, (BETA1, 0.999))
+    pixels = torch.randint(0, 256, (batch, 3, size, size)).to(torch.uint8)
+    ones, zeros = torch.ones(batch, 1), torch.zeros(batch, 1)
+
+    def real_and_fake():
+        real = (pixels.float() / 127.5 - 1).to(memory_format=torch.channels_last)
+        return real, generator(torch.randn(batch, NOISE_DIM))
+
+    def official() -> None:
+        real, fake = real_and_fake()
+        d_adam.zero_grad()
+        cross_entropy(discriminator(real), ones).backward()
+        cross_entropy(discriminator(fake.detach()), zeros).backward()
+        d_adam.step()
+        g_adam.zero_grad()
+        cross_entropy(discriminator(fake), ones).backward()
+        g_adam.step()
+
+    def both_at_once() -> None:
+        real, fake = real_and_fake()
+        fake_logits = discriminator(fake)
+        d_loss = cross_entropy(discriminator(real), ones) + cross_entropy(fake_logits, zeros)
+        d_parameters, g_parameters = list(discriminator.parameters()), list(generator.parameters())
+        d_gradients = torch.autograd.grad(d_loss, d_parameters, retain_graph=True)
+        g_gradients = torch.autograd.grad(cross_entropy(fake_logits, ones), g_parameters)
+        for parameter, gradient in zip(d_parameters + g_parameters, d_gradients + g_gradients):
+            parameter.grad = gradient
+        d_adam.step()
+        g_adam.step()
+
+    return both_at_once if joint else official
+
+
+WORKERS = {
+    'estimator': estimator_worker,
+    'bare': bare_worker,
+    'bfloat16': lambda *args: estimator_worker(*args, dtype='bfloat16'),
+    'torch_official': lambda *args: torch_worker(*args, joint=False),
+    'torch_joint': lambda *args: torch_worker(*args, joint=True),
+}
+
+
+class Contender:
+    """A worker process that takes `steps` steps each time it is asked."""
+
+    def __init__(self, name: str, size: int, batch: int, steps: int):
+        command = [sys.executable, '-m', 'tests.benchmarks.train_step', '--worker', name]
+        command += ['--sizes', str(size), '--batch', str(batch), '--steps', str(steps)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._images = batch * steps
+        self._expect_ready()
+
+    def images_per_s(self) -> float:
+        self._process.stdin.write('go\n')
+        self._process.stdin.flush()
+        seconds = float(self._process.stdout.readline())
+        self._expect_ready()
+        return self._images / seconds
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _expect_ready(self) -> None:
+        line = self._process.stdout.readline()
+        if line != 'ready\n':
+            raise SystemExit(f'a worker ended early ({line!r}): run it alone with {" ".join(self._process.args)}')
+
+
+def compare(size: int, batch: int, steps: int, rounds: int, names: list[str]) -> None:
+    contenders = {name: Contender(name, size, batch, steps) for name in names}
+    try:
+        for contender in contenders.values():
+            contender.images_per_s()  # Warm-up: memory, oneDNN's choice of kernels.
+        speeds = {name: [] for name in names}
+        for _ in range(rounds):
+            for name, contender in contenders.items():
+                speeds[name].append(contender.images_per_s())
+    finally:
+        for contender in contenders.values():
+            contender.close()
+    ours = speeds[names[0]]
+    for name in names:
+        ratios = [mine / other for mine, other in zip(ours, speeds[name])]
+        print(
+            f'{size:4d} px  {name:15s} {statistics.median(speeds[name]):8.1f} images/s   {names[0]} / this: '
+            f'{statistics.median(ratios):.2f} [{min(ratios):.2f} .. {max(ratios):.2f}]',
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 128])
+    parser.add_argument('--batch', type=int, default=64, help='images a step')
+    parser.add_argument('--steps', type=int, default=0, help='steps a turn; 0 takes about two seconds')
+    parser.add_argument('--rounds', type=int, default=7, help='turns of each contender')
+    parser.add_argument('--contenders', nargs='+', choices=list(WORKERS), default=list(WORKERS))
+    parser.add_argument('--worker', choices=list(WORKERS), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        WORKERS[args.worker](args.sizes[0], args.batch, args.steps)
+        return
+    for size in args.sizes:
+        compare(size, args.batch, args.steps or {32: 10, 64: 3, 128: 1}[size], args.rounds, args.contenders)
+
+
+if __name__ == '__main__':
+    main()

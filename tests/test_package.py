@@ -1,0 +1,90 @@
+"""The package as Vertex AI gets it: an sdist, installed where nothing else of the project is."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from tests.conftest import ROOT
+
+SOURCES = sorted(path for package in ('trainer', 'convert') for path in (ROOT / package).rglob('*.py'))
+
+
+def run(*command: str, cwd: pathlib.Path, **environment: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def make_sdist(folder: pathlib.Path) -> pathlib.Path:
+    run('setup.py', '--quiet', 'sdist', '--dist-dir', str(folder / 'dist'), cwd=folder)
+    (archive,) = (folder / 'dist').glob('*.tar.gz')
+    return archive
+
+
+@pytest.fixture(scope='module')
+def sdist(tmp_path_factory) -> pathlib.Path:
+    """Built from a copy, so that nothing is left behind in the working tree."""
+    folder = tmp_path_factory.mktemp('source')
+    ignore = shutil.ignore_patterns(
+        '.git', '.venv', 'runs', 'data', '*_cache', '__pycache__', '*.egg-info', 'build', 'dist'
+    )
+    shutil.copytree(ROOT, folder / 'copy', ignore=ignore)
+    return make_sdist(folder / 'copy')
+
+
+def test_the_sdist_is_complete(sdist):
+    with tarfile.open(sdist) as archive:
+        inside = {name.split('/', 1)[1] for name in archive.getnames() if '/' in name}
+    sources = {str(path.relative_to(ROOT)) for path in SOURCES}
+    flags = {str(path.relative_to(ROOT)) for path in (ROOT / 'convert' / 'samples' / 'flags').glob('*.png')}
+    assert len(flags) == 256
+    assert sources | flags | {'LICENSE', 'README.md', 'convert/samples/README.md', 'configs/demo.cfg'} <= inside
+
+
+def test_the_installed_sdist_trains_in_an_empty_folder(sdist, tmp_path):
+    site = tmp_path / 'site'
+    pip = ('-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation', '--no-index', '--target', str(site))
+    run(*pip, str(sdist), cwd=tmp_path)
+    (tmp_path / 'empty').mkdir()
+    where = run('-c', 'import trainer; print(trainer.__file__)', cwd=tmp_path / 'empty', PYTHONPATH=str(site))
+    assert str(site) in where
+    tiny = ('--base_filters=4', '--train_steps=1', '--train_batch_size=8', '--sample_count=4')
+    run('-m', 'trainer.task', '--use_tpu=false', *tiny, cwd=tmp_path / 'empty', PYTHONPATH=str(site))
+    assert (tmp_path / 'empty' / 'runs' / 'demo' / 'samples' / 'step_000001.png').exists()
+
+
+def test_setup_py_works_alone(tmp_path):
+    shutil.copy(ROOT / 'setup.py', tmp_path)
+    assert make_sdist(tmp_path).name.startswith('tpu')
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: f'{path.parent.name}/{path.name}')
+def test_each_file_keeps_to_the_rules_of_the_house(path):
+    """The arrow of imports, flags in entry modules only, files one can hold in one's head."""
+    text = path.read_text()
+    tree = ast.parse(text)
+    imported = {node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    if path.parent.name == 'trainer' and path.name != 'task.py':
+        assert not any(module.split('.')[0] == 'convert' for module in imported)
+    if "if __name__ == '__main__'" not in text and path.name != 'cli.py':
+        assert not re.search(r'\bFLAGS\b', text)
+    assert len(text.splitlines()) <= 230
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        assert function.end_lineno - function.lineno < 60, function.name

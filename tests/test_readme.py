@@ -1,0 +1,74 @@
+"""Runs what the README tells people to type, so that none of it goes stale."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT, run_module, smooth_images
+from trainer import images
+
+README = (ROOT / 'README.md').read_text()
+COMMANDS = [
+    line.split('#')[0].strip()
+    for block in re.findall(r'```sh\n(.*?)```', README, re.DOTALL)
+    for line in block.replace('\\\n', ' ').splitlines()
+]
+# What makes the commands of the README quick; nothing else of them is changed.
+SHRINK = {'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4']}
+
+
+def modules_of(prefix: str) -> list[list[str]]:
+    return [shlex.split(command)[2:] for command in COMMANDS if command.startswith(prefix)]
+
+
+def test_every_kind_of_command_is_covered():
+    kinds = {tuple(command.split()[:2]) for command in COMMANDS}
+    assert kinds == {
+        ('make', 'demo'), ('make', 'test'), ('python', '-m'), ('python', 'setup.py'), ('gcloud', 'storage'),
+        ('gcloud', 'ai'),
+    }  # fmt: skip
+
+
+def test_the_python_commands_run_in_their_order(tmp_path):
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    for i, picture in enumerate(smooth_images(20, 80)):
+        images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), picture)
+    for module, *flags in modules_of('python -m'):
+        ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
+        assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
+    for made in (
+        'data/photos64/preview.png',
+        'runs/photos64/samples/step_000002.png',
+        'generated/grid.png',
+        'generated/seed_000017.png',
+        'generated/interpolation.gif',
+        'inspected.png',
+    ):
+        assert (tmp_path / made).exists(), made
+
+
+def test_the_job_for_vertex_is_one_that_the_trainer_understands(tmp_path):
+    (command,) = (command for command in COMMANDS if command.startswith('gcloud ai'))
+    flags = dict(word.lstrip('-').partition('=')[::2] for word in shlex.split(command)[4:])
+    assert 'python-module=trainer.task' in flags['worker-pool-spec'].split(',')
+    ended = run_module('trainer.task', *flags['args'].split(','), '--dry_run', cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize('target', ['demo', 'test'])
+def test_the_make_targets_exist(target):
+    planned = subprocess.run(['make', '--dry-run', target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    wanted = {'demo': 'trainer.task --use_tpu=false', 'test': '-m pytest'}
+    assert wanted[target] in planned
+
+
+def test_files_that_the_readme_names_exist():
+    for path in re.findall(r'\]\(([^):]+)\)', README):
+        assert (ROOT / path).exists(), path
+    for recipe in re.findall(r'`(\w+\.cfg)`', README):
+        assert (ROOT / 'configs' / recipe).exists(), recipe

@@ -1,0 +1,159 @@
+"""The entry point as its users meet it: a process with flags, signals and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from absl import flags
+
+from tests.conftest import ROOT, run_module, write_dataset
+from trainer import checkpoints, cli, errors, task
+from trainer.hparams import HParams
+from trainer.options import DataOptions, RunOptions, TpuOptions
+
+TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4')
+RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Runs task.main in this process on flags of its own."""
+
+    def main(*argv: str) -> int:
+        values = flags.FlagValues()
+        for group in (HParams, DataOptions, RunOptions, TpuOptions):
+            cli.define_flags(group, values)
+        values(['task', *argv])
+        monkeypatch.setattr(task.flags, 'FLAGS', values)
+        return task.main()
+
+    return main
+
+
+def start(*flags_: str, cwd: pathlib.Path) -> subprocess.Popen:
+    command = [sys.executable, '-m', 'trainer.task', *TINY, *flags_]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process: subprocess.Popen, text: str) -> str:
+    """Reads the log until a line holds `text`."""
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if text in line:
+            return line
+    raise AssertionError(f'{text!r} never came:\n{"".join(seen)}')
+
+
+def step_in(log: str, marker: str) -> int:
+    return int(re.search(re.escape(marker) + r'([\d,]+)', log)[1].replace(',', ''))
+
+
+def test_the_defaults_train_on_the_embedded_images(tmp_path):
+    ended = run_module('trainer.task', '--use_tpu=false', *TINY, '--train_steps=2', cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert 'no --train_data: training on the sample images' in ended.stderr
+    demo = tmp_path / 'runs' / 'demo'
+    assert json.loads((demo / 'data' / 'dataset.json').read_text())['options']['fit'] == 'stretch'
+    assert {path.name for path in (demo / 'samples').iterdir()} == {
+        'real.png', 'step_000000.png', 'step_000002.png', 'progress.gif',
+    }  # fmt: skip
+    assert 'Traceback' not in ended.stderr
+    assert 'is deprecated' not in ended.stderr
+    again = run_module('trainer.task', '--use_tpu=false', *TINY, '--train_steps=2', cwd=tmp_path)
+    assert again.returncode == 0
+    assert 'is finished at step 2' in again.stderr
+
+
+def test_a_tpu_needs_data_of_your_own(parsed):
+    with pytest.raises(errors.UserError, match='--use_tpu=true needs --train_data'):
+        parsed('--use_tpu=true')
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_each_recipe_is_understood(parsed, recipe, capsys):
+    assert parsed(f'--flagfile={ROOT / "configs" / recipe}', '--dry_run') == 0
+    resolved = json.loads(capsys.readouterr().out)
+    header = (ROOT / 'configs' / recipe).read_text().split('\n\n')[0]
+    assert f'--flagfile=configs/{recipe}' in header
+    size = ''.join(filter(str.isdigit, recipe)) or '32'
+    assert resolved['image_size'] == int(size)
+
+
+def test_the_demo_recipe_is_the_defaults_spelled_out(parsed, capsys):
+    parsed(f'--flagfile={ROOT / "configs" / "demo.cfg"}', '--dry_run')
+    spelled_out = capsys.readouterr().out
+    parsed('--dry_run')
+    assert spelled_out == capsys.readouterr().out
+
+
+def test_the_published_run_is_kept(parsed, capsys):
+    for size in (64, 128):
+        parsed(f'--flagfile={ROOT / "configs" / f"article{size}.cfg"}', '--dry_run')
+        article = json.loads(capsys.readouterr().out)
+        published = {'train_batch_size': 1024, 'train_steps': 15000, 'noise_dim': 100, 'learning_rate': 2e-4}
+        assert {name: article[name] for name in published} == published
+        assert article['beta1'] == 0.5
+
+
+def test_a_mistake_is_one_line_and_exit_code_1(tmp_path):
+    for wrong in ('--train_data=nowhere', '--image_size=96', '--train_dat=x', 'word', '--flagfile=nowhere.cfg'):
+        ended = run_module('trainer.task', wrong, '--model_dir=run', cwd=tmp_path)
+        assert (ended.returncode, 'Traceback' in ended.stderr) == (1, False), ended.stderr
+        assert ended.stderr.splitlines()[-1].startswith('error: ')
+
+
+def test_sigterm_saves_and_says_143_and_kill_9_loses_little(tmp_path):
+    """One run, ended three ways: each start goes on from the last whole checkpoint."""
+    data = write_dataset(tmp_path / 'data')
+    flags_ = (f'--train_data={data}', '--model_dir=run', '--train_steps=100000', '--log_steps=5')
+    flags_ += ('--sample_steps=1000', '--save_steps=20', '--eval_steps=0')
+    run = tmp_path / 'run'
+
+    for signum, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        before = checkpoints.step_of(checkpoints.recover(str(run)))
+        with start(*flags_, cwd=tmp_path) as process:
+            seen = step_in(wait_for(process, ' images/s '), ' step ')
+            process.send_signal(signum)
+            log = process.stderr.read()
+            assert process.wait(30) == code, log
+        assert 'stopped; the same command resumes' in log
+        assert checkpoints.step_of(checkpoints.recover(str(run))) >= seen > before
+
+    with start(*flags_, cwd=tmp_path) as process:
+        resumed = step_in(wait_for(process, 'resuming'), 'at step ')
+        assert resumed == checkpoints.step_of(checkpoints.recover(str(run)))
+        while not any(step > resumed for step in saved_steps(run)):
+            time.sleep(0.01)
+        process.kill()
+    whole = checkpoints.step_of(checkpoints.recover(str(run)))
+    assert whole >= resumed
+
+    with start(*flags_, cwd=tmp_path) as process:
+        assert step_in(wait_for(process, 'resuming'), 'at step ') == whole
+        wait_for(process, ' images/s ')
+        process.kill()
+
+
+def saved_steps(run: pathlib.Path) -> list[int]:
+    return [int(path.name.split('-')[1].split('.')[0]) for path in run.glob('model.ckpt-*.index')]
+
+
+@pytest.mark.parametrize(
+    'module', ['trainer.task', 'trainer.generate', 'convert.images_to_tfrecords', 'convert.inspect_tfrecords']
+)
+def test_help_is_a_page(module, tmp_path):
+    ended = run_module(module, '--help', cwd=tmp_path)
+    assert ended.returncode == 0
+    assert ended.stderr == ''
+    assert '(default ' in ended.stdout or 'default ' in ended.stdout
+    assert f'python -m {module}' in ended.stdout
