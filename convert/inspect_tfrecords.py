@@ -44,14 +44,14 @@ def inspect(patterns: Sequence[str], options: InspectOptions) -> str:
         raise errors.DataError(f'{patterns[0]} has no {options.split} shards: choose another --split')
     paths = [shard.path for shard in shards]
     counts = [dataset.count_records(path) for path in paths]
-    sample = dataset.sample_for_layout(paths)
+    sample = dataset.sample_shards(paths)
     report = [
         f'{patterns[0]}: {sum(counts):,} records in {len(paths)} shards of {min(counts):,} to {max(counts):,}',
         f'schema    {_schema(sample[0])}; {"described by" if shards[0].expected else "without"} {manifest.FILE_NAME}',
         f'geometry  {_tally(f"{r.height}x{r.width}x{r.channels}" for r in sample)} (of {len(sample)} looked at)',
         f'labels    {_tally(str(r.label) for r in sample)}',
     ]
-    return '\n'.join(report + _pixels(sample, options.preview))
+    return '\n'.join(report + _pixels(dataset.of_one_geometry(sample), options.preview))
 
 
 def _pixels(sample: list[Record], preview: str) -> list[str]:
@@ -60,17 +60,12 @@ def _pixels(sample: list[Record], preview: str) -> list[str]:
     if sample[0].encoding == records.RAW and sample[0].channels > 1:
         evidence = dataset.examine_layout(sample)
         layouts = [evidence.verdict] if evidence.verdict else [records.HWC, records.CHW]
-        declared = sample[0].layout or 'nothing'
-        lines.append(
-            f'layout    the records say {declared}, the pixels say {evidence.verdict or "neither"}: {evidence}'
-        )
+        lines.append(f'layout    the records say {sample[0].layout or "nothing"}, the pixels say: {evidence}')
     for name in layouts:
         pixels = np.stack([record.pixels(name) for record in sample[:_TILES]])
         path = preview if len(layouts) == 1 else f'_{name}'.join(os.path.splitext(preview))
         means = ', '.join(f'{mean:.1f}' for mean in pixels.mean(axis=(0, 1, 2)))
-        lines.append(
-            f'as {name}    values {pixels.min()} to {pixels.max()}, mean of each channel {means}, sheet {path}'
-        )
+        lines.append(f'as {name}    values {pixels.min()} to {pixels.max()}, mean of each channel {means}; see {path}')
         images.write_png(path, images.tile_grid(pixels))
     return lines
 

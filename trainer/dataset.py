@@ -120,18 +120,25 @@ def count_records(path: str) -> int:
         raise _damaged(path, error) from None
 
 
-def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
-    """What the pixels of raw records of one geometry say about their layout."""
+def sample_shards(paths: list[str]) -> list[Record]:
+    """A sample from the start of all shards, large enough for `examine_layout`; raises as `first_record`."""
+    return sample_records(paths, -(-layout.SAMPLE_IMAGES // len(paths)))
+
+
+def of_one_geometry(sample: list[Record]) -> list[Record]:
+    """The records of the sample that have the geometry of its first."""
     first = sample[0]
-    flat = np.stack([np.frombuffer(record.data, np.uint8) for record in sample])
-    return layout.examine(flat, first.height, first.width, first.channels)
+    return [record for record in sample if _geometry(record) == _geometry(first)]
 
 
-def sample_for_layout(paths: list[str]) -> list[Record]:
-    """A sample large enough for `examine_layout`, from all shards; records of another geometry are left out."""
-    per_shard = -(-layout.SAMPLE_IMAGES // len(paths))
-    sample = sample_records(paths, per_shard)
-    return [record for record in sample if len(record.data) == len(sample[0].data)]
+def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
+    """What the pixels of raw records say about their layout; those of another geometry than the first are left out."""
+    flat = np.stack([np.frombuffer(record.data, np.uint8) for record in of_one_geometry(sample)])
+    return layout.examine(flat, *_geometry(sample[0]))
+
+
+def _geometry(record: Record) -> tuple[int, int, int]:
+    return record.height, record.width, record.channels
 
 
 def _promised(folder: str) -> dict[str, manifest.Shard] | None:
@@ -153,7 +160,7 @@ def _entry(path: str, promised: dict[str, manifest.Shard] | None) -> manifest.Sh
 
 
 def _check_geometry(path: str, record: Record, image_size: int, channels: int) -> None:
-    found = (record.height, record.width, record.channels)
+    found = _geometry(record)
     if found == (image_size, image_size, channels):
         return
     # JPEG and PNG files are decoded to the channels that are asked for.
@@ -194,7 +201,7 @@ def _layout(shards: list[ShardFile], first: Record, record_layout: str) -> str:
     """The layout to read: as declared by flag or record, unless the pixels contradict; else what the pixels say."""
     if first.encoding == records.ENCODED or first.channels == 1:
         return records.HWC
-    evidence = examine_layout(sample_for_layout([shard.path for shard in shards]))
+    evidence = examine_layout(sample_shards([shard.path for shard in shards]))
     declared, by = record_layout.upper(), 'the flag --record_layout'
     if record_layout == 'auto':
         declared, by = first.layout, 'the record itself'

@@ -122,7 +122,7 @@ def _minimize(
     with v1.variable_scope(f'{network}_optimizer'):
         optimizer = v1.train.AdamOptimizer(hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
         if use_tpu:
-            optimizer = tpu.CrossShardOptimizer(optimizer)
+            optimizer = v1.tpu.CrossShardOptimizer(optimizer)
         gradients = optimizer.compute_gradients(loss, v1.trainable_variables(f'{network}/'))
         return tf.group(optimizer.apply_gradients(gradients), *averages.update_ops())
 
