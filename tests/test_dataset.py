@@ -122,6 +122,14 @@ def test_encoded_records_may_be_read_in_grey(tmp_path):
     assert verify(f'{tmp_path}/*.tfrecord', channels=1).records == 9
 
 
+@pytest.mark.parametrize('write', [tpu_dcgan_record, encoded_record])
+def test_one_image_of_another_size_is_found_before_training(tmp_path, write):
+    pictures = [*smooth_images(9, 32), *smooth_images(1, 64)]
+    write_shard(tmp_path / 'old.tfrecord', [write(picture) for picture in pictures])
+    with pytest.raises(errors.DataError, match='holds images of other sizes than 32x32x3'):
+        verify(f'{tmp_path}/old.tfrecord')
+
+
 def test_noise_that_does_not_say_its_layout_is_an_error_and_not_a_guess(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, [32, 32, 32, 3], dtype=np.uint8)
     write_shard(tmp_path / 'old.tfrecord', [tpu_dcgan_record(picture) for picture in noise])

@@ -69,7 +69,8 @@ def test_foreign_records_train(tmp_path):
 def test_tensorboard_gets_the_scalars_and_the_grids(dataset32, tmp_path):
     run(dataset32, tmp_path / 'run', train_steps=4, log_steps=2, sample_steps=2, save_steps=2)
     found = scalars_in(tmp_path / 'run')
-    assert {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake', 'samples'} <= set(found)
+    named = {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake', 'images_per_s', 'epochs', 'samples'}
+    assert named <= set(found)
     assert found['samples'] == [0, 2, 4]
     assert set(found['D_real']) <= {0, 2, 4}
 
@@ -100,6 +101,12 @@ def test_a_changed_architecture_is_refused(dataset32, tmp_path):
     run(dataset32, tmp_path / 'run')
     with pytest.raises(errors.UserError, match='trained with --base_filters=4 and cannot go on with 8'):
         run(dataset32, tmp_path / 'run', {'base_filters': 8}, train_steps=3)
+
+
+def test_a_mistake_before_the_first_step_binds_nobody(dataset32, tmp_path):
+    with pytest.raises(errors.DataError, match='give --image_size=32'):
+        run(dataset32, tmp_path / 'run', {'image_size': 64})
+    assert run(dataset32, tmp_path / 'run') == 0
 
 
 def test_a_checkpoint_cut_short_costs_its_steps_only(dataset32, tmp_path, caplog):

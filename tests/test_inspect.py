@@ -19,7 +19,7 @@ def test_a_data_set_of_ours(dataset32, tmp_path):
     assert 'described by dataset.json' in report
     assert '32x32x3 (24)' in report
     assert 'the records say HWC, the pixels say: neighbouring pixels of 24 images differ' in report
-    assert 'values 0 to 255, mean of each channel 12' in report
+    assert 'values 0 to 255, mean of each channel 1' in report
     assert open_image(tmp_path / 'sheet.png').size == (5 * 32, 5 * 32)
 
 

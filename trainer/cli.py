@@ -94,7 +94,7 @@ def help_page(description: str, groups: Sequence[type]) -> str:
 
 
 def run(main: Callable[..., int | None], description: str, groups: Sequence[type], argument: str = '') -> None:
-    """Runs an entry module: defines and parses the flags, prints `--help`, turns user errors into one line and an exit code.
+    """Runs an entry module: defines and parses the flags, prints `--help`, turns user errors into one line and a code.
 
     Args:
       main: the program; reads the parsed flags and returns the exit code (None is 0). Takes the arguments that are no

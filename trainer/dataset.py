@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import errors, layout, manifest, records
+from trainer import errors, layout, manifest, records, shard_file
 from trainer.records import Record, RecordFormat
 
 QUICK, FULL = 'quick', 'full'
-_FRAMING_BYTES = 16  # Of one record in a TFRecord file: length, two checksums.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +69,7 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
     firsts, total = [], 0
     for shard in shards:
         shard_mode = mode if mode != 'auto' else (QUICK if shard.path.startswith('gs://') else FULL)
-        first = first_record(shard.path)
+        first = shard_file.first_record(shard.path)
         _check_geometry(shard.path, first, image_size, channels)
         total += _count(shard, shard_mode, first)
         firsts.append(first)
@@ -81,48 +79,9 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
     return DataSource(tuple(shard.path for shard in shards), total, record_format)
 
 
-def first_record(path: str) -> Record:
-    """Decodes the first record of a shard.
-
-    Raises:
-      errors.DataError: the file is absent, empty, damaged, or of no known schema.
-    """
-    for record in sample_records([path], 1):
-        return record
-    raise errors.DataError(f'{path} holds no record: convert the images again')
-
-
-def sample_records(paths: list[str], per_shard: int) -> list[Record]:
-    """Decodes up to `per_shard` records from the start of each shard; raises as `first_record`."""
-    found = []
-    for path in paths:
-        try:
-            for serialized in tf.data.TFRecordDataset(path).take(per_shard).as_numpy_iterator():
-                found.append(records.decode_example(serialized))
-        except tf.errors.NotFoundError:
-            raise errors.DataError(f'{path} is listed in {manifest.FILE_NAME} but absent: convert again') from None
-        except tf.errors.DataLossError as error:
-            raise _damaged(path, error) from None
-        except errors.DataError as error:
-            raise errors.DataError(f'{path}: {error}') from None
-    return found
-
-
-def count_records(path: str) -> int:
-    """Reads a whole shard, which checks the CRC of every record, and returns how many it holds.
-
-    Raises:
-      errors.DataError: the shard is damaged.
-    """
-    try:
-        return int(tf.data.TFRecordDataset(path).reduce(np.int64(0), lambda count, _: count + 1))
-    except tf.errors.DataLossError as error:
-        raise _damaged(path, error) from None
-
-
 def sample_shards(paths: list[str]) -> list[Record]:
     """A sample from the start of all shards, large enough for `examine_layout`; raises as `first_record`."""
-    return sample_records(paths, -(-layout.SAMPLE_IMAGES // len(paths)))
+    return shard_file.sample_records(paths, -(-layout.SAMPLE_IMAGES // len(paths)))
 
 
 def of_one_geometry(sample: list[Record]) -> list[Record]:
@@ -186,10 +145,11 @@ def _count(shard: ShardFile, mode: str, first: Record) -> int:
         return expected.records
     if mode == QUICK and first.encoding == records.RAW:
         # Foreign raw records are all of one length, give or take a byte in the label.
-        one = len(next(iter(tf.data.TFRecordDataset(shard.path).take(1))).numpy()) + _FRAMING_BYTES
-        return round(size / one)
-    count = count_records(shard.path)
-    if expected and (count != expected.records or manifest.file_crc32c(shard.path) != expected.crc32c):
+        return round(size / shard_file.first_record_bytes(shard.path))
+    if not expected:
+        return shard_file.count_parsed(shard.path, first)
+    count = shard_file.count_records(shard.path)
+    if count != expected.records or manifest.file_crc32c(shard.path) != expected.crc32c:
         raise errors.DataError(
             f'{shard.path} is not the file that its manifest describes ({count:,} records, CRC32C or count differs '
             f'from {expected.records:,} and {expected.crc32c}): copy it again, or convert again with --overwrite'
@@ -226,9 +186,3 @@ def _layout_from_pixels(path: str, evidence: layout.LayoutEvidence) -> str:
         )
     logging.info('record layout %s, found out from the pixels; %s', evidence.verdict, evidence)
     return evidence.verdict
-
-
-def _damaged(path: str, error: Exception) -> errors.DataError:
-    # TensorFlow wraps its one useful sentence in the names of graph nodes.
-    reason = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', str(error).splitlines()[0]).strip()
-    return errors.DataError(f'{path} is damaged ({reason}): copy it again, or convert the images again')

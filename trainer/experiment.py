@@ -9,8 +9,9 @@ import tensorflow.compat.v1 as v1
 from absl import logging
 
 from trainer import checkpoints, dataset, errors, export, inputs, manifest, model, samples
+from trainer import hparams as hparams_file
 from trainer.dataset import DataSource
-from trainer.hparams import HParams, settle
+from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.progress import ProgressHook
 from trainer.signals import GracefulStop, StopHook
@@ -29,19 +30,26 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOp
     Raises:
       errors.UserError: the data, the flags and model_dir do not fit together, or training diverged.
     """
-    settle(options.model_dir, hparams)
-    start_step = checkpoints.step_of(checkpoints.recover(options.model_dir))
+    checkpoint = checkpoints.recover(options.model_dir)
+    start_step = checkpoints.step_of(checkpoint)
+    if checkpoint:
+        hparams_file.check_change(options.model_dir, hparams)
     if start_step >= hparams.train_steps:
         logging.info('%s is finished at step %d: raise --train_steps to go on', options.model_dir, start_step)
         _finish(hparams, options.model_dir)
         return 0
     source, holdout = _open_data(hparams, data)
+    hparams_file.write(options.model_dir, hparams)
     if start_step:
         logging.info('resuming %s at step %d', options.model_dir, start_step)
     count = min(options.sample_count, source.records)
     samples.write_real(options.model_dir, inputs.first_batch(source, hparams, count))
     with GracefulStop() as stop:
-        _train(hparams, data, options, machine, source, holdout, stop)
+        try:
+            _train(hparams, data, options, machine, source, holdout, stop)
+        except tf.errors.DataLossError as error:
+            reason = str(error).splitlines()[0]
+            raise errors.DataError(f'a record is damaged ({reason}): find its shard with --verify_data=full') from error
         if stop.signum:
             logging.info('stopped; the same command resumes')
             return stop.exit_code
@@ -129,7 +137,7 @@ def _train(
     estimator = make_estimator(hparams, options, machine, eval_batch_size)
     buffer = inputs.shuffle_records(source, hparams, data.shuffle_mib)
     listener = samples.SampleListener(hparams, options.model_dir, options.sample_count, options.sample_steps)
-    hooks = [ProgressHook(hparams, source.records, options.log_steps), StopHook(stop)]
+    hooks = [ProgressHook(hparams, options.model_dir, source.records, options.log_steps), StopHook(stop)]
     step = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or '')
     while step < hparams.train_steps and not stop.signum:
         target = hparams.train_steps

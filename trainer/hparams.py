@@ -78,21 +78,20 @@ def write(model_dir: str, hparams: HParams) -> None:
     images.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
 
 
-def settle(model_dir: str, hparams: HParams) -> None:
-    """Holds the new hyper-parameters against those in `model_dir`, and writes them there.
+def check_change(model_dir: str, new: HParams) -> None:
+    """Holds new hyper-parameters against those that the checkpoints in `model_dir` were trained with.
 
     Raises:
-      errors.UserError: the architecture differs, so the checkpoints there do not fit.
+      errors.UserError: the architecture differs, so the checkpoints do not fit.
     """
     before = read(model_dir)
     for field in dataclasses.fields(HParams) if before else ():
-        old, new = getattr(before, field.name), getattr(hparams, field.name)
-        if old == new:
+        old_value, new_value = getattr(before, field.name), getattr(new, field.name)
+        if old_value == new_value:
             continue
         if field.name in _ARCHITECTURE_FIELDS:
             raise errors.UserError(
-                f'{model_dir} was trained with --{field.name}={old} and cannot go on with {new}: '
-                f'give --{field.name}={old}, or choose another --model_dir'
+                f'{model_dir} was trained with --{field.name}={old_value} and cannot go on with {new_value}: '
+                f'give --{field.name}={old_value}, or choose another --model_dir'
             )
-        logging.info('--%s changes from %s to %s', field.name, old, new)
-    write(model_dir, hparams)
+        logging.info('--%s changes from %s to %s', field.name, old_value, new_value)

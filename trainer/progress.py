@@ -19,9 +19,9 @@ class ProgressHook(v1.train.SessionRunHook):
     On a TPU only the step and the pace are at hand: the losses go to TensorBoard through host_call.
     """
 
-    def __init__(self, hparams: HParams, records: int, log_steps: int):
+    def __init__(self, hparams: HParams, model_dir: str, records: int, log_steps: int):
         """Takes the size of the training set, to count epochs, and the steps between two lines."""
-        self._hparams, self._records, self._log_steps = hparams, records, log_steps
+        self._hparams, self._model_dir, self._records, self._log_steps = hparams, model_dir, records, log_steps
         self._first_step = self._last_logged = -1
         self._busy_s = 0.0
         self._sums: dict[str, float] = {}
@@ -59,15 +59,18 @@ class ProgressHook(v1.train.SessionRunHook):
         if not steps:
             return
         per_step = (now - self._began) / (step - self._first_step)
+        pace = {'images_per_s': steps * batch / self._busy_s, 'epochs': step * batch / self._records}
         parts = [
             f'step {step:,}/{self._hparams.train_steps:,}',
             f'{step * batch:,} images',
-            f'{step * batch / self._records:.1f} epochs',
-            f'{steps * batch / self._busy_s:.0f} images/s',
+            f'{pace["epochs"]:.1f} epochs',
+            f'{pace["images_per_s"]:.0f} images/s',
             *_losses({name: total / steps for name, total in self._sums.items()}),
             f'ETA {_clock(per_step * (self._hparams.train_steps - step))}',
         ]
         logging.info(' | '.join(parts))
+        points = [v1.Summary.Value(tag=name, simple_value=value) for name, value in pace.items()]
+        v1.summary.FileWriterCache.get(self._model_dir).add_summary(v1.Summary(value=points), step)
         self._last_logged, self._busy_s, self._sums = step, 0.0, {}
 
 

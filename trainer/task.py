@@ -49,7 +49,9 @@ def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> 
         raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
     folder = os.path.join(options.model_dir, 'data')
     if os.path.exists(os.path.join(folder, manifest.FILE_NAME)):
-        return folder
+        found = manifest.read(folder)
+        if (found.image_size, found.channels) == (hparams.image_size, hparams.channels):
+            return folder
     logging.info('no --train_data: training on the sample images, country flags stretched to squares')
     conversion.convert(
         ConvertOptions(
@@ -58,6 +60,7 @@ def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> 
             image_size=hparams.image_size,
             channels=hparams.channels,
             fit='stretch',
+            overwrite=True,
         )
     )
     return folder
