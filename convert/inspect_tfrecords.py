@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from absl import flags
 
-from trainer import cli, dataset, errors, images, manifest, records
+from trainer import cli, dataset, errors, images, manifest, records, shard_file
 from trainer.cli import option
 from trainer.records import Record
 
@@ -43,7 +43,7 @@ def inspect(patterns: Sequence[str], options: InspectOptions) -> str:
     if not shards:
         raise errors.DataError(f'{patterns[0]} has no {options.split} shards: choose another --split')
     paths = [shard.path for shard in shards]
-    counts = [dataset.count_records(path) for path in paths]
+    counts = [shard_file.count_records(path) for path in paths]
     sample = dataset.sample_shards(paths)
     report = [
         f'{patterns[0]}: {sum(counts):,} records in {len(paths)} shards of {min(counts):,} to {max(counts):,}',

@@ -58,6 +58,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
         self._generator = CheckpointGenerator(hparams)
         self._noise = noise_for(range(count), hparams.noise_dim)
+        self._drawn = -1
 
     def begin(self) -> None:
         """See the base class."""
@@ -74,15 +75,16 @@ class SampleListener(v1.train.CheckpointSaverListener):
 
     def after_save(self, session: v1.Session, global_step_value: int) -> None:
         """See the base class."""
-        step, path = int(global_step_value), grid_path(self._model_dir, int(global_step_value))
+        step = int(global_step_value)
         due = step % self._sample_steps == 0 or step >= self._train_steps
-        if not due or tf.io.gfile.exists(path):  # A resumed run saves its first step a second time.
+        if not due or step == self._drawn:  # Training goes on after an evaluation by saving the same step again.
             return
         generator = self._generator.restore(checkpoints.path(self._model_dir, step))
         grid = images.tile_grid(generator.images(self._noise))
-        images.write_png(path, grid)
+        images.write_png(grid_path(self._model_dir, step), grid)
         self._to_tensorboard(grid, step)
-        logging.info('samples: %s', path)
+        self._drawn = step
+        logging.info('samples: %s', grid_path(self._model_dir, step))
 
     def _to_tensorboard(self, grid: np.ndarray, step: int) -> None:
         picture = v1.Summary.Image(

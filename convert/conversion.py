@@ -1,0 +1,93 @@
+"""The whole conversion: list, decode, write, describe, publish."""
+
+from __future__ import annotations
+
+import posixpath
+import random
+from collections.abc import MutableSequence, Sequence
+
+import tensorflow as tf
+from absl import logging
+
+from convert import preview, progress, rejection, sources, staging, writer
+from convert import spool as spools
+from convert.collection import Collection, collect
+from convert.options import ConvertOptions
+from trainer import errors, manifest, records
+
+_MIB = 1 << 20
+_MIN_IMAGES = 2
+
+
+def convert(options: ConvertOptions) -> manifest.Manifest:
+    """Turns a folder of images into a data set; the same input and options give the same bytes.
+
+    Raises:
+      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written.
+    """
+    listing = sources.find(options.input_dir, options.output_dir)
+    try:
+        with staging.Staging(options.output_dir, options.overwrite) as stage:
+            dataset = _write_dataset(listing, options, stage)
+            stage.publish(dataset)
+    except (OSError, tf.errors.OpError) as error:
+        raise errors.UserError(f'--output_dir={options.output_dir} cannot be written: {error}') from error
+    _log_summary(dataset, options)
+    return dataset
+
+
+def _write_dataset(listing: sources.Listing, options: ConvertOptions, stage: staging.Staging) -> manifest.Manifest:
+    """Writes all files but the manifest into the staging folder, and returns the manifest."""
+    with spools.Spool(stage.spool_folder) as spool:
+        with rejection.RejectionList(stage.folder) as rejections:
+            collection = collect(listing, options, spool, rejections)
+        if len(collection) < _MIN_IMAGES:
+            raise errors.UserError(
+                f'{len(collection)} images are left of {len(listing.names)} files in --input_dir={options.input_dir} '
+                f'({rejection.summary(rejections.counts)}): give at least {_MIN_IMAGES} different images'
+            )
+        splits = _write_splits(collection, options, spool, stage.folder)
+    preview.write_preview(stage.folder, splits[manifest.TRAIN], options.image_size, options.channels)
+    mean, std = collection.mean_and_std()
+    return manifest.Manifest(
+        image_size=options.image_size,
+        channels=options.channels,
+        layout=records.HWC,
+        splits=splits,
+        labels=listing.labels,
+        mean=mean,
+        std=std,
+        rejected=dict(rejections.counts),
+        options=options.shaping(),
+        source=options.input_dir,
+    )
+
+
+def _write_splits(
+    collection: Collection, options: ConvertOptions, spool: spools.Spool, folder: str
+) -> dict[str, tuple[manifest.Shard, ...]]:
+    splits = {}
+    with progress.Progress('writing', len(collection)) as bar:
+        for split, numbers in collection.splits.items():
+            order = _shuffled(numbers, options.seed)
+            splits[split] = writer.write_shards(folder, split, spool, order, options.shard_mib * _MIB, bar.advance)
+    return splits
+
+
+def _shuffled(numbers: MutableSequence[int], seed: int) -> Sequence[int]:
+    order = numbers[:]
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
+    """Ends the log with what was made, what was left out, and what to type next."""
+    for reason, count in rejection.by_frequency(dataset.rejected):
+        logging.info('%8d rejected: %s', count, reason)
+    train, holdout = dataset.records(manifest.TRAIN), dataset.records(manifest.HOLDOUT)
+    shards = [shard for split in dataset.splits.values() for shard in split]
+    size = sum(shard.bytes for shard in shards) / _MIB
+    logging.info('%8d kept: %d to train on, %d held out', train + holdout, train, holdout)
+    logging.info('%d shards, %.1f MiB in %s', len(shards), size, options.output_dir)
+    logging.info('look at %s', posixpath.join(options.output_dir, preview.FILE_NAME))
+    logging.info('next: python -m trainer.task --train_data=%s --image_size=%d', options.output_dir, options.image_size)

@@ -1,0 +1,24 @@
+"""Turns a folder of images into TFRecords to train on.
+
+  python -m convert.images_to_tfrecords --input_dir=photos --output_dir=data/photos --image_size=64
+
+Any file that Pillow can read is input; what is left out, and why, goes to rejected.csv beside the records. Look at
+preview.png before you train.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from convert import conversion
+from convert.options import ConvertOptions
+from trainer import cli
+
+
+def main() -> None:
+    """Converts as the flags say."""
+    conversion.convert(cli.from_flags(ConvertOptions, flags.FLAGS))
+
+
+if __name__ == '__main__':
+    cli.run(main, __doc__, [ConvertOptions])

@@ -1,0 +1,77 @@
+"""What the converter can be told."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from PIL import ImageColor
+
+from trainer import errors
+from trainer.cli import option
+
+CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
+_MAX_HOLDOUT_PERCENT = 50
+# Where the data come from and go to, and how fast, leave the data as they are.
+_NOT_SHAPING = ('input_dir', 'output_dir', 'workers', 'overwrite')
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertOptions:
+    """The images, and the data set made of them.
+
+    Raises:
+      errors.UserError: a value that breaks its rule.
+    """
+
+    input_dir: str = option(
+        '', 'Local or gs:// folder with the images; the folders in it are the labels.', unit='folder'
+    )
+    output_dir: str = option('', 'Local or gs:// folder that becomes the data set.', unit='folder')
+    image_size: int = option(64, 'Side of the square images.', unit='px', choices=(32, 64, 128))
+    channels: int = option(3, '3 for colour, 1 for grey.', choices=(3, 1))
+    fit: str = option(
+        CROP,
+        'How an oblong image becomes square: cut to its centre, bordered with the background, or distorted.',
+        choices=(CROP, PAD, STRETCH),
+    )
+    background: str = option(
+        'white', "Shows through transparent pixels and borders --fit=pad: a name or '#rrggbb'.", unit='colour'
+    )
+    holdout_percent: float = option(
+        5.0, 'Share of the images kept from training, chosen by their pixels.', unit='percent', lower=0
+    )
+    shard_mib: int = option(100, 'Size to aim at for each TFRecord file.', unit='MiB', lower=1)
+    max_megapixels: float = option(
+        89.0, 'Larger images are rejected before they are decoded.', unit='megapixels', lower=0.001
+    )
+    keep_duplicates: bool = option(False, 'Keep images whose pixels equal those of an earlier one.')
+    seed: int = option(0, 'Decides the order of the records.', lower=0)
+    workers: int = option(0, 'Threads that decode images; 0 is one for each core.', unit='threads', lower=0)
+    overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
+
+    def __post_init__(self) -> None:
+        """Checks what the flags cannot."""
+        for name in ('input_dir', 'output_dir'):
+            if not getattr(self, name):
+                raise errors.UserError(f'--{name} is missing: name a local or gs:// folder with --{name}=FOLDER')
+        if not 0 <= self.holdout_percent <= _MAX_HOLDOUT_PERCENT:
+            raise errors.UserError(
+                f'--holdout_percent={self.holdout_percent:g} leaves too little to train on: '
+                f'choose 0 to {_MAX_HOLDOUT_PERCENT}'
+            )
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError:
+            raise errors.UserError(
+                f"--background={self.background} is no colour: give a name such as white, or '#rrggbb'"
+            ) from None
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name for the kind of image that is written."""
+        return 'RGB' if self.channels == 3 else 'L'
+
+    def shaping(self) -> dict[str, Any]:
+        """The options that decide what the data set holds, for its manifest."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in _NOT_SHAPING}

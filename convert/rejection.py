@@ -1,0 +1,64 @@
+"""Why a file is left out, and the list of the files that were."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import posixpath
+
+import tensorflow as tf
+
+FILE_NAME = 'rejected.csv'
+
+DUPLICATE = 'duplicate'
+EMPTY_FILE = 'empty file'
+LFS_POINTER = 'LFS pointer'
+NOT_AN_IMAGE = 'not an image'
+TOO_LARGE = 'too large'
+TRUNCATED = 'truncated'
+UNREADABLE = 'unreadable'
+
+
+class Rejected(Exception):
+    """One file that gives no image; `reason` is one of the constants above, `detail` is for a person to read."""
+
+    def __init__(self, reason: str, detail: str = ''):
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+class RejectionList:
+    """Writes `rejected.csv` row by row, so that memory does not grow with the files left out, and counts them."""
+
+    def __init__(self, folder: str):
+        """Starts the list in a local or gs:// folder."""
+        self.counts: collections.Counter[str] = collections.Counter()
+        self._file = tf.io.gfile.GFile(posixpath.join(folder, FILE_NAME), 'w')
+        self._rows = csv.writer(self._file, lineterminator='\n')
+        self._rows.writerow(['file', 'reason', 'detail'])
+
+    def add(self, name: str, rejected: Rejected) -> None:
+        """Notes the file `name`, a path below the input folder."""
+        self.counts[rejected.reason] += 1
+        self._rows.writerow([_utf8(name), rejected.reason, _utf8(rejected.detail)])
+
+    def __enter__(self) -> RejectionList:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def summary(counts: dict[str, int]) -> str:
+    """'3 not an image, 1 truncated': the most frequent first."""
+    return ', '.join(f'{count} {reason}' for reason, count in by_frequency(counts))
+
+
+def by_frequency(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """Reasons and counts, the most frequent first."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _utf8(text: str) -> str:
+    """Spells out the bytes of a file name that is not UTF-8, so that any program can read the list."""
+    return text.encode('utf-8', 'backslashreplace').decode()

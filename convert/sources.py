@@ -1,0 +1,124 @@
+"""Finds the files below the input folder and opens them."""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import dataclasses
+import io
+import os
+import posixpath
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import tensorflow as tf
+
+from convert import rejection
+from trainer import errors
+
+_SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The files to convert.
+
+    Attributes:
+      folder: the input folder, as it was given.
+      names: the files' paths below it, with '/' between folders, sorted.
+      labels: the names of the first-level folders with files below them, sorted.
+    """
+
+    folder: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def label_of(self, name: str) -> int:
+        """Index into `labels`, or -1 for a file that lies in no folder."""
+        first, slash, _ = name.partition('/')
+        return bisect.bisect_left(self.labels, first) if slash else -1
+
+    def open(self, name: str) -> BinaryIO:
+        """Opens one of the files.
+
+        Raises:
+          rejection.Rejected: it cannot be opened.
+        """
+        path = posixpath.join(self.folder, name)
+        try:
+            if is_remote(self.folder):
+                with tf.io.gfile.GFile(path, 'rb') as file:
+                    return io.BytesIO(file.read())
+            if not os.path.isfile(path):  # To open a pipe would wait for its other end, for ever.
+                raise rejection.Rejected(rejection.UNREADABLE, 'not a regular file, or a link to none')
+            return open(path, 'rb')
+        except OSError as error:
+            raise rejection.Rejected(rejection.UNREADABLE, error.strerror or '') from None
+        except tf.errors.OpError as error:
+            raise rejection.Rejected(rejection.UNREADABLE, error.message) from None
+
+
+def find(input_dir: str, output_dir: str) -> Listing:
+    """Lists the files below `input_dir`; hidden files and what lies in `output_dir` are no input.
+
+    Raises:
+      errors.UserError: `input_dir` is no folder, cannot be listed, is empty, or is `output_dir`.
+    """
+    if _identity(input_dir) == _identity(output_dir):
+        raise errors.UserError(f'--output_dir={output_dir} is also the --input_dir: choose another folder')
+    try:
+        if not tf.io.gfile.isdir(input_dir):
+            raise errors.UserError(f'--input_dir={input_dir} is not a folder: name one with images in it')
+        walk = _walk_remote if is_remote(input_dir) else _walk_local
+        names = tuple(sorted(walk(input_dir, _identity(output_dir))))
+    except (OSError, tf.errors.OpError) as error:
+        raise errors.UserError(f'--input_dir={input_dir} cannot be listed: {error}') from None
+    if not names:
+        raise errors.UserError(f'--input_dir={input_dir} holds no files: name a folder with images in it')
+    return Listing(input_dir, names, tuple(sorted({name.partition('/')[0] for name in names if '/' in name})))
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path is a URL such as gs://bucket/folder."""
+    return '://' in path
+
+
+def _identity(folder: str) -> str:
+    return folder.rstrip('/') if is_remote(folder) else os.path.realpath(folder)
+
+
+def _walk_local(root: str, excluded: str) -> Iterator[str]:
+    """Yields the files' paths below `root`; enters each real folder once, so that no link makes a loop."""
+    seen = {excluded}
+    folders = collections.deque([''])
+    while folders:
+        folder = folders.pop()
+        real = os.path.realpath(os.path.join(root, folder))
+        if real in seen:
+            continue
+        seen.add(real)
+        with os.scandir(real) as entries:
+            visible = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
+        for entry in visible:
+            name = posixpath.join(folder, entry.name)
+            if not os.path.isdir(entry.path):
+                yield name
+            elif entry.is_symlink():
+                folders.appendleft(name)  # After all real folders, so that these keep their own labels.
+            else:
+                folders.append(name)
+
+
+def _walk_remote(root: str, excluded: str) -> Iterator[str]:
+    for folder, _, files in tf.io.gfile.walk(root):
+        if f'{folder.rstrip("/")}/'.startswith(f'{excluded}/'):
+            continue
+        below = folder[len(root) :].strip('/')
+        for file in files:
+            name = posixpath.join(below, file)
+            if not any(_is_hidden(part) for part in name.split('/')):
+                yield name
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith('.') or name.lower() in _SYSTEM_FILES
