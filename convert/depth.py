@@ -21,8 +21,8 @@ def to_8_bit(image: Image.Image) -> Image.Image:
     """
     values = np.asarray(image, np.float32)  # [height, width]
     low, high = _value_range(image.mode, values)
-    scaled = np.clip((np.nan_to_num(values, nan=low) - low) * (255.0 / (high - low)), 0.0, 255.0)
-    grey = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    clipped = np.nan_to_num(np.clip(values, low, high), nan=low)
+    grey = Image.fromarray(np.rint((clipped - low) * (255.0 / (high - low))).astype(np.uint8))
     if 'transparency' in image.info:
         opaque = values != image.info['transparency']
         grey.putalpha(Image.fromarray(opaque.astype(np.uint8) * 255))

@@ -67,9 +67,10 @@ def find(input_dir: str, output_dir: str) -> Listing:
     if _identity(input_dir) == _identity(output_dir):
         raise errors.UserError(f'--output_dir={output_dir} is also the --input_dir: choose another folder')
     try:
-        if not tf.io.gfile.isdir(input_dir):
+        # Local folders without tf.io.gfile, which fails on file names that are not UTF-8.
+        isdir, walk = (tf.io.gfile.isdir, _walk_remote) if is_remote(input_dir) else (os.path.isdir, _walk_local)
+        if not isdir(input_dir):
             raise errors.UserError(f'--input_dir={input_dir} is not a folder: name one with images in it')
-        walk = _walk_remote if is_remote(input_dir) else _walk_local
         names = tuple(sorted(walk(input_dir, _identity(output_dir))))
     except (OSError, tf.errors.OpError) as error:
         raise errors.UserError(f'--input_dir={input_dir} cannot be listed: {error}') from None

@@ -39,6 +39,7 @@ class Staging:
         self.folder = posixpath.join(output_dir, _STAGING)
         self.spool_folder = None if sources.is_remote(output_dir) else self.folder
         self._new_folders: list[str] = []
+        self._half_published = False
         found = self._ours()
         interrupted = tf.io.gfile.isdir(self.folder) and manifest.FILE_NAME not in found
         if found and not overwrite and not interrupted:
@@ -54,6 +55,8 @@ class Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._half_published:  # The next run sees by the staging folder that the shards beside it are ours.
+            return
         self._remove_staging()
         for folder in self._new_folders:
             if not os.listdir(folder):
@@ -61,16 +64,20 @@ class Staging:
 
     def publish(self, dataset: manifest.Manifest) -> None:
         """Removes the old data set, if there is one, and puts the new one in its place."""
+        self._half_published = True
         for name in sorted(self._ours(), key=lambda name: name != manifest.FILE_NAME):  # The manifest goes first,
             tf.io.gfile.remove(posixpath.join(self._output, name))
         for name in tf.io.gfile.listdir(self.folder):
             tf.io.gfile.rename(posixpath.join(self.folder, name), posixpath.join(self._output, name))
         manifest.write(self._output, dataset)  # and comes last.
+        self._half_published = False
 
     def _ours(self) -> list[str]:
         if not tf.io.gfile.isdir(self._output):
             return []
-        return sorted(name for name in tf.io.gfile.listdir(self._output) if _OURS.fullmatch(name))
+        # As in `sources`: tf.io.gfile fails on file names that are not UTF-8.
+        names = tf.io.gfile.listdir(self._output) if sources.is_remote(self._output) else os.listdir(self._output)
+        return sorted(name for name in names if _OURS.fullmatch(name))
 
     def _remove_staging(self) -> None:
         if tf.io.gfile.isdir(self.folder):

@@ -22,28 +22,37 @@ def step_of(checkpoint: str) -> int:
     return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
 
 
-def recover(model_dir: str) -> str:
-    """Points model_dir's state file at the newest whole checkpoint and returns its prefix, '' if there is none at all.
+def newest_whole(model_dir: str) -> str:
+    """Prefix of the newest checkpoint that can be read to its end, '' if there is none at all.
 
-    A run that is killed while it writes leaves a checkpoint cut short, or a state file that names the one before.
+    A run that is killed while it writes leaves a checkpoint cut short.
 
     Raises:
       errors.UserError: there are checkpoints, and none of them is whole.
     """
     found = _newest_first(model_dir)
-    broken = []
     for checkpoint in found:
         problem = _problem(checkpoint)
         if not problem:
-            _point_to(model_dir, checkpoint, [other for other in reversed(found) if other not in broken])
             return checkpoint
-        broken.append(checkpoint)
         logging.warning('%s is not whole (%s): falling back to the checkpoint before it', checkpoint, problem)
     if found:
         raise errors.UserError(
             f'none of the {len(found)} checkpoints in {model_dir} is whole: restore one, or choose another --model_dir'
         )
     return ''
+
+
+def recover(model_dir: str) -> str:
+    """Points Estimator at the newest whole checkpoint and returns its prefix; as `newest_whole` otherwise.
+
+    The state file may name a checkpoint that is cut short, or be lost, or be older than the newest checkpoint.
+    """
+    checkpoint = newest_whole(model_dir)
+    if checkpoint and tf.train.latest_checkpoint(model_dir) != checkpoint:
+        older = [other for other in _newest_first(model_dir) if step_of(other) <= step_of(checkpoint)]
+        v1.train.update_checkpoint_state(model_dir, checkpoint, older[::-1])
+    return checkpoint
 
 
 def _newest_first(model_dir: str) -> list[str]:
@@ -61,8 +70,3 @@ def _problem(checkpoint: str) -> str:
     except Exception as error:  # The reader guesses the type from the message: IndexError, TypeError, DataLossError ...
         return str(error).splitlines()[0]
     return ''
-
-
-def _point_to(model_dir: str, checkpoint: str, whole: list[str]) -> None:
-    if tf.train.latest_checkpoint(model_dir) != checkpoint:
-        v1.train.update_checkpoint_state(model_dir, checkpoint, whole)

@@ -163,7 +163,7 @@ def _evaluate(estimator: v1.estimator.tpu.TPUEstimator, holdout: DataSource, bat
 
 
 def _finish(hparams: HParams, model_dir: str) -> None:
-    """Writes what a finished run leaves behind, unless it is there."""
+    """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
     exported = os.path.join(model_dir, EXPORT_FOLDER)
     checkpoint = tf.train.latest_checkpoint(model_dir)
     export.export(hparams, checkpoint, exported)

@@ -34,8 +34,7 @@ def export(hparams: HParams, checkpoint: str, path: str) -> None:
 
 def _signatures(hparams: HParams) -> dict:
     def generate(vectors: tf.Tensor) -> dict[str, tf.Tensor]:
-        generated = networks.generator(vectors, hparams.architecture, None, hparams.compute_dtype)
-        return {'images': images.to_uint8(generated)}
+        return {'images': images.to_uint8(networks.generator(vectors, hparams.architecture))}
 
     vectors = v1.placeholder(tf.float32, [None, hparams.noise_dim], 'noise')
     seed, count = (v1.placeholder(tf.int32, [], name) for name in ('seed', 'count'))

@@ -85,8 +85,8 @@ def load(options: GenerateOptions) -> Generator:
             raise errors.UserError(f'{options.saved_model} is no SavedModel: give the saved_model folder of a run')
         return ExportedGenerator(options.saved_model)
     trained = hparams.read(options.model_dir)
-    checkpoint = tf.train.latest_checkpoint(options.model_dir)
-    if trained is None or checkpoint is None:
+    checkpoint = checkpoints.newest_whole(options.model_dir)
+    if trained is None or not checkpoint:
         raise errors.UserError(
             f'{options.model_dir} holds no training run: give the --model_dir of python -m trainer.task'
         )
