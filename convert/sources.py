@@ -8,6 +8,7 @@ import dataclasses
 import io
 import os
 import posixpath
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -16,6 +17,8 @@ import tensorflow as tf
 from convert import rejection
 from trainer import errors
 
+# One read costs less than Pillow's many small ones; what is larger than any photo stays on disk.
+_MAX_BYTES_AT_ONCE = 64 << 20
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
 
 
@@ -49,9 +52,7 @@ class Listing:
             if is_remote(self.folder):
                 with tf.io.gfile.GFile(path, 'rb') as file:
                     return io.BytesIO(file.read())
-            if not os.path.isfile(path):  # To open a pipe would wait for its other end, for ever.
-                raise rejection.Rejected(rejection.UNREADABLE, 'not a regular file, or a link to none')
-            return open(path, 'rb')
+            return _open_local(path)
         except OSError as error:
             raise rejection.Rejected(rejection.UNREADABLE, error.strerror or '') from None
         except tf.errors.OpError as error:
@@ -82,6 +83,16 @@ def find(input_dir: str, output_dir: str) -> Listing:
 def is_remote(path: str) -> bool:
     """Whether the path is a URL such as gs://bucket/folder."""
     return '://' in path
+
+
+def _open_local(path: str) -> BinaryIO:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # To open a pipe would wait for its other end, for ever.
+        raise rejection.Rejected(rejection.UNREADABLE, 'not a regular file')
+    if status.st_size > _MAX_BYTES_AT_ONCE:
+        return open(path, 'rb')
+    with open(path, 'rb', buffering=0) as file:
+        return io.BytesIO(file.read())
 
 
 def _identity(folder: str) -> str:

@@ -7,7 +7,7 @@ import tempfile
 
 
 class Spool:
-    """Takes records in one order and gives them back in any; memory holds 8 bytes for each.
+    """Takes all records in one order, then gives them back in any; memory holds 8 bytes for each.
 
     The file has no name, so that no run, however it ends, leaves it behind.
     """

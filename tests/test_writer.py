@@ -1,0 +1,154 @@
+"""The parts that write: spool, shards, staging, the list of rejections, and threads that keep their order."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+import threading
+import time
+
+import pytest
+import tensorflow as tf
+
+from convert import parallel, rejection, staging, writer
+from convert.spool import Spool
+from trainer import errors, manifest
+
+
+def empty_manifest() -> manifest.Manifest:
+    return manifest.Manifest(32, 3, 'HWC', {})
+
+
+def names_in(folder: pathlib.Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def publish(folder: pathlib.Path, name: str, overwrite: bool = False) -> None:
+    with staging.Staging(str(folder), overwrite) as stage:
+        pathlib.Path(stage.folder, name).write_text(name)
+        stage.publish(empty_manifest())
+
+
+def test_a_spool_reads_back_in_any_order_and_leaves_nothing(tmp_path):
+    with Spool(str(tmp_path)) as spool:
+        assert [spool.append(bytes([value]) * value) for value in range(50)] == list(range(50))
+        assert [spool.read(value) for value in (49, 0, 7)] == [b'1' * 49, b'', bytes([7]) * 7]
+        assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ('records', 'total_mib', 'shards'),
+    [(0, 0, 0), (1, 1, 1), (7999, 99, 1), (8000, 99, 8), (8000, 1650, 17), (3, 1000, 3)],
+)
+def test_shards_aim_at_their_size_and_large_splits_have_eight(records, total_mib, shards):
+    assert writer.shard_count(records, total_mib << 20, 100 << 20) == shards
+
+
+def test_shards_hold_the_records_in_order_and_are_described(tmp_path):
+    records = [bytes([value]) * 100 for value in range(10)]
+    with Spool(None) as spool:
+        order = [spool.append(record) for record in records][::-1]
+        written: list[int] = []
+        shards = writer.write_shards(str(tmp_path), 'train', spool, order, 400, lambda: written.append(1))
+    assert [shard.name for shard in shards] == [f'train-0000{index}-of-00003.tfrecord' for index in range(3)]
+    assert [shard.records for shard in shards] == [3, 3, 4]
+    paths = [str(tmp_path / shard.name) for shard in shards]
+    assert list(tf.data.TFRecordDataset(paths).as_numpy_iterator()) == records[::-1]
+    assert [shard.bytes for shard in shards] == [os.path.getsize(path) for path in paths]
+    assert [shard.crc32c for shard in shards] == [manifest.file_crc32c(path) for path in paths]
+    assert len(written) == 10
+
+
+def test_a_data_set_appears_whole_and_other_files_stay(tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    (tmp_path / os.fsdecode(b'raw\xff')).write_text('mine')
+    publish(tmp_path, 'train-00000-of-00001.tfrecord')
+    wanted = ['dataset.json', 'notes.txt', 'raw\udcff', 'train-00000-of-00001.tfrecord']
+    assert names_in(tmp_path) == wanted
+
+
+def test_a_finished_data_set_is_replaced_only_on_request(tmp_path):
+    publish(tmp_path, 'train-00000-of-00001.tfrecord')
+    with pytest.raises(errors.UserError, match='--overwrite'):
+        publish(tmp_path, 'train-00000-of-00002.tfrecord')
+    publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
+    assert names_in(tmp_path) == ['dataset.json', 'train-00000-of-00002.tfrecord']
+
+
+def test_records_of_a_stranger_are_not_touched_unasked(tmp_path):
+    (tmp_path / 'train-00000-of-00009.tfrecord').write_text('theirs')
+    with pytest.raises(errors.UserError, match='train-00000-of-00009'):
+        publish(tmp_path, 'train-00000-of-00001.tfrecord')
+    assert names_in(tmp_path) == ['train-00000-of-00009.tfrecord']
+
+
+def test_a_failure_leaves_the_old_data_set_or_no_folder(tmp_path):
+    publish(tmp_path / 'old', 'train-00000-of-00001.tfrecord')
+    before = names_in(tmp_path / 'old')
+    for folder in (tmp_path / 'old', tmp_path / 'new' / 'deep'):
+        with pytest.raises(RuntimeError), staging.Staging(str(folder), overwrite=True) as stage:
+            pathlib.Path(stage.folder, 'train-00000-of-00003.tfrecord').write_text('half')
+            raise RuntimeError
+    assert names_in(tmp_path / 'old') == before
+    assert names_in(tmp_path) == ['old']
+
+
+@pytest.mark.parametrize('failing_step', ['remove', 'rename', 'manifest'])
+def test_a_publication_cut_short_is_no_data_set_and_the_next_run_succeeds(tmp_path, monkeypatch, failing_step):
+    publish(tmp_path, 'train-00000-of-00001.tfrecord')
+
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    real_remove = tf.io.gfile.remove
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if failing_step == 'remove':  # The manifest goes, then the power does.
+            patch.setattr(tf.io.gfile, 'remove', lambda path: real_remove(path) if path.endswith('.json') else fail())
+        elif failing_step == 'rename':
+            patch.setattr(tf.io.gfile, 'rename', fail)
+        else:
+            patch.setattr(manifest, 'write', fail)
+        publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
+    assert not (tmp_path / 'dataset.json').exists()
+    publish(tmp_path, 'train-00000-of-00003.tfrecord')
+    assert names_in(tmp_path) == ['dataset.json', 'train-00000-of-00003.tfrecord']
+
+
+def test_rejections_are_listed_and_counted_whatever_their_names(tmp_path):
+    names = ['plain.png', 'a,"b".png', 'line\nbreak.png', 'raw\udcff.png', '日本.png']
+    with rejection.RejectionList(str(tmp_path)) as rejections:
+        for name in names:
+            rejections.add(name, rejection.Rejected(rejection.TRUNCATED, 'why, "so"'))
+        rejections.add('x', rejection.Rejected(rejection.EMPTY_FILE))
+    with open(tmp_path / 'rejected.csv', encoding='utf-8', newline='') as file:
+        head, *rows = csv.reader(file)
+    assert head == ['file', 'reason', 'detail']
+    assert [row[0] for row in rows] == [*names[:3], 'raw\\udcff.png', '日本.png', 'x']
+    assert rows[0][1:] == ['truncated', 'why, "so"']
+    assert rejection.summary(rejections.counts) == '5 truncated, 1 empty file'
+
+
+def test_results_come_in_order_and_few_items_are_under_way():
+    started: list[int] = []
+    lock = threading.Lock()
+
+    def work(value: int) -> int:
+        with lock:
+            started.append(value)
+        time.sleep(0.002 * (value % 3))
+        return value * value
+
+    seen = []
+    for result in parallel.map_in_order(work, range(100), 2):
+        seen.append(result)
+        assert len(started) <= len(seen) + 8
+    assert seen == [value * value for value in range(100)]
+
+
+def test_an_error_on_a_thread_reaches_the_caller():
+    def work(value: int) -> int:
+        return 1 // (value - 5)
+
+    with pytest.raises(ZeroDivisionError):
+        list(parallel.map_in_order(work, range(1000), 3))
