@@ -3,118 +3,103 @@
 from __future__ import annotations
 
 import array
-import dataclasses
 import functools
 import hashlib
-import math
 import os
+from typing import NamedTuple
 
 import numpy as np
 
 from convert import decode, parallel, progress, rejection, sources
-from convert import spool as spools
 from convert.options import ConvertOptions
+from convert.spool import Spool
 from trainer import manifest, records
 
 _DIGEST_BYTES = 16
 _HOLDOUT_BUCKETS = 10000
 
 
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """One image, ready to be written.
+class Fitted(NamedTuple):
+    """One image: uint8 [image_size, image_size, channels], and the hash of these pixels."""
 
-    Attributes:
-      record: the serialised example.
-      digest: hash of the pixels.
-      sums: of the values and of their squares, int64 [2, channels].
-    """
-
-    record: bytes
+    pixels: np.ndarray
     digest: bytes
-    sums: np.ndarray
 
 
 class Collection:
-    """The images kept so far.
+    """The images that are kept.
 
     Attributes:
-      splits: numbers of the spooled records of each split, in the order of their files.
+      splits: the numbers of the images in each split, in the order of their files.
     """
 
-    def __init__(self, options: ConvertOptions, spool: spools.Spool):
+    def __init__(self, listing: sources.Listing, options: ConvertOptions, spool: Spool):
         """Starts without images."""
-        self._options, self._spool = options, spool
-        self._first_with: dict[bytes, str] = {}
-        self._sums = {split: np.zeros((2, options.channels), np.int64) for split in manifest.SPLITS}
+        self._listing, self._options, self._spool = listing, options, spool
+        self._first_with: dict[bytes, int] = {}
+        self._files = array.array('Q')  # Of each image, the position of its file in the listing.
         self.splits = {split: array.array('Q') for split in manifest.SPLITS}
 
-    def add(self, name: str, fitted: Fitted) -> None:
-        """Spools the image of the file `name`.
+    def add(self, file: int, fitted: Fitted) -> None:
+        """Spools the image of the listing's `file`-th file.
 
         Raises:
           rejection.Rejected: an earlier file has the same pixels.
         """
-        first = self._first_with.setdefault(fitted.digest, name)
-        if first is not name and not self._options.keep_duplicates:
-            raise rejection.Rejected(rejection.DUPLICATE, f'same pixels as {first}')
-        split = _split_of(fitted.digest, self._options.holdout_percent)
-        self.splits[split].append(self._spool.append(fitted.record))
-        self._sums[split] += fitted.sums
+        first = self._first_with.setdefault(fitted.digest, file)
+        if first != file and not self._options.keep_duplicates:
+            raise rejection.Rejected(rejection.DUPLICATE, f'same pixels as {self._listing.names[first]}')
+        self.splits[_split_of(fitted.digest, self._options.holdout_percent)].append(len(self))
+        self._files.append(file)
+        self._spool.append(fitted.pixels)
 
     def ensure_training(self) -> None:
         """Trains on the hold-out images of a data set so small that all its images were held out."""
         if not self.splits[manifest.TRAIN]:
             self.splits = {manifest.TRAIN: self.splits[manifest.HOLDOUT], manifest.HOLDOUT: array.array('Q')}
-            self._sums[manifest.TRAIN] = self._sums[manifest.HOLDOUT]
 
-    def mean_and_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Per channel over the training split, in [0, 255]; exact, from sums of integers."""
-        number = len(self.splits[manifest.TRAIN]) * self._options.image_size**2
-        totals, squares = self._sums[manifest.TRAIN].tolist()
-        mean = tuple(total / number for total in totals)
-        std = tuple(math.sqrt(square * number - total**2) / number for total, square in zip(totals, squares))
-        return mean, std
+    def pixels(self, number: int) -> np.ndarray:
+        """The image as uint8 [image_size, image_size, channels]."""
+        return self._spool.read(number)
+
+    def record(self, number: int, pixels: np.ndarray) -> bytes:
+        """The serialised record of the image, given its pixels."""
+        name = self._listing.names[self._files[number]]
+        return records.encode_example(pixels, self._listing.label_of(name), name)
 
     def __len__(self) -> int:
-        return sum(len(numbers) for numbers in self.splits.values())
+        return len(self._files)
 
 
 def collect(
-    listing: sources.Listing, options: ConvertOptions, spool: spools.Spool, rejections: rejection.RejectionList
+    listing: sources.Listing, options: ConvertOptions, spool: Spool, rejections: rejection.RejectionList
 ) -> Collection:
     """Decodes all files, several at a time, and takes them in the order of their names."""
-    collection = Collection(options, spool)
+    collection = Collection(listing, options, spool)
     fit = functools.partial(_fit, listing, options)
     workers = options.workers or os.cpu_count() or 1
     with decode.prepared_pillow(options.max_megapixels), progress.Progress('decoding', len(listing.names)) as bar:
-        for name, result in zip(listing.names, parallel.map_in_order(fit, listing.names, workers)):
+        for file, result in enumerate(parallel.map_in_order(fit, listing.names, workers)):
             try:
                 if isinstance(result, rejection.Rejected):
                     raise result
-                collection.add(name, result)
+                collection.add(file, result)
             except rejection.Rejected as rejected:
-                rejections.add(name, rejected)
+                rejections.add(listing.names[file], rejected)
             bar.advance()
     collection.ensure_training()
     return collection
 
 
 def _fit(listing: sources.Listing, options: ConvertOptions, name: str) -> Fitted | rejection.Rejected:
-    """Runs on a worker thread: one file, from disk to record."""
+    """Runs on a worker thread, and does there only what must be: all Python of all threads takes turns."""
     try:
         with listing.open(name) as file:
             pixels = decode.decode(file, options)
     except rejection.Rejected as rejected:
         # A new one, because the traceback of the old one holds the decoded image.
         return rejection.Rejected(rejected.reason, rejected.detail)
-    # Whole numbers add up to the same in any order, and 32 bits hold the squares of 33,000 pixels.
-    values = pixels.reshape(-1, options.channels).T.astype(np.int32, order='C')
-    return Fitted(
-        record=records.encode_example(pixels, listing.label_of(name), name),
-        digest=hashlib.sha256(pixels.data).digest()[:_DIGEST_BYTES],
-        sums=np.array([values.sum(axis=1), np.einsum('cp,cp->c', values, values)], np.int64),
-    )
+    return Fitted(pixels, hashlib.sha256(pixels.data).digest()[:_DIGEST_BYTES])
 
 
 def _split_of(digest: bytes, holdout_percent: float) -> str:

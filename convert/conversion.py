@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import random
 from collections.abc import MutableSequence, Sequence
@@ -10,13 +11,15 @@ import tensorflow as tf
 from absl import logging
 
 from convert import preview, progress, rejection, sources, staging, writer
-from convert import spool as spools
 from convert.collection import Collection, collect
+from convert.moments import Moments
 from convert.options import ConvertOptions
+from convert.spool import Spool
 from trainer import errors, manifest, records
 
 _MIB = 1 << 20
 _MIN_IMAGES = 2
+_BYTES_BESIDE_PIXELS = 200  # Names and lengths of the features, and a file name.
 
 
 def convert(options: ConvertOptions) -> manifest.Manifest:
@@ -38,7 +41,8 @@ def convert(options: ConvertOptions) -> manifest.Manifest:
 
 def _write_dataset(listing: sources.Listing, options: ConvertOptions, stage: staging.Staging) -> manifest.Manifest:
     """Writes all files but the manifest into the staging folder, and returns the manifest."""
-    with spools.Spool(stage.spool_folder) as spool:
+    shape = (options.image_size, options.image_size, options.channels)
+    with Spool(stage.spool_folder, shape) as spool:
         with rejection.RejectionList(stage.folder) as rejections:
             collection = collect(listing, options, spool, rejections)
         if len(collection) < _MIN_IMAGES:
@@ -46,17 +50,16 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, stage: sta
                 f'{len(collection)} images are left of {len(listing.names)} files in --input_dir={options.input_dir} '
                 f'({rejection.summary(rejections.counts)}): give at least {_MIN_IMAGES} different images'
             )
-        splits = _write_splits(collection, options, spool, stage.folder)
+        splits, moments = _write_splits(collection, options, stage.folder)
     preview.write_preview(stage.folder, splits[manifest.TRAIN], options.image_size, options.channels)
-    mean, std = collection.mean_and_std()
     return manifest.Manifest(
         image_size=options.image_size,
         channels=options.channels,
         layout=records.HWC,
         splits=splits,
         labels=listing.labels,
-        mean=mean,
-        std=std,
+        mean=moments.mean(),
+        std=moments.std(),
         rejected=dict(rejections.counts),
         options=options.shaping(),
         source=options.input_dir,
@@ -64,14 +67,24 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, stage: sta
 
 
 def _write_splits(
-    collection: Collection, options: ConvertOptions, spool: spools.Spool, folder: str
-) -> dict[str, tuple[manifest.Shard, ...]]:
-    splits = {}
+    collection: Collection, options: ConvertOptions, folder: str
+) -> tuple[dict[str, tuple[manifest.Shard, ...]], Moments]:
+    """The second pass: the records of both splits in their final order, and the moments of those to train on."""
+    record_bytes = options.image_size**2 * options.channels + _BYTES_BESIDE_PIXELS
+    splits, moments = {}, {split: Moments(options.channels) for split in manifest.SPLITS}
     with progress.Progress('writing', len(collection)) as bar:
+
+        def encode(split: str, number: int) -> bytes:
+            pixels = collection.pixels(number)
+            moments[split].add(pixels)
+            bar.advance()
+            return collection.record(number, pixels)
+
         for split, numbers in collection.splits.items():
             order = _shuffled(numbers, options.seed)
-            splits[split] = writer.write_shards(folder, split, spool, order, options.shard_mib * _MIB, bar.advance)
-    return splits
+            shards = writer.shard_count(len(order), record_bytes, options.shard_mib * _MIB)
+            splits[split] = writer.write_shards(folder, split, order, shards, functools.partial(encode, split))
+    return splits, moments[manifest.TRAIN]
 
 
 def _shuffled(numbers: MutableSequence[int], seed: int) -> Sequence[int]:

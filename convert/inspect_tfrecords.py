@@ -44,7 +44,7 @@ def inspect(patterns: Sequence[str], options: InspectOptions) -> str:
         raise errors.DataError(f'{patterns[0]} has no {options.split} shards: choose another --split')
     paths = [shard.path for shard in shards]
     counts = [shard_file.count_records(path) for path in paths]
-    sample = dataset.sample_shards(paths)
+    sample = [record for records_of_one in dataset.sample_shards(paths) for record in records_of_one]
     report = [
         f'{patterns[0]}: {sum(counts):,} records in {len(paths)} shards of {min(counts):,} to {max(counts):,}',
         f'schema    {_schema(sample[0])}; {"described by" if shards[0].expected else "without"} {manifest.FILE_NAME}',

@@ -1,36 +1,41 @@
-"""Records that wait on disk until all are known, because only then can they be shuffled."""
+"""Fitted images that wait on disk until all are known, because only then can they be shuffled."""
 
 from __future__ import annotations
 
-import array
+import os
 import tempfile
+
+import numpy as np
+
+_BUFFER_BYTES = 1 << 20
 
 
 class Spool:
-    """Takes all records in one order, then gives them back in any; memory holds 8 bytes for each.
+    """Takes images of one shape, then gives them back in any order; memory does not grow with them.
 
     The file has no name, so that no run, however it ends, leaves it behind.
     """
 
-    def __init__(self, folder: str | None):
-        """Opens the file on the disk of the local `folder`; None is the system's folder for temporary files."""
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  Closed by __exit__.
-        self._ends = array.array('Q', [0])
+    def __init__(self, folder: str | None, shape: tuple[int, int, int]):
+        """Opens the file on the disk of the local `folder`; None is the system's folder for temporary files.
 
-    def append(self, record: bytes) -> int:
-        """Adds a record and returns its number."""
-        self._file.write(record)
-        self._ends.append(self._ends[-1] + len(record))
-        return len(self._ends) - 2
+        Args:
+          folder: an existing folder, or None.
+          shape: height, width and channels of each image.
+        """
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER_BYTES)  # noqa: SIM115  Closed by __exit__.
+        self._shape = shape
+        self._image_bytes = shape[0] * shape[1] * shape[2]
 
-    def read(self, number: int) -> bytes:
-        """Reads a record back."""
-        self._file.seek(self._ends[number])
-        return self._file.read(self.size(number))
+    def append(self, pixels: np.ndarray) -> None:
+        """Adds a uint8 image; all are added before the first is read."""
+        self._file.write(pixels.data)
 
-    def size(self, number: int) -> int:
-        """Size of a record, bytes."""
-        return self._ends[number + 1] - self._ends[number]
+    def read(self, number: int) -> np.ndarray:
+        """Reads back the uint8 image that was added as the `number`-th, from 0."""
+        self._file.flush()
+        data = os.pread(self._file.fileno(), self._image_bytes, number * self._image_bytes)  # No reading ahead.
+        return np.frombuffer(data, np.uint8).reshape(self._shape)
 
     def __enter__(self) -> Spool:
         return self

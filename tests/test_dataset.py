@@ -148,13 +148,29 @@ def test_records_that_lie_about_their_layout_are_caught(tmp_path):
     ]
     shard = write_shard(folder / 'train-00000-of-00001.tfrecord', scrambled)
     manifest.write(data, manifest.Manifest(32, 3, HWC, {'train': (shard,)}))
-    with pytest.raises(errors.DataError, match=r'lying/train-.*says HWC .* pixels are CHW: .*--record_layout=chw'):
+    with pytest.raises(errors.DataError, match=r'lying/train-.* as HWC, but its pixels are CHW: .*--record_layout=chw'):
         verify(data)
     assert verify(data, layout='chw').format.layout == CHW
+    assert verify(data, mode='trust').format.layout == HWC
+
+
+def test_one_shard_in_the_other_order_is_named(tmp_path):
+    for name, write in (('a', tpu_dcgan_record), ('b', tpu_dcgan_record), ('c', cifar_record)):
+        write_shard(tmp_path / f'{name}.tfrecord', [write(picture) for picture in smooth_images(16, 32)])
+    with pytest.raises(errors.DataError, match=r'c\.tfrecord is to be read as HWC, but its pixels are CHW'):
+        verify(f'{tmp_path}/*.tfrecord')
+
+
+def test_shards_that_declare_different_layouts_do_not_mix(tmp_path):
+    (picture,) = smooth_images(1, 32)
+    write_shard(tmp_path / 'a.tfrecord', [records.encode_example(picture, 0, '')])
+    write_shard(tmp_path / 'b.tfrecord', [tpu_dcgan_record(picture)])
+    with pytest.raises(errors.DataError, match=r'b\.tfrecord are of different layouts'):
+        verify(f'{tmp_path}/*.tfrecord')
 
 
 def test_a_flag_that_contradicts_the_pixels_is_caught(dataset32):
-    with pytest.raises(errors.DataError, match=r'says CHW \(by the flag --record_layout\), but its pixels are HWC'):
+    with pytest.raises(errors.DataError, match=r'is to be read as CHW, but its pixels are HWC: .*--verify_data=trust'):
         verify(dataset32, layout='chw')
 
 

@@ -1,4 +1,4 @@
-"""The parts that write: spool, shards, staging, the list of rejections, and threads that keep their order."""
+"""The parts that write: spool, moments, shards, staging, the list of rejections, and threads that keep their order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import pathlib
 import threading
 import time
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from convert import parallel, rejection, staging, writer
+from convert.moments import Moments
 from convert.spool import Spool
+from tests.conftest import smooth_images
 from trainer import errors, manifest
 
 
@@ -31,33 +34,43 @@ def publish(folder: pathlib.Path, name: str, overwrite: bool = False) -> None:
 
 
 def test_a_spool_reads_back_in_any_order_and_leaves_nothing(tmp_path):
-    with Spool(str(tmp_path)) as spool:
-        assert [spool.append(bytes([value]) * value) for value in range(50)] == list(range(50))
-        assert [spool.read(value) for value in (49, 0, 7)] == [b'1' * 49, b'', bytes([7]) * 7]
+    pictures = smooth_images(10, 8)
+    with Spool(str(tmp_path), (8, 8, 3)) as spool:
+        for picture in pictures:
+            spool.append(np.ascontiguousarray(picture))
+        for number in (9, 0, 7, 7):
+            assert np.array_equal(spool.read(number), pictures[number])
         assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ('records', 'total_mib', 'shards'),
-    [(0, 0, 0), (1, 1, 1), (7999, 99, 1), (8000, 99, 8), (8000, 1650, 17), (3, 1000, 3)],
+    ('records', 'record_kib', 'shards'),
+    [(0, 12, 0), (1, 12, 1), (7999, 12, 1), (8000, 12, 8), (150000, 12, 18), (3, 102400, 3), (3, 204800, 3)],
 )
-def test_shards_aim_at_their_size_and_large_splits_have_eight(records, total_mib, shards):
-    assert writer.shard_count(records, total_mib << 20, 100 << 20) == shards
+def test_shards_aim_at_their_size_and_large_splits_have_eight(records, record_kib, shards):
+    assert writer.shard_count(records, record_kib << 10, 100 << 20) == shards
 
 
 def test_shards_hold_the_records_in_order_and_are_described(tmp_path):
     records = [bytes([value]) * 100 for value in range(10)]
-    with Spool(None) as spool:
-        order = [spool.append(record) for record in records][::-1]
-        written: list[int] = []
-        shards = writer.write_shards(str(tmp_path), 'train', spool, order, 400, lambda: written.append(1))
+    shards = writer.write_shards(str(tmp_path), 'train', range(9, -1, -1), 3, records.__getitem__)
     assert [shard.name for shard in shards] == [f'train-0000{index}-of-00003.tfrecord' for index in range(3)]
     assert [shard.records for shard in shards] == [3, 3, 4]
     paths = [str(tmp_path / shard.name) for shard in shards]
     assert list(tf.data.TFRecordDataset(paths).as_numpy_iterator()) == records[::-1]
     assert [shard.bytes for shard in shards] == [os.path.getsize(path) for path in paths]
     assert [shard.crc32c for shard in shards] == [manifest.file_crc32c(path) for path in paths]
-    assert len(written) == 10
+
+
+@pytest.mark.parametrize(('size', 'channels'), [(32, 3), (128, 1)])
+def test_moments_are_exact(size, channels):
+    pictures = smooth_images(5, size, channels)
+    pictures[0] = 255
+    moments = Moments(channels)
+    for picture in pictures:
+        moments.add(picture)
+    assert np.allclose(moments.mean(), pictures.mean(axis=(0, 1, 2)), rtol=1e-12)
+    assert np.allclose(moments.std(), pictures.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
 def test_a_data_set_appears_whole_and_other_files_stay(tmp_path):
@@ -140,10 +153,10 @@ def test_results_come_in_order_and_few_items_are_under_way():
         return value * value
 
     seen = []
-    for result in parallel.map_in_order(work, range(100), 2):
+    for result in parallel.map_in_order(work, range(200), 2):
         seen.append(result)
-        assert len(started) <= len(seen) + 8
-    assert seen == [value * value for value in range(100)]
+        assert len(started) <= len(seen) + 2 * 3 * 8
+    assert seen == [value * value for value in range(200)]
 
 
 def test_an_error_on_a_thread_reaches_the_caller():

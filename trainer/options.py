@@ -21,9 +21,9 @@ class DataOptions:
     )
     verify_data: str = option(
         'auto',
-        'Check before training: full reads every byte, quick reads sizes and first records; auto is full for local '
-        'files and quick for gs://.',
-        choices=('auto', 'quick', 'full'),
+        'Check before training: full reads every byte, quick reads sizes and some records; auto is full for local '
+        'files and quick for gs://; trust is quick and believes the layout that flag or records declare.',
+        choices=('auto', 'quick', 'full', 'trust'),
     )
     cache: bool = option(False, 'Keep all records in memory, so that gs:// is read once and not every epoch.')
     shuffle_mib: int = option(

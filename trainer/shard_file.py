@@ -15,29 +15,27 @@ _PARSED_AT_ONCE = 256
 
 
 def first_record(path: str) -> Record:
-    """Decodes the first record of a shard.
+    """Decodes the first record of a shard; raises as `sample_records`."""
+    return sample_records(path, 1)[0]
+
+
+def sample_records(path: str, count: int) -> list[Record]:
+    """Decodes up to `count` records from the start of a shard, at least one.
 
     Raises:
       errors.DataError: the file is absent, empty, damaged, or of no known schema.
     """
-    for record in sample_records([path], 1):
-        return record
-    raise errors.DataError(f'{path} holds no record: convert the images again')
-
-
-def sample_records(paths: list[str], per_shard: int) -> list[Record]:
-    """Decodes up to `per_shard` records from the start of each shard; raises as `first_record`."""
-    found = []
-    for path in paths:
-        try:
-            for serialized in tf.data.TFRecordDataset(path).take(per_shard).as_numpy_iterator():
-                found.append(records.decode_example(serialized))
-        except tf.errors.NotFoundError:
-            raise errors.DataError(f'{path} is listed in {manifest.FILE_NAME} but absent: convert again') from None
-        except tf.errors.DataLossError as error:
-            raise _damaged(path, error) from None
-        except errors.DataError as error:
-            raise errors.DataError(f'{path}: {error}') from None
+    try:
+        serialized = list(tf.data.TFRecordDataset(path).take(count).as_numpy_iterator())
+        found = [records.decode_example(record) for record in serialized]
+    except tf.errors.NotFoundError:
+        raise errors.DataError(f'{path} is listed in {manifest.FILE_NAME} but absent: convert again') from None
+    except tf.errors.DataLossError as error:
+        raise _damaged(path, error) from None
+    except errors.DataError as error:
+        raise errors.DataError(f'{path}: {error}') from None
+    if not found:
+        raise errors.DataError(f'{path} holds no record: convert the images again')
     return found
 
 
