@@ -52,7 +52,7 @@ def grid_columns(count: int, columns: int = 0) -> int:
 def encode_png(image: np.ndarray) -> bytes:
     """uint8 [H, W, C], C of 1 or 3 -> the bytes of a PNG file."""
     buffer = io.BytesIO()
-    _to_pillow(image).save(buffer, 'PNG')
+    _to_pillow(image).save(buffer, 'PNG', compress_level=1)  # A third of the time, for 3 % more bytes.
     return buffer.getvalue()
 
 
