@@ -147,15 +147,20 @@ def _train(
         estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=[listener])
         step = checkpoints.step_of(estimator.latest_checkpoint())
         if holdout and options.eval_steps and not stop.signum:
-            _evaluate(estimator, holdout, eval_batch_size, step)
+            _evaluate(estimator, holdout, eval_batch_size, step, stop)
 
 
-def _evaluate(estimator: v1.estimator.tpu.TPUEstimator, holdout: DataSource, batch_size: int, step: int) -> None:
-    results = estimator.evaluate(inputs.eval_input_fn(holdout), steps=holdout.records // batch_size)
+def _evaluate(
+    estimator: v1.estimator.tpu.TPUEstimator, holdout: DataSource, batch_size: int, step: int, stop: GracefulStop
+) -> None:
+    steps = holdout.records // batch_size
+    results = estimator.evaluate(inputs.eval_input_fn(holdout), steps=steps, hooks=[StopHook(stop)])
+    if stop.signum:  # It ended early: its means are of some batches only.
+        return
     logging.info(
         'hold-out at step %d: %d images, D(real) %.2f, D(fake) %.2f, loss %.3f',
         step,
-        holdout.records // batch_size * batch_size,
+        steps * batch_size,
         results['D(real)'],
         results['D(fake)'],
         results['loss'],

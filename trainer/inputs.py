@@ -14,6 +14,7 @@ from trainer.hparams import HParams
 InputFn = Callable[[dict[str, Any]], tf.data.Dataset]
 
 _OPEN_SHARDS = 16
+_PREVIEW_BUFFER = 1024  # Records to shuffle for a look at the first batch.
 _RECORD_OVERHEAD = 256  # Bytes of keys and framing in a record; only an estimate for the size of the buffer.
 
 
@@ -67,9 +68,10 @@ def eval_input_fn(source: DataSource) -> InputFn:
 
 
 def first_batch(source: DataSource, hparams: HParams, count: int) -> tf.Tensor:
-    """The first `count` images of a shuffled epoch, uint8 [count, H, W, C], exactly as the model_fn receives them."""
+    """The first `count` images of an epoch, uint8 [count, H, W, C], exactly as the model_fn receives them."""
     params = {'hparams': hparams, 'batch_size': count}
-    dataset = train_input_fn(source, source.records, start_step=0, cache=False)(params)
+    buffer = min(source.records, _PREVIEW_BUFFER)  # The whole set would have to be read before the first image comes.
+    dataset = train_input_fn(source, buffer, start_step=0, cache=False)(params)
     return next(iter(dataset))['images']
 
 
