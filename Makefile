@@ -30,7 +30,7 @@ bench: dev
 	$(python) -m pip install --quiet --editable '.[bench]'
 	$(python) -m tests.benchmarks.train_step
 	$(python) -m tests.benchmarks.convert
-	$(python) -m tests.benchmarks.layout_check
+	$(python) -m tests.benchmarks.layout_check --images=convert/samples/flags
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
