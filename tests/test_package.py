@@ -37,6 +37,11 @@ def make_sdist(folder: pathlib.Path) -> pathlib.Path:
     return archive
 
 
+def install(archive: pathlib.Path, site: pathlib.Path) -> None:
+    offline = ('--no-deps', '--no-build-isolation', '--no-index')
+    run('-m', 'pip', 'install', '--quiet', *offline, '--target', str(site), str(archive), cwd=archive.parent)
+
+
 @pytest.fixture(scope='module')
 def sdist(tmp_path_factory) -> pathlib.Path:
     """Built from a copy, so that nothing is left behind in the working tree."""
@@ -59,8 +64,7 @@ def test_the_sdist_is_complete(sdist):
 
 def test_the_installed_sdist_trains_in_an_empty_folder(sdist, tmp_path):
     site = tmp_path / 'site'
-    pip = ('-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation', '--no-index', '--target', str(site))
-    run(*pip, str(sdist), cwd=tmp_path)
+    install(sdist, site)
     (tmp_path / 'empty').mkdir()
     where = run('-c', 'import trainer; print(trainer.__file__)', cwd=tmp_path / 'empty', PYTHONPATH=str(site))
     assert str(site) in where
@@ -71,7 +75,8 @@ def test_the_installed_sdist_trains_in_an_empty_folder(sdist, tmp_path):
 
 def test_setup_py_works_alone(tmp_path):
     shutil.copy(ROOT / 'setup.py', tmp_path)
-    assert make_sdist(tmp_path).name.startswith('tpu')
+    install(make_sdist(tmp_path), tmp_path / 'site')
+    assert list((tmp_path / 'site').glob('tpu_dcgan-*.dist-info'))
 
 
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: f'{path.parent.name}/{path.name}')
