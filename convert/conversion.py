@@ -103,4 +103,10 @@ def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
     logging.info('%8d kept: %d to train on, %d held out', train + holdout, train, holdout)
     logging.info('%d shards, %.1f MiB in %s', len(shards), size, options.output_dir)
     logging.info('look at %s', posixpath.join(options.output_dir, preview.FILE_NAME))
-    logging.info('next: python -m trainer.task --train_data=%s --image_size=%d', options.output_dir, options.image_size)
+    logging.info(
+        'next: python -m trainer.task --train_data=%s --image_size=%d --channels=%d --model_dir=runs/%s',
+        options.output_dir,
+        options.image_size,
+        options.channels,
+        posixpath.basename(options.output_dir.rstrip('/')),  # The default model_dir is the demo's.
+    )

@@ -241,7 +241,8 @@ def test_the_command_ends_with_what_to_type_next(tmp_path):
     flags = ['--image_size=32', '--fit=stretch', '--background=#102030', f'--output_dir={tmp_path / "flags"}']
     ended = run_module(MODULE, f'--input_dir={COUNTRY_FLAGS}', *flags, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert f'python -m trainer.task --train_data={tmp_path / "flags"} --image_size=32' in ended.stderr
+    next_command = f'python -m trainer.task --train_data={tmp_path / "flags"} --image_size=32 --channels=3'
+    assert f'{next_command} --model_dir=runs/flags\n' in ended.stderr
     assert str(tmp_path / 'flags' / 'preview.png') in ended.stderr
     assert '14 rejected: duplicate' in ended.stderr
     assert manifest.read(str(tmp_path / 'flags')).records('train') > 200

@@ -105,7 +105,7 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
     """
 
     def parse(argv: list[str]) -> list[str]:
-        if any(argument in _HELP_FLAGS for argument in argv[1:]):
+        if any(word in _HELP_FLAGS for word in argv[1:]):
             print(help_page(description, groups))
             sys.exit(0)
         try:
@@ -158,6 +158,8 @@ def _flag_help(field: dataclasses.Field, kind: type) -> list[str]:
     facts = []
     if meta['choices']:
         facts.append('one of ' + ', '.join(map(str, meta['choices'])))
+    elif meta['lower'] is not None:
+        facts.append(f'at least {meta["lower"]:g}')
     facts.append('default ' + (str(field.default).lower() if kind is bool else str(field.default) or 'empty'))
     text = textwrap.wrap(f'{meta["help"]} ({"; ".join(facts)})', width=78)
     return [f'  {name}', *(f'        {line}' for line in text)]

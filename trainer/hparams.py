@@ -41,8 +41,10 @@ class HParams:
         loss = losses.LOSSES[self.loss]
         if self.label_smoothing and not loss.takes_real_target:
             able = ', '.join(name for name, row in losses.LOSSES.items() if row.takes_real_target)
-            raise errors.UserError(f'--label_smoothing={self.label_smoothing} has no meaning with --loss={self.loss}, '
-                                   f'which has no target to soften: drop it, or choose a loss of {able}')  # fmt: skip
+            raise errors.UserError(
+                f'--label_smoothing={self.label_smoothing} has no meaning with --loss={self.loss}, which has no target '
+                f'to soften: drop it, or choose a loss of {able}'
+            )
         if self.label_smoothing >= 1:
             raise errors.UserError(f'--label_smoothing={self.label_smoothing} must be below 1; 0.1 is usual')
         if self.beta1 >= 1:
