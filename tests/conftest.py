@@ -8,13 +8,18 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-import tensorflow as tf
-from PIL import Image
+from tests.cloud.gcs import KNOBS
 
-from trainer import manifest, records
-from trainer.hparams import HParams
+os.environ.update(KNOBS)  # TensorFlow reads them when it is imported.
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from tests.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
+from trainer import manifest, records  # noqa: E402
+from trainer.hparams import HParams  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
 

@@ -1,0 +1,1 @@
+"""Google's cloud on loopback, as far as the tests need it."""
