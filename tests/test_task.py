@@ -105,11 +105,17 @@ def test_the_published_run_is_kept(parsed, capsys):
         assert article['beta1'] == 0.5
 
 
-def test_a_mistake_is_one_line_and_exit_code_1(tmp_path):
-    for wrong in ('--train_data=nowhere', '--image_size=96', '--train_dat=x', 'word', '--flagfile=nowhere.cfg'):
-        ended = run_module('trainer.task', wrong, '--model_dir=run', cwd=tmp_path)
-        assert (ended.returncode, 'Traceback' in ended.stderr) == (1, False), ended.stderr
-        assert ended.stderr.splitlines()[-1].startswith('error: ')
+@pytest.mark.parametrize(
+    'wrong, code',
+    [
+        ('--image_size=96', 1), ('--train_dat=x', 1), ('word', 1), ('--flagfile=nowhere.cfg', 1),
+        ('--train_data=nowhere', errors.DataError.exit_code),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_an_exit_code(wrong, code, tmp_path):
+    ended = run_module('trainer.task', wrong, '--model_dir=run', cwd=tmp_path)
+    assert (ended.returncode, 'Traceback' in ended.stderr) == (code, False), ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith('error: ')
 
 
 def test_sigterm_saves_and_says_143_and_kill_9_loses_little(tmp_path):

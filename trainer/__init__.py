@@ -7,5 +7,20 @@ import warnings
 # every training run; real errors reach Python as exceptions. TF_CPP_MIN_LOG_LEVEL=0 in the environment shows them all.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+# TensorFlow reads these once, when it is imported; what the environment says wins. Its own block of 64 MiB for each
+# open file costs gigabytes where shards are read side by side (tests/benchmarks/gcs_read.py). A stat that is remembered
+# makes a folder that was just removed look present. Retries end after two to three minutes instead of four, and a
+# transfer in which nothing moves is tried again after 20 s instead of 60.
+_GCS_SETTINGS = {
+    'GCS_READ_CACHE_BLOCK_SIZE_MB': '8',
+    'GCS_STAT_CACHE_MAX_AGE': '0',
+    'GCS_RETRY_CONFIG_MAX_RETRIES': '8',
+    'GCS_REQUEST_IDLE_TIMEOUT_SECS': '20',
+    'GCS_METADATA_REQUEST_TIMEOUT_SECS': '120',
+    'GCS_READ_REQUEST_TIMEOUT_SECS': '300',
+}
+for _name, _value in _GCS_SETTINGS.items():
+    os.environ.setdefault(_name, _value)
+
 # Google's libraries announce years ahead which Python they will stop supporting; TensorFlow 2.15 has no newer one.
 warnings.filterwarnings('ignore', category=FutureWarning, module=r'google\.')

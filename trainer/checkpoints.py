@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import errors
+from trainer import errors, storage_errors
 
 
 def path(model_dir: str, step: int) -> str:
@@ -65,8 +65,11 @@ def _problem(checkpoint: str) -> str:
     """Reads all of a checkpoint, which checks the CRC of each tensor; '' if it is whole."""
     try:
         reader = tf.train.load_checkpoint(checkpoint)
-        for name in reader.get_variable_to_shape_map():
+        for name in sorted(reader.get_variable_to_shape_map()):  # As they lie in the file: gs:// is read ahead.
             reader.get_tensor(name)
     except Exception as error:  # The reader guesses the type from the message: IndexError, TypeError, DataLossError ...
+        of_storage = storage_errors.explain(error, checkpoint, storage_errors.VIEWER)
+        if of_storage:  # Storage that does not answer says nothing about the checkpoint.
+            raise of_storage from error
         return str(error).splitlines()[0]
     return ''

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import sys
 import textwrap
 import typing
@@ -17,14 +18,20 @@ from typing import Any, Callable, TypeVar, cast
 from absl import app, flags
 from absl import logging as absl_logging
 
-from trainer import errors
+from trainer import errors, storage_errors
 
 T = TypeVar('T')
 _HELP_FLAGS = ('--help', '-help', '-h', '--helpfull', '--helpshort')
 
 
 def option(
-    default: Any, help: str, *, unit: str = '', choices: Sequence[Any] = (), lower: float | None = None
+    default: Any,
+    help: str,
+    *,
+    unit: str = '',
+    choices: Sequence[Any] = (),
+    lower: float | None = None,
+    environment: str = '',
 ) -> Any:  # `Any`, so that a type checker accepts `image_size: int = option(32, ...)`.
     """Declares one dataclass field that is also a flag.
 
@@ -34,8 +41,10 @@ def option(
       unit: what the number counts or measures ('px', 'steps'), shown beside the default.
       choices: the allowed values, if they are few.
       lower: the smallest allowed number.
+      environment: the environment variable that gives the flag's default where it is set.
     """
-    return dataclasses.field(default=default, metadata=dict(help=help, unit=unit, choices=tuple(choices), lower=lower))
+    meta = dict(help=help, unit=unit, choices=tuple(choices), lower=lower, environment=environment)
+    return dataclasses.field(default=default, metadata=meta)
 
 
 class _Number(flags.ArgumentParser):
@@ -67,6 +76,7 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag for each field of the dataclass `options`."""
     for field, kind in _typed_fields(options):
         meta, default = field.metadata, cast(Any, field.default)
+        default = os.environ.get(meta['environment']) or default
         if kind is bool:
             flags.DEFINE_bool(field.name, default, meta['help'], flag_values=values)
         elif kind in (int, float):
@@ -126,6 +136,11 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
             _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             _fail('interrupted', 130)
+        except Exception as error:
+            known = storage_errors.explain(error)
+            if known is None:
+                raise
+            _fail(str(known), known.exit_code)
         return None
 
     for group in groups:
@@ -157,9 +172,10 @@ def _flag_help(field: dataclasses.Field, kind: type) -> list[str]:
         name = f'--{field.name}=' + (meta['unit'].upper().replace(' ', '_') or kind.__name__.upper())
     facts = []
     if meta['choices']:
-        facts.append('one of ' + ', '.join(map(str, meta['choices'])))
+        facts.append('one of ' + ', '.join(str(choice) for choice in meta['choices'] if choice != ''))
     elif meta['lower'] is not None:
         facts.append(f'at least {meta["lower"]:g}')
-    facts.append('default ' + (str(field.default).lower() if kind is bool else str(field.default) or 'empty'))
+    default = str(field.default).lower() if kind is bool else str(field.default) or 'empty'
+    facts.append('default ' + (f'${meta["environment"]}, else {default}' if meta['environment'] else default))
     text = textwrap.wrap(f'{meta["help"]} ({"; ".join(facts)})', width=78)
     return [f'  {name}', *(f'        {line}' for line in text)]

@@ -12,8 +12,22 @@ class UserError(Exception):
 class DataError(UserError):
     """A data set that is absent, damaged, or not what the model was told to expect."""
 
+    exit_code = 2
+
 
 class TrainingDiverged(UserError):
     """A loss or a weight stopped being a finite number."""
 
     exit_code = 3
+
+
+class AccessDenied(UserError):
+    """Cloud Storage refuses this account, or knows no such bucket."""
+
+    exit_code = 5
+
+
+class Transient(UserError):
+    """Storage or the TPU failed for longer than the retries last; the same command may succeed later, and resumes."""
+
+    exit_code = 6

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tensorflow.compat.v1 as v1
+from tensorflow.python.training import monitored_session
+from tensorflow_estimator.python.estimator.tpu import error_handling
 
 from trainer import model
 from trainer.hparams import HParams
@@ -11,11 +13,17 @@ from trainer.options import RunOptions
 
 tpu = v1.estimator.tpu
 
+# An error of storage that outlasts TensorFlow's own retries is an AbortedError. MonitoredSession would answer it by
+# restoring and trying again, silently and for ever, and TPUEstimator would drop it and return as if it had trained.
+# Here it ends the process instead, and the next start resumes.
+monitored_session._PREEMPTION_ERRORS = ()
+error_handling._IGNORED_ERRORS = ()
+
 
 def make_estimator(
-    hparams: HParams, options: RunOptions, machine: Machine, eval_batch_size: int
+    hparams: HParams, options: RunOptions, machine: Machine, eval_batch_size: int, summary_dir: str = ''
 ) -> v1.estimator.tpu.TPUEstimator:
-    """The TPUEstimator of a run on `machine`."""
+    """The TPUEstimator of a run on `machine`; the scalars of its steps go to `summary_dir`, or --tensorboard_dir."""
     session_config = v1.ConfigProto()
     # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and is worth nothing here.
     session_config.graph_options.rewrite_options.remapping = 2  # OFF
@@ -36,7 +44,7 @@ def make_estimator(
     return tpu.TPUEstimator(
         model.model_fn,
         config=config,
-        params={'hparams': hparams},
+        params={'hparams': hparams, 'summary_dir': summary_dir or options.tensorboard_dir},
         use_tpu=machine.use_tpu,
         train_batch_size=hparams.train_batch_size,
         eval_batch_size=eval_batch_size,

@@ -9,18 +9,32 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoints, dataset, errors, export, input_report, inputs, machine, manifest, samples, schedule
+from trainer import (
+    checkpoints,
+    dataset,
+    errors,
+    export,
+    input_report,
+    inputs,
+    lock,
+    machine,
+    manifest,
+    preflight,
+    samples,
+    schedule,
+    tuning,
+)
 from trainer import hparams as hparams_file
 from trainer.dataset import DataSource
 from trainer.estimator import make_estimator
+from trainer.event_log import EventListener, EventLog
 from trainer.hparams import HParams
+from trainer.lock import Lock, LockHook
 from trainer.machine import Machine
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.progress import ProgressHook
 from trainer.signals import GracefulStop, StopHook
 from trainer.watchdog import Watchdog, WatchdogHook
-
-EXPORT_FOLDER = 'saved_model'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +47,8 @@ class _Job:
     machine: Machine
     source: DataSource
     holdout: DataSource | None
+    events: EventLog
+    lock: Lock
 
     @property
     def in_memory(self) -> bool:
@@ -45,6 +61,11 @@ class _Job:
         records = self.holdout.records if self.holdout else 0
         return self.machine.eval_batch_size(self.hparams.train_batch_size, records)
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether there is something to evaluate on, and a wish for it."""
+        return bool(self.eval_batch_size and (self.options.eval_steps or self.options.hptuning_metric))
+
 
 def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
     """Trains from the newest checkpoint in model_dir, or from scratch, to `train_steps`.
@@ -53,25 +74,33 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOption
       The exit code: 0, or 128 + the signal that ended the run early.
 
     Raises:
-      errors.UserError: the data, the machine, the flags and model_dir do not fit together, or training diverged.
+      errors.UserError: the data, the machine, the flags and model_dir do not fit together, another job trains in
+        model_dir, a bucket refuses, or training diverged.
     """
+    preflight.check([data.train_data, data.holdout_data], options)
+    with lock.hold(options.model_dir, os.environ) as held:
+        return _run_alone(hparams, data, options, tpu, held)
+
+
+def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions, held: Lock) -> int:
     checkpoint = checkpoints.recover(options.model_dir)
     start_step = checkpoints.step_of(checkpoint)
     if checkpoint:
         hparams_file.check_change(options.model_dir, hparams)
-    if start_step >= hparams.train_steps:
+    if start_step >= hparams.train_steps and not options.hptuning_metric:
         logging.info('%s is finished at step %d: raise --train_steps to go on', options.model_dir, start_step)
-        _finish(hparams, options.model_dir)
+        _finish(hparams, options)
         return 0
     with Watchdog(tpu.stall_timeout_s) as watchdog:
         found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
-    job = _Job(hparams, data, options, found, *_open_data(hparams, data))
+    job = _Job(hparams, data, options, found, *_open_data(hparams, data), EventLog(options, found.is_this_host), held)
+    _check_holdout(job)
     hparams_file.write(options.model_dir, hparams)
     if start_step:
         logging.info('resuming %s at step %d', options.model_dir, start_step)
     count = min(options.sample_count, job.source.records)
     samples.write_real(options.model_dir, inputs.first_batch(job.source, hparams, count))
-    with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
+    with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
         try:
             images_per_s = _train(job, stop, watchdog)
         except tf.errors.DataLossError as error:
@@ -80,33 +109,9 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOption
     if stop.signum:
         logging.info('stopped; the same command resumes')
         return stop.exit_code
-    _finish(hparams, options.model_dir)
+    _finish(hparams, options)
     input_report.log(job.source, hparams, job.in_memory, images_per_s)
     return 0
-
-
-def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
-    """Trains on zeros, to see how fast the device is without an input pipeline; leaves nothing behind.
-
-    Returns:
-      0, or 128 + the signal that ended the run early.
-    """
-    folder, steps = os.path.join(options.model_dir, 'null_input'), hparams.train_steps
-    progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
-    try:
-        with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
-            found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
-            # One checkpoint, at the end: to save more would take time from the device.
-            options = dataclasses.replace(options, model_dir=folder, sample_steps=steps, save_steps=steps)
-            estimator = make_estimator(hparams, options, found, hparams.train_batch_size)
-            hooks = [progress, StopHook(stop), WatchdogHook(watchdog, 'train')]
-            estimator.train(inputs.null_input_fn, hooks=hooks, max_steps=steps)
-    finally:
-        v1.summary.FileWriterCache.clear()  # Or its thread would write to a file that is gone.
-        if tf.io.gfile.exists(folder):
-            tf.io.gfile.rmtree(folder)
-    logging.info('the device alone: %.0f images/s', progress.images_per_s)
-    return stop.exit_code
 
 
 def _open_data(hparams: HParams, data: DataOptions) -> tuple[DataSource, DataSource | None]:
@@ -133,6 +138,16 @@ def _verified(name: str, split: str, hparams: HParams, data: DataOptions) -> Dat
     return dataset.verify(shards, hparams.image_size, hparams.channels, data.record_layout, data.verify_data)
 
 
+def _check_holdout(job: _Job) -> None:
+    if job.options.hptuning_metric and not job.eval_batch_size:
+        raise errors.UserError(
+            f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, and {job.data.train_data} has '
+            'none that fills a batch: give --holdout_data, or convert with a larger --holdout_percent'
+        )
+    if job.holdout and not job.eval_batch_size:
+        logging.warning('no evaluation: %d hold-out images do not fill a batch on the TPU', job.holdout.records)
+
+
 def _train(job: _Job, stop: GracefulStop, watchdog: Watchdog) -> float:
     """Trains from one evaluation to the next; in between, checkpoints and sample grids are drawn as they fall due.
 
@@ -140,52 +155,54 @@ def _train(job: _Job, stop: GracefulStop, watchdog: Watchdog) -> float:
       Images a second.
     """
     hparams, options, source = job.hparams, job.options, job.source
-    holdout = job.holdout if job.eval_batch_size and options.eval_steps else None
-    if job.holdout and not job.eval_batch_size:
-        logging.warning('no evaluation: %d hold-out images do not fill a batch on the TPU', job.holdout.records)
-    estimator = make_estimator(hparams, options, job.machine, job.eval_batch_size or hparams.train_batch_size)
+    eval_batch_size = job.eval_batch_size or hparams.train_batch_size
+    estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
     window = 0 if job.in_memory else inputs.shuffle_window(source, hparams, job.data.shuffle_mib)
-    listener = samples.SampleListener(hparams, options.model_dir, options.sample_count, options.sample_steps)
+    drawing = samples.SampleListener(hparams, options.model_dir, options.sample_count, options.sample_steps)
     progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps)
-    hooks = [progress, StopHook(stop), WatchdogHook(watchdog, 'train')]
-    step = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or '')
+    hooks = [progress, StopHook(stop), LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
+    step, evaluated = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or ''), False
     while step < hparams.train_steps and not stop.signum:
-        target = schedule.next_stop(step, hparams.train_steps, options, evaluates=bool(holdout))
+        target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)
         input_fn = inputs.train_input_fn(source, window, step, job.in_memory)
-        estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=[listener])
+        listeners = [drawing, EventListener(job.events)]
+        estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=listeners)
         step = checkpoints.step_of(estimator.latest_checkpoint())
-        if holdout and (step % options.eval_steps == 0 or step >= hparams.train_steps) and not stop.signum:
-            _evaluate(estimator, holdout, job.eval_batch_size, stop, watchdog)
+        if step < target and not stop.signum:
+            raise errors.Transient(f'training ended at step {step}, before {target}: run the same command again')
+        due = step >= hparams.train_steps or (options.eval_steps and step % options.eval_steps == 0)
+        evaluated = bool(job.evaluates and due and not stop.signum)
+        if evaluated:
+            _evaluate(estimator, job, stop, watchdog)
+    if options.hptuning_metric and not evaluated and not stop.signum:  # A trial restarted after its last step.
+        _evaluate(estimator, job, stop, watchdog)
     return progress.images_per_s
 
 
-def _evaluate(
-    estimator: v1.estimator.tpu.TPUEstimator,
-    holdout: DataSource,
-    batch_size: int,
-    stop: GracefulStop,
-    watchdog: Watchdog,
-) -> None:
-    steps = holdout.records // batch_size
+def _evaluate(estimator: v1.estimator.tpu.TPUEstimator, job: _Job, stop: GracefulStop, watchdog: Watchdog) -> None:
+    assert job.holdout
+    steps = job.holdout.records // job.eval_batch_size
     hooks = [StopHook(stop), WatchdogHook(watchdog, 'evaluate')]
-    results = estimator.evaluate(inputs.eval_input_fn(holdout), steps=steps, hooks=hooks)
+    results = estimator.evaluate(inputs.eval_input_fn(job.holdout), steps=steps, hooks=hooks)
     if stop.signum:  # It ended early: its means are of some batches only.
         return
     logging.info(
         'hold-out at step %d: %d images, D(real) %.2f, D(fake) %.2f, loss %.3f',
         results['global_step'],
-        steps * batch_size,
+        steps * job.eval_batch_size,
         results['D(real)'],
         results['D(fake)'],
         results['loss'],
     )
+    if job.options.hptuning_metric:
+        tuning.report(job.options.hptuning_metric, results)
 
 
-def _finish(hparams: HParams, model_dir: str) -> None:
+def _finish(hparams: HParams, options: RunOptions) -> None:
     """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
-    exported = os.path.join(model_dir, EXPORT_FOLDER)
+    model_dir = options.model_dir
     checkpoint = tf.train.latest_checkpoint(model_dir)
-    export.export(hparams, checkpoint, exported)
+    export.export(hparams, checkpoint, options.export_dir)
     gif = samples.write_gif(model_dir)
     logging.info('pictures: %s, %s', samples.grid_path(model_dir, checkpoints.step_of(checkpoint)), gif)
-    logging.info('generator: %s (python -m trainer.generate --model_dir=%s --count=16)', exported, model_dir)
+    logging.info('generator: %s (python -m trainer.generate --model_dir=%s --count=16)', options.export_dir, model_dir)

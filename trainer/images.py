@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from trainer import storage
+
 _HALF_RANGE = 127.5
 
 
@@ -70,12 +72,15 @@ def write_png(path: str, image: np.ndarray) -> None:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that no reader ever sees half of it; makes its folder."""
-    tf.io.gfile.makedirs(os.path.dirname(path) or '.')
-    temporary = path + '.tmp'
+    """Writes a file to a local or gs:// path so that no reader ever sees half of it; makes its folder."""
+    # An object appears when it is whole; a file must be renamed into place.
+    temporary = path if storage.is_remote(path) else f'{path}.tmp'
+    if not storage.is_remote(path):
+        tf.io.gfile.makedirs(os.path.dirname(path) or '.')
     with tf.io.gfile.GFile(temporary, 'wb') as file:
         file.write(data)
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    if temporary != path:
+        tf.io.gfile.rename(temporary, path, overwrite=True)
 
 
 def _to_pillow(image: np.ndarray) -> Image.Image:

@@ -35,6 +35,11 @@ class Machine:
         """Whether this is a TPU."""
         return self.cluster is not None
 
+    @property
+    def is_this_host(self) -> bool:
+        """Whether TensorFlow's host operations run in this process, and may write to its disk."""
+        return self.cluster is None or not self.cluster.master()
+
     def eval_batch_size(self, batch_size: int, records: int) -> int:
         """The largest batch, up to `batch_size`, that `records` images fill and the cores can share; 0 if none is."""
         return min(batch_size, records) // self.cores * self.cores

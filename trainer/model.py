@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import images, layers, losses, networks, noise
+from trainer import images, layers, losses, networks, noise, storage
 from trainer.hparams import HParams
 
 tpu = v1.estimator.tpu
@@ -26,8 +26,8 @@ def model_fn(
       features: 'images' uint8 [B, H, W, C] to train and evaluate, 'noise' float32 [B, noise_dim] to predict.
       labels: unused; a DCGAN is unconditional.
       mode: an Estimator mode key.
-      params: 'hparams', an HParams, and TPUEstimator's own keys.
-      config: tells where the summaries go, and how often.
+      params: 'hparams', an HParams; 'summary_dir', where the scalars of each step go; TPUEstimator's own keys.
+      config: tells how often there are summaries.
 
     Returns:
       The spec; predictions are {'images': uint8 [B, H, W, C]}.
@@ -66,7 +66,7 @@ def _train_spec(
         tf.estimator.ModeKeys.TRAIN,
         loss=discriminator_loss + generator_loss,
         train_op=train_op,
-        host_call=_host_call(scalars, config),
+        host_call=_host_call(scalars, params['summary_dir'], config.save_summary_steps),
     )
 
 
@@ -154,15 +154,16 @@ def _scalars(
     }
 
 
-def _host_call(scalars: dict[str, tf.Tensor], config: v1.estimator.tpu.RunConfig) -> tuple:
+def _host_call(scalars: dict[str, tf.Tensor], folder: str, every: int) -> tuple:
     """Writes the scalars for TensorBoard from the host, where a TPU program cannot."""
-    model_dir, every = config.model_dir, config.save_summary_steps
     step = v1.train.get_global_step()
+    # To a bucket, each flush is an upload of the whole file.
+    buffering = dict(max_queue=10_000, flush_millis=600_000) if storage.is_remote(folder) else {}
 
     def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
         step = global_step[0]
         due = tf.equal(step % every, 0)  # In a graph, == compares the tensor objects.
-        with tf.summary.create_file_writer(model_dir).as_default(), tf.summary.record_if(due):
+        with tf.summary.create_file_writer(folder, **buffering).as_default(), tf.summary.record_if(due):
             for name, value in values.items():
                 tf.summary.scalar(name, tf.reduce_mean(value), step=step)
             return v1.summary.all_v2_summary_ops()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
-from trainer import errors
+from trainer import errors, tuning
 from trainer.cli import option
+
+EXPORT_FOLDER = 'saved_model'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,24 @@ class DataOptions:
 class RunOptions:
     """The run."""
 
-    model_dir: str = option('runs/demo', 'Where checkpoints, samples and logs go, local or gs://.', unit='folder')
+    model_dir: str = option(
+        'runs/demo',
+        'Where checkpoints and samples go, local or gs://.',
+        unit='folder',
+        environment='AIP_CHECKPOINT_DIR',
+    )
+    tensorboard_dir: str = option(
+        '',
+        "Where TensorBoard's events go; empty is --model_dir.",
+        unit='folder',
+        environment='AIP_TENSORBOARD_LOG_DIR',
+    )
+    export_dir: str = option(
+        '',
+        'The folder that becomes the SavedModel; empty is saved_model in --model_dir.',
+        unit='folder',
+        environment='AIP_MODEL_DIR',
+    )
     sample_steps: int = option(200, 'Steps between two sample grids.', unit='steps', lower=1)
     save_steps: int = option(
         600, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
@@ -53,14 +73,48 @@ class RunOptions:
     log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
     sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
+    hptuning_metric: str = option(
+        '',
+        'What a tuning service is told after each evaluation, under this name; evaluates at the end at least.',
+        choices=('', *tuning.METRICS),
+    )
+    trial_id: str = option(
+        '',
+        "A tuning trial's number; folders that are not of this trial alone get one of this name for it.",
+        environment='CLOUD_ML_TRIAL_ID',
+    )
+    region: str = option(
+        '',
+        'Where this runs, such as us-central1: buckets elsewhere are refused, for they are slow and each read is '
+        'billed; empty does not ask.',
+        environment='CLOUD_ML_REGION',
+    )
+    preflight_only: bool = option(
+        False, 'Check that the data can be read and the folders written, as every start does, and stop.'
+    )
     dry_run: bool = option(False, 'Print the resolved options and stop.')
 
     def __post_init__(self) -> None:
+        """Completes the folders; raises UserError where two options do not fit each other."""
+        model_dir = self._of_this_trial(self.model_dir)
+        for name, folder in (
+            ('model_dir', model_dir),
+            ('tensorboard_dir', self._of_this_trial(self.tensorboard_dir or model_dir)),
+            ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
+        ):
+            object.__setattr__(self, name, folder)
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '
                 'because a grid is drawn from a checkpoint'
             )
+
+    def _of_this_trial(self, folder: str) -> str:
+        folder = folder.rstrip('/') or '/'
+        # Vertex AI's own folders of a trial hold its number already.
+        if not self.trial_id or self.trial_id in folder.split('/'):
+            return folder
+        return os.path.join(folder, self.trial_id)
 
     @property
     def checkpoint_steps(self) -> int:

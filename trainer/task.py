@@ -6,7 +6,8 @@
       trains on your own images, made into records by python -m convert.images_to_tfrecords.
 
 Running the same command again resumes at the step where the last run ended. Exit codes: 0 finished, 1 a mistake to
-mend, 3 training diverged, 4 no progress for --stall_timeout_s, 130 and 143 stopped by SIGINT and SIGTERM with a
+mend, 2 data absent or damaged, 3 training diverged, 4 no progress for --stall_timeout_s, 5 a bucket refuses this
+account, 6 storage failed for longer than the retries last, 130 and 143 stopped by SIGINT and SIGTERM (preempted) with a
 checkpoint saved.
 """
 
@@ -16,11 +17,12 @@ import dataclasses
 import json
 import os
 
+import tensorflow as tf
 from absl import flags, logging
 
 from convert import conversion, samples
 from convert.options import ConvertOptions
-from trainer import cli, errors, experiment, manifest
+from trainer import cli, device_timing, errors, experiment, manifest, preflight
 from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.quiet import quieten_tensorflow
@@ -39,8 +41,11 @@ def main() -> int:
         print(json.dumps({name: value for group in resolved for name, value in group.items()}, indent=2))
         return 0
     quieten_tensorflow()
+    if options.preflight_only:
+        preflight.check([data.train_data, data.holdout_data], options)
+        return 0
     if data.input == 'null':
-        return experiment.time_device(hparams, options, machine)
+        return device_timing.time_device(hparams, options, machine)
     if not data.train_data:
         data = dataclasses.replace(data, train_data=_sample_data(hparams, options, machine))
     return experiment.run(hparams, data, options, machine)
@@ -51,7 +56,7 @@ def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> 
     if machine.use_tpu:
         raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
     folder = os.path.join(options.model_dir, 'data')
-    if os.path.exists(os.path.join(folder, manifest.FILE_NAME)):
+    if tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
         found = manifest.read(folder)
         if (found.image_size, found.channels) == (hparams.image_size, hparams.channels):
             return folder

@@ -1,0 +1,122 @@
+"""Training whose data and model_dir are gs://, through TensorFlow's unmodified client, undisturbed and disturbed."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import run_module, tiny_hparams, write_dataset
+from trainer import errors, experiment, generate, storage_errors
+from trainer.options import DataOptions, RunOptions, TpuOptions
+
+TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4')
+
+
+def upload(folder: str, gcs, name: str) -> str:
+    """Copies a local folder into the test's bucket and returns its path there."""
+    for path in pathlib.Path(folder).rglob('*'):
+        if path.is_file():
+            gcs.server.put(f'{gcs.bucket}/{name}/{path.relative_to(folder)}', path.read_bytes())
+    return f'{gcs.bucket}/{name}'
+
+
+def train(data: str, model_dir: str, **changes) -> int:
+    options = RunOptions(model_dir, sample_steps=2, save_steps=2, eval_steps=2, log_steps=1, sample_count=4)
+    return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, TpuOptions())
+
+
+def weights(model_dir: str) -> dict[str, np.ndarray]:
+    """All variables of the newest checkpoint."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(model_dir))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+class Local(NamedTuple):
+    """What the same runs leave behind on disk: a data set, a run of two steps, and the weights after two more."""
+
+    data: str
+    begun: str
+    weights: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope='module')
+def local(tmp_path_factory) -> Local:
+    folder = tmp_path_factory.mktemp('local')
+    data, begun, run = write_dataset(folder / 'data'), str(folder / 'begun'), str(folder / 'run')
+    train(data, begun, train_steps=2)
+    shutil.copytree(begun, run)
+    train(data, run, train_steps=4)
+    return Local(data, begun, weights(run))
+
+
+def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_run_in_a_bucket_is_the_run_on_disk(gcs, local):
+    data, model_dir = upload(local.data, gcs, 'data'), f'{gcs.bucket}/run'
+    assert train(data, model_dir, train_steps=2) == 0
+    assert train(data, model_dir, train_steps=4) == 0
+    assert_equal(weights(model_dir), local.weights)
+    made = {path.removeprefix(f'{model_dir}/') for path in gcs.server.paths(model_dir)}
+    assert {
+        'hparams.json', 'samples/real.png', 'samples/step_000002.png', 'samples/step_000004.png',
+        'samples/progress.gif', 'saved_model/saved_model.pb',
+    } <= made  # fmt: skip
+    assert not [name for name in made if '.preflight' in name or '.tmp' in name or name == 'lock.json']
+    for source in ({'model_dir': model_dir}, {'saved_model': f'{model_dir}/saved_model'}):
+        options = generate.GenerateOptions(**source, output_dir=f'{gcs.bucket}/generated', count=4)
+        assert generate.generate(generate.load(options), options) == [f'{gcs.bucket}/generated/grid.png']
+    assert gcs.server.get(f'{gcs.bucket}/generated/grid.png').startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize('kind', [503, 429, 'reset', 'truncate', 'stall'])
+def test_one_fault_of_each_transfer_loses_nothing(kind, gcs, local):
+    """Reading the data, reading the checkpoint to resume from, writing the next one."""
+    data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
+    faults = [
+        gcs.server.fault(kind, method='GET', match=r'data/train-.*tfrecord$'),
+        gcs.server.fault(kind, method='GET', match=r'model\.ckpt-2\.data-[0-9a-z-]*$'),
+        gcs.server.fault(kind, method='PUT', match=r'model\.ckpt-4.*\.data-'),
+    ]
+    train(data, model_dir, train_steps=4)
+    assert [fault.hits for fault in faults] == [1, 1, 1]
+    assert_equal(weights(model_dir), local.weights)
+
+
+def test_storage_that_stays_away_ends_the_run_in_one_line(gcs, local, tmp_path):
+    """And loses nothing: the checkpoint that cannot be read now is not taken for a broken one."""
+    data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
+    before = gcs.server.paths(f'{gcs.bucket}/run/model')
+    for match, named in ((r'ckpt-2\.data-[0-9a-z-]*$', 'run/model.ckpt-2'), (r'data/train-', 'data')):
+        gcs.server.fault(503, method='GET', match=match, times=None)
+        began = time.monotonic()
+        ended = run_module(
+            'trainer.task', *TINY, f'--train_data={data}', f'--model_dir={model_dir}', '--train_steps=4', cwd=tmp_path
+        )
+        assert ended.returncode == errors.Transient.exit_code, ended.stderr
+        last = ended.stderr.splitlines()[-1]
+        assert last.startswith(f'error: {gcs.bucket}/{named}') and '503' in last and 'same command again' in last
+        assert 'Traceback' not in ended.stderr
+        assert time.monotonic() - began < 60
+        gcs.server.clear_faults()
+    assert set(before) <= set(gcs.server.paths(f'{gcs.bucket}/run/model'))
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(gcs, local, tmp_path):
+    data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
+    gcs.server.fault(503, match=r'model\.ckpt-4', times=None)
+    with pytest.raises(tf.errors.OpError) as raised:
+        train(data, model_dir, train_steps=4)
+    assert isinstance(storage_errors.explain(raised.value), errors.Transient)
+    gcs.server.clear_faults()
+    assert train(data, model_dir, train_steps=4) == 0
+    assert_equal(weights(model_dir), local.weights)

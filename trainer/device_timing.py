@@ -1,0 +1,44 @@
+"""How fast the device is without an input pipeline: --input=null."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from absl import logging
+
+from trainer import inputs, machine
+from trainer.estimator import make_estimator
+from trainer.hparams import HParams
+from trainer.options import RunOptions, TpuOptions
+from trainer.progress import ProgressHook
+from trainer.signals import GracefulStop, StopHook
+from trainer.watchdog import Watchdog, WatchdogHook
+
+
+def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
+    """Trains on zeros, to see how fast the device is without an input pipeline; leaves nothing behind.
+
+    Returns:
+      0, or 128 + the signal that ended the run early.
+    """
+    folder, steps = os.path.join(options.model_dir, 'null_input'), hparams.train_steps
+    progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
+    try:
+        with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
+            found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
+            # One checkpoint, at the end: to save more would take time from the device.
+            options = dataclasses.replace(
+                options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps
+            )
+            estimator = make_estimator(hparams, options, found, hparams.train_batch_size)
+            hooks = [progress, StopHook(stop), WatchdogHook(watchdog, 'train')]
+            estimator.train(inputs.null_input_fn, hooks=hooks, max_steps=steps)
+    finally:
+        v1.summary.FileWriterCache.clear()  # Or its thread would write to a file that is gone.
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
+    logging.info('the device alone: %.0f images/s', progress.images_per_s)
+    return stop.exit_code

@@ -1,0 +1,108 @@
+"""Finds out in seconds what would end a cloud job after a queue and an hour: data, folders, roles, regions."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Sequence
+
+import tensorflow as tf
+from absl import logging
+from google.api_core import exceptions as api
+
+from trainer import dataset, errors, manifest, shard_file, storage
+from trainer.options import RunOptions
+from trainer.storage_errors import ADMIN, VIEWER, explained
+
+_PROBE = b'written by the check before training; safe to delete'
+
+
+def check(data: Sequence[str], options: RunOptions) -> None:
+    """Reads a record of the data, writes to each bucket or folder of the run, and compares regions.
+
+    Args:
+      data: as --train_data and --holdout_data; '' for none.
+      options: the run's folders, and the region that it is in.
+
+    Raises:
+      errors.AccessDenied: a bucket is not there, or refuses this account.
+      errors.Transient: Cloud Storage does not answer.
+      errors.UserError: a folder cannot be written, or a bucket is in another region.
+      errors.DataError: there is no data.
+    """
+    data = [name for name in data if name]
+    folders = _one_a_bucket([options.model_dir, options.tensorboard_dir, options.export_dir])
+    for name in data:
+        _check_readable(name)
+    for folder in folders:
+        _check_writable(folder)
+    if options.region:
+        for path in _one_a_bucket([*folders, *data]):
+            _check_region(path, options.region)
+    logging.info('preflight: %s', ', '.join([*(f'{name} can be read' for name in data), f'{folders[0]} written']))
+
+
+def _check_readable(data: str) -> None:
+    with explained(data, VIEWER):
+        if storage.is_remote(data):
+            # TensorFlow answers "is there such a folder?" with no where a bucket refuses or is missing.
+            bucket, name = storage.split(data)
+            before_wildcard = re.split(r'[*?\[]', name)[0]
+            next(iter(storage.client().list_blobs(bucket, prefix=before_wildcard, max_results=1)), None)
+        shards = dataset.find(data, manifest.TRAIN) or dataset.find(data, manifest.HOLDOUT)
+        if not shards:
+            raise errors.DataError(f'{data} has no images: convert them again')
+        shard_file.first_record(shards[0].path)
+
+
+def _check_writable(folder: str) -> None:
+    path = os.path.join(folder, f'.preflight-{uuid.uuid4().hex[:8]}')
+    try:
+        with explained(folder, ADMIN):
+            tf.io.gfile.makedirs(folder)
+            with tf.io.gfile.GFile(path, 'wb') as file:
+                file.write(_PROBE)
+            with tf.io.gfile.GFile(path, 'rb') as file:
+                file.read()
+            tf.io.gfile.remove(path)
+    except tf.errors.OpError as error:
+        raise errors.UserError(f'{folder} cannot be written ({error.message}): choose another folder') from error
+
+
+def _check_region(path: str, region: str) -> None:
+    """Compares where the bucket of `path` is with `region`."""
+    if not storage.is_remote(path):
+        return
+    bucket = storage.client().bucket(storage.split(path)[0])
+    try:
+        with explained(path, VIEWER):
+            bucket.reload(projection='noAcl')
+    except errors.AccessDenied as error:
+        if not isinstance(error.__cause__, api.Forbidden):
+            raise
+        # Its objects may be read all the same: the roles for objects do not include this.
+        logging.warning(
+            'preflight: where bucket %s is cannot be told without roles/storage.legacyBucketReader', bucket.name
+        )
+        return
+    places = [place.lower() for place in (bucket.data_locations or [bucket.location])]
+    if region.lower() in places:
+        return
+    if bucket.location_type != 'region':
+        logging.warning(
+            'preflight: bucket %s is %s (%s), this runs in %s: a bucket in %s is faster and costs no transfer',
+            bucket.name, bucket.location, bucket.location_type, region, region,
+        )  # fmt: skip
+        return
+    raise errors.UserError(
+        f'{path}: bucket {bucket.name} is in {bucket.location.lower()}, this runs in {region}: each read would cross '
+        f'regions, slowly and billed; submit the job with --region={bucket.location.lower()}, copy with gcloud storage '
+        f'cp -r to a bucket in {region}, or give --region= to go on all the same'
+    )
+
+
+def _one_a_bucket(paths: Sequence[str]) -> list[str]:
+    """The first path of each bucket, and each local path."""
+    chosen = {storage.split(path)[0] if storage.is_remote(path) else path: path for path in reversed(paths)}
+    return list(chosen.values())[::-1]
