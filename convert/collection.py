@@ -6,6 +6,7 @@ import array
 import functools
 import hashlib
 import os
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from convert import decode, parallel, progress, rejection, sources
 from convert.options import ConvertOptions
 from convert.spool import Spool
-from trainer import manifest, records
+from trainer import manifest, records, storage
 
 _DIGEST_BYTES = 16
 _HOLDOUT_BUCKETS = 10000
@@ -74,12 +75,18 @@ class Collection:
 def collect(
     listing: sources.Listing, options: ConvertOptions, spool: Spool, rejections: rejection.RejectionList
 ) -> Collection:
-    """Decodes all files, several at a time, and takes them in the order of their names."""
+    """Decodes all files, several at a time, and takes them in the order of their names.
+
+    Raises:
+      errors.UserError: Cloud Storage, if the files are there, fails or refuses; a bad file is only rejected.
+    """
     collection = Collection(listing, options, spool)
-    fit = functools.partial(_fit, listing, options)
     workers = options.workers or os.cpu_count() or 1
+    # To download is to wait: many threads do it side by side, and the processor still has few images to decode at once.
+    threads = storage.CONNECTIONS if storage.is_remote(listing.folder) else workers
+    fit = functools.partial(_fit, listing, options, threading.Semaphore(workers))
     with decode.prepared_pillow(options.max_megapixels), progress.Progress('decoding', len(listing.names)) as bar:
-        for file, result in enumerate(parallel.map_in_order(fit, listing.names, workers)):
+        for file, result in enumerate(parallel.map_in_order(fit, listing.names, threads)):
             try:
                 if isinstance(result, rejection.Rejected):
                     raise result
@@ -91,10 +98,12 @@ def collect(
     return collection
 
 
-def _fit(listing: sources.Listing, options: ConvertOptions, name: str) -> Fitted | rejection.Rejected:
+def _fit(
+    listing: sources.Listing, options: ConvertOptions, decoding: threading.Semaphore, name: str
+) -> Fitted | rejection.Rejected:
     """Runs on a worker thread, and does there only what must be: all Python of all threads takes turns."""
     try:
-        with listing.open(name) as file:
+        with listing.open(name) as file, decoding:
             pixels = decode.decode(file, options)
     except rejection.Rejected as rejected:
         # A new one, because the traceback of the old one holds the decoded image.

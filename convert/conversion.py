@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import posixpath
 import random
+import tempfile
 from collections.abc import MutableSequence, Sequence
 
 import tensorflow as tf
 from absl import logging
 
-from convert import preview, progress, rejection, sources, staging, writer
+from convert import preview, progress, rejection, sources, writer
 from convert.collection import Collection, collect
 from convert.moments import Moments
 from convert.options import ConvertOptions
+from convert.remote_staging import RemoteStaging
 from convert.spool import Spool
-from trainer import errors, manifest, records
+from convert.staging import Staging
+from trainer import errors, manifest, records, storage
 
 _MIB = 1 << 20
 _MIN_IMAGES = 2
@@ -26,32 +29,36 @@ def convert(options: ConvertOptions) -> manifest.Manifest:
     """Turns a folder of images into a data set; the same input and options give the same bytes.
 
     Raises:
-      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written.
+      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written; its kinds
+        `AccessDenied` and `Transient` are Cloud Storage's.
     """
     listing = sources.find(options.input_dir, options.output_dir)
+    remote = storage.is_remote(options.output_dir)
+    make = RemoteStaging if remote else Staging
+    through = f' by way of {tempfile.gettempdir()}, which TMPDIR sets' if remote else ''
     try:
-        with staging.Staging(options.output_dir, options.overwrite) as stage:
-            dataset = _write_dataset(listing, options, stage)
+        with make(options.output_dir, options.overwrite) as stage:
+            dataset = _write_dataset(listing, options, stage.folder)
             stage.publish(dataset)
     except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(f'--output_dir={options.output_dir} cannot be written: {error}') from error
+        raise errors.UserError(f'--output_dir={options.output_dir} cannot be written{through}: {error}') from error
     _log_summary(dataset, options)
     return dataset
 
 
-def _write_dataset(listing: sources.Listing, options: ConvertOptions, stage: staging.Staging) -> manifest.Manifest:
-    """Writes all files but the manifest into the staging folder, and returns the manifest."""
+def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: str) -> manifest.Manifest:
+    """Writes all files but the manifest into the local `folder`, and returns the manifest."""
     shape = (options.image_size, options.image_size, options.channels)
-    with Spool(stage.spool_folder, shape) as spool:
-        with rejection.RejectionList(stage.folder) as rejections:
+    with Spool(folder, shape) as spool:
+        with rejection.RejectionList(folder) as rejections:
             collection = collect(listing, options, spool, rejections)
         if len(collection) < _MIN_IMAGES:
             raise errors.UserError(
                 f'{len(collection)} images are left of {len(listing.names)} files in --input_dir={options.input_dir} '
                 f'({rejection.summary(rejections.counts)}): give at least {_MIN_IMAGES} different images'
             )
-        splits, moments = _write_splits(collection, options, stage.folder)
-    preview.write_preview(stage.folder, splits[manifest.TRAIN], options.image_size, options.channels)
+        splits, moments = _write_splits(collection, options, folder)
+    preview.write_preview(folder, splits[manifest.TRAIN], options.image_size, options.channels)
     return manifest.Manifest(
         image_size=options.image_size,
         channels=options.channels,

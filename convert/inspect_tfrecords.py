@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from absl import flags
 
+from convert.options import check_location
 from trainer import cli, dataset, errors, images, manifest, records, shard_file
 from trainer.cli import option
 from trainer.records import Record
@@ -30,7 +31,7 @@ class InspectOptions:
     """Flags."""
 
     split: str = option(manifest.TRAIN, 'Which part of a data-set folder.', choices=manifest.SPLITS)
-    preview: str = option('inspected.png', 'Where the contact sheet goes.', unit='file')
+    preview: str = option('inspected.png', 'Where the contact sheet goes, local or gs://.', unit='file')
 
 
 def inspect(patterns: Sequence[str], options: InspectOptions) -> str:
@@ -38,7 +39,10 @@ def inspect(patterns: Sequence[str], options: InspectOptions) -> str:
 
     Raises:
       errors.DataError: nothing matches, or a shard is damaged.
+      errors.UserError: a path is neither local nor gs://.
     """
+    for name, path in (*(('PATTERN', pattern) for pattern in patterns), ('--preview', options.preview)):
+        check_location(name, path)
     shards = [shard for pattern in patterns for shard in dataset.find(pattern, options.split)]
     if not shards:
         raise errors.DataError(f'{patterns[0]} has no {options.split} shards: choose another --split')

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import ImageColor
 
-from trainer import errors
+from trainer import errors, storage
 from trainer.cli import option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
@@ -27,7 +27,11 @@ class ConvertOptions:
     input_dir: str = option(
         '', 'Local or gs:// folder with the images; the folders in it are the labels.', unit='folder'
     )
-    output_dir: str = option('', 'Local or gs:// folder that becomes the data set.', unit='folder')
+    output_dir: str = option(
+        '',
+        'Local or gs:// folder that becomes the data set; one on gs:// takes room for two copies in $TMPDIR meanwhile.',
+        unit='folder',
+    )
     image_size: int = option(64, 'Side of the square images.', unit='px', choices=(32, 64, 128))
     channels: int = option(3, '3 for colour, 1 for grey.', choices=(3, 1))
     fit: str = option(
@@ -47,7 +51,12 @@ class ConvertOptions:
     )
     keep_duplicates: bool = option(False, 'Keep images whose pixels equal those of an earlier one.')
     seed: int = option(0, 'Decides the order of the records.', lower=0)
-    workers: int = option(0, 'Threads that decode images; 0 is one for each core.', unit='threads', lower=0)
+    workers: int = option(
+        0,
+        'Threads that decode images; 0 is one for each core. Downloads from gs:// have their own.',
+        unit='threads',
+        lower=0,
+    )
     overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
 
     def __post_init__(self) -> None:
@@ -55,6 +64,7 @@ class ConvertOptions:
         for name in ('input_dir', 'output_dir'):
             if not getattr(self, name):
                 raise errors.UserError(f'--{name} is missing: name a local or gs:// folder with --{name}=FOLDER')
+            check_location(f'--{name}', getattr(self, name))
         if not 0 <= self.holdout_percent <= _MAX_HOLDOUT_PERCENT:
             raise errors.UserError(
                 f'--holdout_percent={self.holdout_percent:g} leaves too little to train on: '
@@ -75,3 +85,19 @@ class ConvertOptions:
     def shaping(self) -> dict[str, Any]:
         """The options that decide what the data set holds, for its manifest."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in _NOT_SHAPING}
+
+
+def check_location(name: str, path: str) -> None:
+    """Refuses what is neither a local path nor one of Cloud Storage.
+
+    Args:
+      name: what the user calls it, such as '--input_dir'.
+      path: the value.
+
+    Raises:
+      errors.UserError: another scheme, or gs:// without a bucket.
+    """
+    if storage.is_remote(path):
+        storage.split(path)
+    elif '://' in path:
+        raise errors.UserError(f'{name}={path}: paths are local or gs://BUCKET/FOLDER, nothing else')

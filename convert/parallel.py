@@ -14,14 +14,29 @@ _ITEMS_A_TASK = 8  # Small images take so little time that handing them over one
 _TASKS_A_WORKER = 3
 
 
-def map_in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Like `map`, on threads; `Executor.map` would take in all items at once, and keep their results."""
+def map_in_order(
+    function: Callable[[T], R], items: Iterable[T], workers: int, items_a_task: int = _ITEMS_A_TASK
+) -> Iterator[R]:
+    """Like `map`, on threads; `Executor.map` would take in all items at once, and keep their results.
+
+    After the first error no other item is begun, for where each waits minutes for an outage to end they add up.
+    """
+    failures: list[BaseException] = []
 
     def work(task: list[T]) -> list[R]:
-        return [function(item) for item in task]
+        results = []
+        for item in task:
+            if failures:
+                raise failures[0]
+            try:
+                results.append(function(item))
+            except BaseException as error:
+                failures.append(error)
+                raise
+        return results
 
     source = iter(items)
-    tasks = iter(lambda: list(itertools.islice(source, _ITEMS_A_TASK)), [])
+    tasks = iter(lambda: list(itertools.islice(source, items_a_task)), [])
     pool = futures.ThreadPoolExecutor(workers)
     try:
         window = collections.deque(
@@ -31,4 +46,5 @@ def map_in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -
             yield from window.popleft().result()
             window.extend(pool.submit(work, task) for task in itertools.islice(tasks, 1))
     finally:
+        failures.append(futures.CancelledError())  # Whoever interrupts waits for single items, not for tasks.
         pool.shutdown(cancel_futures=True)

@@ -12,27 +12,27 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts images towards a total.
+    """Counts images, or other things, towards a total.
 
     Example:
       with Progress('decoding', total) as progress:
           progress.advance()  # for each image
     """
 
-    def __init__(self, doing: str, total: int):
-        """`doing` is a verb for the person who watches."""
-        self._doing, self._total, self._done = doing, total, 0
-        self._bar = tqdm.tqdm(desc=doing, total=total, unit=' images') if sys.stderr.isatty() else None
+    def __init__(self, doing: str, total: int, unit: str = 'images'):
+        """`doing` is a verb for the person who watches, `unit` the things."""
+        self._doing, self._total, self._done, self._unit = doing, total, 0, unit
+        self._bar = tqdm.tqdm(desc=doing, total=total, unit=f' {unit}') if sys.stderr.isatty() else None
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
     def advance(self) -> None:
-        """Counts one image."""
+        """Counts one."""
         self._done += 1
         if self._bar is not None:
             self._bar.update()
         elif (now := time.monotonic()) >= self._next_line:
             self._next_line = now + _SECONDS_BETWEEN_LINES
-            logging.info('%s: %d of %d images', self._doing, self._done, self._total)
+            logging.info('%s: %d of %d %s', self._doing, self._done, self._total, self._unit)
 
     def __enter__(self) -> Progress:
         return self

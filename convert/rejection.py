@@ -31,7 +31,7 @@ class RejectionList:
     """Writes `rejected.csv` row by row, so that memory does not grow with the files left out, and counts them."""
 
     def __init__(self, folder: str):
-        """Starts the list in a local or gs:// folder."""
+        """Starts the list in a local folder."""
         self.counts: collections.Counter[str] = collections.Counter()
         self._file = tf.io.gfile.GFile(posixpath.join(folder, FILE_NAME), 'w')
         self._rows = csv.writer(self._file, lineterminator='\n')

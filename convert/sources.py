@@ -12,10 +12,8 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import tensorflow as tf
-
-from convert import rejection
-from trainer import errors
+from convert import objects, rejection
+from trainer import errors, storage, storage_errors
 
 # One read costs less than Pillow's many small ones; what is larger than any photo stays on disk.
 _MAX_BYTES_AT_ONCE = 64 << 20
@@ -46,17 +44,14 @@ class Listing:
 
         Raises:
           rejection.Rejected: it cannot be opened.
+          errors.UserError: Cloud Storage fails or refuses, so that other files would fare no better.
         """
-        path = posixpath.join(self.folder, name)
+        if storage.is_remote(self.folder):
+            return objects.download(f'{self.folder.rstrip("/")}/{name}')
         try:
-            if is_remote(self.folder):
-                with tf.io.gfile.GFile(path, 'rb') as file:
-                    return io.BytesIO(file.read())
-            return _open_local(path)
+            return _open_local(posixpath.join(self.folder, name))
         except OSError as error:
             raise rejection.Rejected(rejection.UNREADABLE, error.strerror or '') from None
-        except tf.errors.OpError as error:
-            raise rejection.Rejected(rejection.UNREADABLE, error.message) from None
 
 
 def find(input_dir: str, output_dir: str) -> Listing:
@@ -67,22 +62,14 @@ def find(input_dir: str, output_dir: str) -> Listing:
     """
     if _identity(input_dir) == _identity(output_dir):
         raise errors.UserError(f'--output_dir={output_dir} is also the --input_dir: choose another folder')
+    walk = _walk_remote if storage.is_remote(input_dir) else _walk_local
     try:
-        # Local folders without tf.io.gfile, which fails on file names that are not UTF-8.
-        isdir, walk = (tf.io.gfile.isdir, _walk_remote) if is_remote(input_dir) else (os.path.isdir, _walk_local)
-        if not isdir(input_dir):
-            raise errors.UserError(f'--input_dir={input_dir} is not a folder: name one with images in it')
         names = tuple(sorted(walk(input_dir, _identity(output_dir))))
-    except (OSError, tf.errors.OpError) as error:
+    except OSError as error:
         raise errors.UserError(f'--input_dir={input_dir} cannot be listed: {error}') from None
     if not names:
         raise errors.UserError(f'--input_dir={input_dir} holds no files: name a folder with images in it')
     return Listing(input_dir, names, tuple(sorted({name.partition('/')[0] for name in names if '/' in name})))
-
-
-def is_remote(path: str) -> bool:
-    """Whether the path is a URL such as gs://bucket/folder."""
-    return '://' in path
 
 
 def _open_local(path: str) -> BinaryIO:
@@ -96,11 +83,13 @@ def _open_local(path: str) -> BinaryIO:
 
 
 def _identity(folder: str) -> str:
-    return folder.rstrip('/') if is_remote(folder) else os.path.realpath(folder)
+    return folder.rstrip('/') if storage.is_remote(folder) else os.path.realpath(folder)
 
 
 def _walk_local(root: str, excluded: str) -> Iterator[str]:
     """Yields the files' paths below `root`; enters each real folder once, so that no link makes a loop."""
+    if not os.path.isdir(root):
+        raise errors.UserError(f'--input_dir={root} is not a folder: name one with images in it')
     seen = {excluded}
     folders = collections.deque([''])
     while folders:
@@ -122,14 +111,14 @@ def _walk_local(root: str, excluded: str) -> Iterator[str]:
 
 
 def _walk_remote(root: str, excluded: str) -> Iterator[str]:
-    for folder, _, files in tf.io.gfile.walk(root):
-        if f'{folder.rstrip("/")}/'.startswith(f'{excluded}/'):
+    """Yields the objects' names below `root`; one that ends with '/' stands for a folder."""
+    root = _identity(root)
+    output = f'{excluded[len(root) + 1 :]}/' if excluded.startswith(f'{root}/') else None
+    for name, _ in objects.list_folder(root, storage_errors.VIEWER, below=True):
+        if not name or name.endswith('/') or (output and name.startswith(output)):
             continue
-        below = folder[len(root) :].strip('/')
-        for file in files:
-            name = posixpath.join(below, file)
-            if not any(_is_hidden(part) for part in name.split('/')):
-                yield name
+        if not any(_is_hidden(part) for part in name.split('/')):
+            yield name
 
 
 def _is_hidden(name: str) -> bool:

@@ -16,13 +16,8 @@ class Spool:
     The file has no name, so that no run, however it ends, leaves it behind.
     """
 
-    def __init__(self, folder: str | None, shape: tuple[int, int, int]):
-        """Opens the file on the disk of the local `folder`; None is the system's folder for temporary files.
-
-        Args:
-          folder: an existing folder, or None.
-          shape: height, width and channels of each image.
-        """
+    def __init__(self, folder: str, shape: tuple[int, int, int]):
+        """Opens the file on the disk of the existing local `folder`; `shape` is height, width and channels."""
         self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER_BYTES)  # noqa: SIM115  Closed by __exit__.
         self._shape = shape
         self._image_bytes = shape[0] * shape[1] * shape[2]

@@ -1,14 +1,13 @@
-"""A data set appears in its folder whole, or not at all."""
+"""A data set appears in its local folder whole, or not at all; `remote_staging` is its twin for gs://."""
 
 from __future__ import annotations
 
 import os
-import posixpath
 import re
+import shutil
+from collections.abc import Iterable, Sequence
 
-import tensorflow as tf
-
-from convert import preview, rejection, sources
+from convert import preview, rejection
 from trainer import errors, manifest
 
 _STAGING = '.converting'
@@ -25,8 +24,7 @@ class Staging:
     so that a later run that finds one knows: without a manifest, what lies beside it is ours to remove.
 
     Attributes:
-      folder: where to write, local or gs://.
-      spool_folder: the local folder on whose disk to keep temporary files, None for the system's.
+      folder: where to write.
     """
 
     def __init__(self, output_dir: str, overwrite: bool):
@@ -36,22 +34,18 @@ class Staging:
           errors.UserError: it holds a data set, or files with the names of one, and `overwrite` is off.
         """
         self._output = output_dir
-        self.folder = posixpath.join(output_dir, _STAGING)
-        self.spool_folder = None if sources.is_remote(output_dir) else self.folder
+        self.folder = os.path.join(output_dir, _STAGING)
         self._new_folders: list[str] = []
         self._half_published = False
-        found = self._ours()
-        interrupted = tf.io.gfile.isdir(self.folder) and manifest.FILE_NAME not in found
-        if found and not overwrite and not interrupted:
-            raise errors.UserError(
-                f'--output_dir={output_dir} already holds {found[0]}: choose another folder, or add --overwrite'
-            )
+        found = self._present()
+        interrupted = os.path.isdir(self.folder) and manifest.FILE_NAME not in found
+        if not interrupted:
+            check_free(output_dir, found, overwrite)
 
     def __enter__(self) -> Staging:
         self._remove_staging()  # Left by a run that was killed.
-        if not sources.is_remote(self._output):
-            self._new_folders = _missing_folders(self._output)
-            os.makedirs(self.folder)
+        self._new_folders = _missing_folders(self._output)
+        os.makedirs(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,23 +59,36 @@ class Staging:
     def publish(self, dataset: manifest.Manifest) -> None:
         """Removes the old data set, if there is one, and puts the new one in its place."""
         self._half_published = True
-        for name in sorted(self._ours(), key=lambda name: name != manifest.FILE_NAME):  # The manifest goes first,
-            tf.io.gfile.remove(posixpath.join(self._output, name))
-        for name in tf.io.gfile.listdir(self.folder):
-            tf.io.gfile.rename(posixpath.join(self.folder, name), posixpath.join(self._output, name))
+        for name in sorted(self._present(), key=lambda name: name != manifest.FILE_NAME):  # The manifest goes first,
+            os.remove(os.path.join(self._output, name))
+        for name in os.listdir(self.folder):
+            os.rename(os.path.join(self.folder, name), os.path.join(self._output, name))
         manifest.write(self._output, dataset)  # and comes last.
         self._half_published = False
 
-    def _ours(self) -> list[str]:
-        if not tf.io.gfile.isdir(self._output):
-            return []
-        # As in `sources`: tf.io.gfile fails on file names that are not UTF-8.
-        names = tf.io.gfile.listdir(self._output) if sources.is_remote(self._output) else os.listdir(self._output)
-        return sorted(name for name in names if _OURS.fullmatch(name))
+    def _present(self) -> list[str]:
+        return ours(os.listdir(self._output)) if os.path.isdir(self._output) else []
 
     def _remove_staging(self) -> None:
-        if tf.io.gfile.isdir(self.folder):
-            tf.io.gfile.rmtree(self.folder)
+        if os.path.isdir(self.folder):
+            shutil.rmtree(self.folder)
+
+
+def ours(names: Iterable[str]) -> list[str]:
+    """The names that a data set may use, sorted."""
+    return sorted(name for name in names if _OURS.fullmatch(name))
+
+
+def check_free(output_dir: str, found: Sequence[str], overwrite: bool) -> None:
+    """Refuses an output folder with files of the names `found` in it, unless they may be overwritten.
+
+    Raises:
+      errors.UserError: there are some, and `overwrite` is off.
+    """
+    if found and not overwrite:
+        raise errors.UserError(
+            f'--output_dir={output_dir} already holds {found[0]}: choose another folder, or add --overwrite'
+        )
 
 
 def _missing_folders(folder: str) -> list[str]:

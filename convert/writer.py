@@ -17,7 +17,7 @@ _MIN_SHARDS, _MIN_SHARDS_FROM_RECORDS = 8, 8000
 def write_shards(
     folder: str, split: str, order: Sequence[int], shards: int, encode: Callable[[int], bytes]
 ) -> tuple[manifest.Shard, ...]:
-    """Writes one split into a local or gs:// folder.
+    """Writes one split into a local folder.
 
     Args:
       folder: where the shards go.

@@ -168,17 +168,13 @@ def test_hostile_names_reach_the_records(tmp_path):
     assert sorted(record.filename for record in read(tmp_path / 'out')) == sorted(names)
 
 
-def test_a_remote_output_folder_gets_the_same_files(photos, tmp_path):
-    """ram:// takes the same way through the code as gs://."""
-    run(photos, tmp_path / 'local')
-    run(photos, 'ram://conversion/out')  # type: ignore[arg-type]
-    local = contents(tmp_path / 'local')
-    assert sorted(tf.io.gfile.listdir('ram://conversion/out')) == sorted(local)
-    for name, data in local.items():
-        with tf.io.gfile.GFile(f'ram://conversion/out/{name}', 'rb') as file:
-            assert file.read() == data
-    with pytest.raises(errors.UserError, match='--overwrite'):
-        run(photos, 'ram://conversion/out')  # type: ignore[arg-type]
+@pytest.mark.parametrize('option', ['input_dir', 'output_dir'])
+@pytest.mark.parametrize(
+    'path', ['s3://bucket/folder', 'ram://folder', 'https://storage.googleapis.com/bucket', 'gs://']
+)
+def test_paths_are_local_or_of_cloud_storage(option, path):
+    with pytest.raises(errors.UserError, match='gs://BUCKET/FOLDER'):
+        ConvertOptions(**{'input_dir': 'in', 'output_dir': 'out', option: path})
 
 
 @pytest.mark.parametrize('good', [0, 1])

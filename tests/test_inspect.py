@@ -60,9 +60,16 @@ def test_a_split_that_is_not_there_is_named(tmp_path):
         inspect([data], InspectOptions(split='holdout'))
 
 
+@pytest.mark.parametrize('preview', ['sheet.png', 's3://bucket/sheet.png'])
+def test_paths_are_local_or_of_cloud_storage(dataset32, preview):
+    pattern = dataset32 if '://' in preview else 's3://bucket/data'
+    with pytest.raises(errors.UserError, match='local or gs://BUCKET/FOLDER'):
+        inspect([pattern], InspectOptions(preview=preview))
+
+
 def test_a_damaged_shard_is_one_line(tmp_path):
     (tmp_path / 'bad.tfrecord').write_bytes(b'no record at all, but long enough')
     ended = run_module('convert.inspect_tfrecords', 'bad.tfrecord', cwd=tmp_path)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].startswith('error: bad.tfrecord is damaged')
     assert 'Traceback' not in ended.stderr

@@ -6,7 +6,6 @@ import os
 import pathlib
 
 import pytest
-import tensorflow as tf
 
 from convert import rejection, sources
 from trainer import errors
@@ -90,21 +89,3 @@ def test_a_folder_that_is_none_says_so(tmp_path):
             find(folder)
     with pytest.raises(errors.UserError, match='holds no files'):
         find(tmp_path / 'empty')
-
-
-def test_a_remote_folder_reads_like_a_local_one():
-    """ram:// is TensorFlow's own file system for tests, and takes the same way through the code as gs://."""
-    for name in ('a/1.png', 'b/2/3.png', 'b/.hidden/4.png', '.5.png', 'out/6.tfrecord'):
-        path = f'ram://remote-in/{name}'
-        tf.io.gfile.makedirs(path.rpartition('/')[0])
-        with tf.io.gfile.GFile(path, 'wb') as file:
-            file.write(name)
-    listing = find('ram://remote-in/', 'ram://remote-in/out')
-    assert listing.names == ('a/1.png', 'b/2/3.png')
-    assert listing.labels == ('a', 'b')
-    with listing.open('b/2/3.png') as file:
-        assert file.read() == b'b/2/3.png'
-    with pytest.raises(rejection.Rejected):
-        listing.open('gone.png')
-    with pytest.raises(errors.UserError, match='not a folder'):
-        find('ram://remote-gone')

@@ -114,12 +114,12 @@ def test_a_publication_cut_short_is_no_data_set_and_the_next_run_succeeds(tmp_pa
     def fail(*_, **__):
         raise KeyboardInterrupt
 
-    real_remove = tf.io.gfile.remove
+    real_remove = os.remove
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         if failing_step == 'remove':  # The manifest goes, then the power does.
-            patch.setattr(tf.io.gfile, 'remove', lambda path: real_remove(path) if path.endswith('.json') else fail())
+            patch.setattr(os, 'remove', lambda path: real_remove(path) if path.endswith('.json') else fail())
         elif failing_step == 'rename':
-            patch.setattr(tf.io.gfile, 'rename', fail)
+            patch.setattr(os, 'rename', fail)
         else:
             patch.setattr(manifest, 'write', fail)
         publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
@@ -165,3 +165,19 @@ def test_an_error_on_a_thread_reaches_the_caller():
 
     with pytest.raises(ZeroDivisionError):
         list(parallel.map_in_order(work, range(1000), 3))
+
+
+def test_after_an_error_no_item_is_begun():
+    begun = []
+
+    def work(value: int) -> int:
+        begun.append(value)
+        if value == 0:
+            time.sleep(0.05)
+            raise ValueError('the first')
+        time.sleep(0.1)
+        return value
+
+    with pytest.raises(ValueError, match='the first'):
+        list(parallel.map_in_order(work, range(100), 4, items_a_task=1))
+    assert len(begun) <= 4
