@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh clone: `make demo` and `make test`. PYTHON=... chooses the interpreter.
-.PHONY: demo test lint types check bench bench-tpu format clean venv dev
+.PHONY: demo test lint types check bench bench-tpu vertex-config format clean venv dev
 
 python = .venv/bin/python
 
@@ -21,6 +21,12 @@ types: dev
 	$(python) -m mypy
 
 check: lint types test
+
+# Job files for `gcloud ai custom-jobs create`, filled and checked:
+#   make vertex-config PROJECT=my-project BUCKET=my-bucket REGION=us-central1 IMAGE=REGION-docker.pkg.dev/PROJECT/dcgan/dcgan
+vertex-config: venv
+	@$(python) -m trainer.vertex_config --project='$(PROJECT)' --bucket='$(BUCKET)' --region='$(REGION)' \
+	  --image='$(IMAGE)' --output_dir=jobs
 
 format: dev
 	$(python) -m ruff check --fix .

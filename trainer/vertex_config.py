@@ -1,0 +1,178 @@
+r"""Fills the Vertex AI jobs of configs/vertex with your project's names, and checks jobs that you have edited.
+
+  python -m trainer.vertex_config --project=my-project --bucket=my-bucket --region=us-central1 \
+      --image=us-central1-docker.pkg.dev/my-project/dcgan/dcgan --output_dir=jobs
+      writes each job into jobs/, ready for the gcloud command in its head.
+  python -m trainer.vertex_config --check=jobs/gpu.yaml
+      checks one file, several with commas between, or all of a folder.
+
+gcloud posts a wrong key, machine or argument as it stands. Here it is refused, with the file, the line and the fix, and
+the arguments are parsed by the trainer's own flags. Nothing is asked of any service.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+
+from absl import flags, logging
+
+from trainer import architecture, cli, errors, vertex_flags, vertex_rules, vertex_schema, vertex_tuning, vertex_yaml
+from trainer.cli import option
+
+_RULES = {
+    'project': (r'([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]', 'a project id: 6 to 30 lower-case letters, digits, -'),
+    'bucket': (vertex_rules.BUCKET.pattern, f'a bucket name without gs://: {vertex_rules.BUCKET_RULE}'),
+    'region': (r'[a-z]+-[a-z]+\d+', 'a region, such as us-central1; a zone has a letter more'),
+    'image': (
+        r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(?<!-cpu)(?<!-gpu)(?<!-tpu)',
+        'an image path without -cpu, -gpu or -tpu and without tag: REGION-docker.pkg.dev/PROJECT/REPOSITORY/dcgan',
+    ),
+    'tag': (r'\w[\w.-]{0,127}', 'an image tag'),
+    'name': (r'[a-z0-9][a-z0-9_-]{0,39}', 'a short name: up to 40 lower-case letters, digits, - and _'),
+}
+_TENSORBOARD_LINE = re.compile(r'^( *)tensorboard: \$\{TENSORBOARD\}$', re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectOptions:
+    """What the jobs are filled with."""
+
+    project: str = option('', 'The project id.')
+    bucket: str = option('', 'The bucket of data and runs, without gs://, in the same region.')
+    region: str = option('', 'Where the jobs run, such as us-central1.')
+    image: str = option('', "The project's image: its path without target (-cpu, -gpu, -tpu) and without tag.")
+    tag: str = option('latest', 'The tag of the image.')
+    name: str = option('dcgan', 'What the jobs and their folders in gs://BUCKET/runs are called.')
+    data: str = option('', 'The data set, gs://...; empty is gs://BUCKET/data.', unit='folder')
+    image_size: int = option(64, 'Side of its images.', unit='px', choices=architecture.IMAGE_SIZES)
+    service_account: str = option('', 'Who the jobs run as; empty is dcgan-trainer@PROJECT.iam.gserviceaccount.com.')
+    tensorboard: str = option('', 'A managed TensorBoard, projects/NUMBER/locations/REGION/tensorboards/ID, if any.')
+
+
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """The files."""
+
+    output_dir: str = option('', 'Where the filled jobs go.', unit='folder')
+    source_dir: str = option('configs/vertex', 'Where the jobs with placeholders are.', unit='folder')
+    only: str = option('', 'The jobs to fill, such as cpu_smoke,tpu_v3; empty is all of --source_dir.')
+    check: str = option('', 'Check these files or folders, with commas between, and write nothing.')
+
+    def __post_init__(self) -> None:
+        if bool(self.check) == bool(self.output_dir):
+            raise errors.UserError(
+                'give one of --output_dir=FOLDER (fills the jobs of configs/vertex) and --check=FILE (checks one)'
+            )
+        if self.output_dir and os.path.realpath(self.output_dir) == os.path.realpath(self.source_dir):
+            raise errors.UserError(f'--output_dir={self.output_dir} holds the placeholders: name another folder')
+
+
+def check_job(source: str, text: str) -> None:
+    """Checks the job `text`, which came from the file `source`.
+
+    Raises:
+      errors.UserError: the first thing that is wrong: file, line, rule and fix.
+    """
+    document = vertex_yaml.read(source, text)
+    vertex_rules.check_filled(document)
+    tuning = 'studySpec' in document.keys or 'trialJobSpec' in document.keys
+    vertex_schema.check_shape(document, vertex_schema.TUNING_JOB if tuning else vertex_schema.JOB)
+    vertex_rules.check_buckets(document)
+    spec = document['trialJobSpec'] if tuning else document
+    hardware = vertex_rules.check_pool(spec)
+    vertex_rules.check_spec(spec, hardware)
+    task = vertex_rules.task_of(spec['workerPoolSpecs'].items[0])
+    arguments = vertex_flags.parse(task)
+    vertex_flags.check_hardware(arguments, hardware)
+    vertex_flags.check_folders(arguments, spec)
+    if tuning:
+        vertex_tuning.check_study(document['studySpec'], task, arguments, hardware)
+
+
+def fill(text: str, project: ProjectOptions, target: str) -> str:
+    """Fills the placeholders of `text`, a job that will be the file `target`. Each line keeps its number.
+
+    Raises:
+      errors.UserError: an option is missing, or is none of its kind.
+    """
+    for name, (pattern, rule) in _RULES.items():
+        value = getattr(project, name)
+        if not re.fullmatch(pattern, value):
+            raise errors.UserError(f'--{name}={value} is not {rule}' if value else f'--{name} is missing: {rule}')
+    values = {name.upper(): str(value) for name, value in dataclasses.asdict(project).items()}
+    values['DATA'] = project.data or f'gs://{project.bucket}/data'
+    if not re.fullmatch(r'gs://[^\s#,]+', values['DATA']):
+        raise errors.UserError(f'--data={project.data} must be gs://BUCKET/FOLDER, without blanks')
+    account = f'dcgan-trainer@{project.project}.iam.gserviceaccount.com'
+    values['SERVICE_ACCOUNT'] = project.service_account or account
+    values['CONFIG'] = target
+    if not project.tensorboard:
+        text = _TENSORBOARD_LINE.sub(r'\1# tensorboard: none; --tensorboard=projects/... names one', text)
+    return re.sub(r'\$\{(\w+)\}', lambda match: values.get(match[1], match[0]), text)
+
+
+def fill_all(project: ProjectOptions, files: FileOptions) -> list[str]:
+    """Fills and checks the jobs, then writes them all, or none where one is wrong; returns their paths.
+
+    Raises:
+      errors.UserError: an option or a job is wrong.
+    """
+    sources = _in_folder(files.source_dir)
+    if files.only:
+        known = {os.path.basename(path)[: -len('.yaml')]: path for path in sources}
+        names = [name.strip() for name in files.only.split(',')]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise errors.UserError(f'--only={files.only}: {unknown[0]!r} is none of {", ".join(known)}')
+        sources = [known[name] for name in names]
+    filled = {}
+    for source in sources:
+        target = os.path.join(files.output_dir, os.path.basename(source))
+        filled[target] = fill(_read(source), project, target)
+        check_job(source, filled[target])
+    os.makedirs(files.output_dir, exist_ok=True)
+    for target, text in filled.items():
+        with open(target + '.tmp', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.replace(target + '.tmp', target)
+    return list(filled)
+
+
+def main() -> None:
+    """Fills or checks what the flags name."""
+    files = cli.from_flags(FileOptions, flags.FLAGS)
+    if files.check:
+        for path in (path for part in files.check.split(',') for path in _named(part.strip())):
+            check_job(path, _read(path))
+            logging.info('%s: nothing wrong', path)
+        return
+    project = cli.from_flags(ProjectOptions, flags.FLAGS)
+    for path in fill_all(project, files):
+        logging.info('%s: its head has the command that submits it', path)
+
+
+def _named(path: str) -> list[str]:
+    return _in_folder(path) if os.path.isdir(path) else [path]
+
+
+def _in_folder(folder: str) -> list[str]:
+    found = sorted(glob.glob(os.path.join(glob.escape(folder), '*.yaml')))
+    if not found:
+        raise errors.UserError(f'{folder} holds no *.yaml: name a folder of jobs, such as configs/vertex')
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding='utf-8') as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, 'strerror', None) or 'it is not UTF-8'
+        raise errors.UserError(f'{path} cannot be read ({reason}): name a YAML file') from None
+
+
+if __name__ == '__main__':
+    cli.run(main, __doc__, [ProjectOptions, FileOptions])
