@@ -1,0 +1,32 @@
+# The trainer on an NVIDIA GPU. From the root of the repository:
+#   docker build --file=configs/docker/gpu.Dockerfile --tag=dcgan-gpu .
+#   docker run --gpus=all dcgan-gpu --use_tpu=false \
+#     --train_data=gs://BUCKET/photos64 --model_dir=gs://BUCKET/runs/photos64
+# The CUDA libraries come as packages of the very versions that TensorFlow was built with (its extra and-cuda); an
+# nvidia/cuda base would bring its own, and a Python of its own. Only the driver comes from the machine.
+FROM python:3.10-slim-bookworm
+
+# What nvidia/cuda images set: the container runtime mounts the driver for whom asks, and Google's machines mount it
+# in /usr/local/nvidia.
+ENV PYTHONUNBUFFERED=1 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \
+    PATH=/usr/local/nvidia/bin:${PATH}
+
+COPY configs/docker/requirements.txt /tmp/
+RUN pip install --no-cache-dir --requirement /tmp/requirements.txt 'tensorflow[and-cuda]==2.15.1' && pip check
+
+COPY setup.py /tmp/source/
+COPY trainer /tmp/source/trainer
+COPY convert /tmp/source/convert
+RUN pip install --no-cache-dir --no-deps --no-build-isolation /tmp/source \
+    && useradd --create-home --uid=1000 dcgan
+
+WORKDIR /home/dcgan
+COPY configs/*.cfg configs/
+
+# On Vertex AI a tuning job cannot use this image: only root may write the file there that takes its metric
+# (https://github.com/GoogleCloudPlatform/cloudml-hypertune/issues/6). For one, build it without the next line.
+USER 1000
+ENTRYPOINT ["python", "-m", "trainer.task"]
