@@ -47,6 +47,22 @@ def test_values_of_every_type():
     assert not parse(TpuOptions, '--nouse_tpu').use_tpu
 
 
+def test_what_vertex_sets_is_the_default_and_flags_win(monkeypatch):
+    for name in ('AIP_CHECKPOINT_DIR', 'AIP_TENSORBOARD_LOG_DIR', 'AIP_MODEL_DIR'):
+        monkeypatch.setenv(name, f'gs://bucket/{name}/')
+    monkeypatch.setenv('CLOUD_ML_REGION', 'europe-west4')
+    found = parse(RunOptions)
+    assert (found.model_dir, found.region) == ('gs://bucket/AIP_CHECKPOINT_DIR', 'europe-west4')
+    assert (found.tensorboard_dir, found.export_dir) == (
+        'gs://bucket/AIP_TENSORBOARD_LOG_DIR',
+        'gs://bucket/AIP_MODEL_DIR',
+    )
+    assert parse(RunOptions, '--model_dir=here', '--region=').model_dir == 'here'
+    assert parse(RunOptions, '--model_dir=here', '--region=').region == ''
+    monkeypatch.setenv('AIP_MODEL_DIR', '')  # A variable that is set but empty says nothing.
+    assert parse(RunOptions, '--model_dir=here').export_dir == 'here/saved_model'
+
+
 def test_a_whole_number_may_be_written_as_a_tuning_service_writes_it():
     assert parse(HParams, '--train_batch_size=32.0').train_batch_size == 32
 

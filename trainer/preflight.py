@@ -32,35 +32,41 @@ def check(data: Sequence[str], options: RunOptions) -> None:
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
-    folders = _one_a_bucket([options.model_dir, options.tensorboard_dir, options.export_dir])
+    folders = _distinct([options.model_dir, options.tensorboard_dir, options.export_dir])
     for name in data:
         _check_readable(name)
     for folder in folders:
         _check_writable(folder)
     if options.region:
-        for path in _one_a_bucket([*folders, *data]):
+        for path in _distinct([*folders, *data]):
             _check_region(path, options.region)
     logging.info('preflight: %s', ', '.join([*(f'{name} can be read' for name in data), f'{folders[0]} written']))
 
 
 def _check_readable(data: str) -> None:
     with explained(data, VIEWER):
-        if storage.is_remote(data):
-            # TensorFlow answers "is there such a folder?" with no where a bucket refuses or is missing.
-            bucket, name = storage.split(data)
-            before_wildcard = re.split(r'[*?\[]', name)[0]
-            next(iter(storage.client().list_blobs(bucket, prefix=before_wildcard, max_results=1)), None)
+        # TensorFlow answers "is there such a folder?" with no where a bucket refuses or is missing.
+        _list(re.split(r'[*?\[]', data)[0])
         shards = dataset.find(data, manifest.TRAIN) or dataset.find(data, manifest.HOLDOUT)
         if not shards:
             raise errors.DataError(f'{data} has no images: convert them again')
         shard_file.first_record(shards[0].path)
 
 
+def _list(path: str) -> None:
+    """Lists what a gs:// path begins, which raises where TensorFlow would not."""
+    if storage.is_remote(path):
+        bucket, name = storage.split(path)
+        next(iter(storage.client().list_blobs(bucket, prefix=name, max_results=1)), None)
+
+
 def _check_writable(folder: str) -> None:
     path = os.path.join(folder, f'.preflight-{uuid.uuid4().hex[:8]}')
     try:
         with explained(folder, ADMIN):
-            tf.io.gfile.makedirs(folder)
+            _list(folder)  # In a bucket that is missing, makedirs never comes back.
+            if not storage.is_remote(folder):
+                tf.io.gfile.makedirs(folder)
             with tf.io.gfile.GFile(path, 'wb') as file:
                 file.write(_PROBE)
             with tf.io.gfile.GFile(path, 'rb') as file:
@@ -102,7 +108,11 @@ def _check_region(path: str, region: str) -> None:
     )
 
 
-def _one_a_bucket(paths: Sequence[str]) -> list[str]:
-    """The first path of each bucket, and each local path."""
-    chosen = {storage.split(path)[0] if storage.is_remote(path) else path: path for path in reversed(paths)}
-    return list(chosen.values())[::-1]
+def _distinct(paths: Sequence[str]) -> list[str]:
+    """The first path of each bucket, and the local folders that lie in none before them."""
+    chosen: dict[str, str] = {}
+    for path in paths:
+        root = storage.split(path)[0] if storage.is_remote(path) else path
+        if not any(root == other or root.startswith(f'{other}/') for other in chosen):
+            chosen[root] = path
+    return list(chosen.values())
