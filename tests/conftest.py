@@ -75,6 +75,13 @@ def run_module(module: str, *args: str, cwd: os.PathLike | str, **options) -> su
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **options)
 
 
+def start_module(module: str, *args: str, cwd: os.PathLike | str) -> subprocess.Popen:
+    """Starts `python -m module args` in a process of its own, whose stderr is to be read as text."""
+    command = [sys.executable, '-m', module, *args]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.fixture
 def dataset32(tmp_path: pathlib.Path) -> str:
     """A data set of 24 training and 8 hold-out images of 32 px, in two shards each."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import run_module, tiny_hparams, write_dataset
+from tests.conftest import run_module, start_module, tiny_hparams, write_dataset
 from trainer import errors, experiment, generate, storage_errors
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
@@ -90,6 +90,29 @@ def test_one_fault_of_each_transfer_loses_nothing(kind, gcs, local):
     train(data, model_dir, train_steps=4)
     assert [fault.hits for fault in faults] == [1, 1, 1]
     assert_equal(weights(model_dir), local.weights)
+
+
+def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog):
+    data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
+    path = f'{model_dir}/model.ckpt-2.data-00000-of-00001'
+    gcs.server.put(path, gcs.server.get(path)[:1000])
+    assert train(data, model_dir, train_steps=4) == 0
+    assert 'falling back to the checkpoint before it' in caplog.text
+    assert_equal(weights(model_dir), local.weights)  # The steps since are made again, on the same images.
+
+
+def test_sigterm_before_the_first_step_gives_the_lock_back(gcs, local, tmp_path):
+    data, model_dir = upload(local.data, gcs, 'data'), f'{gcs.bucket}/run'
+    reading = gcs.server.fault('stall', method='GET', match=r'data/train-.*tfrecord$', after=1)  # After preflight.
+    process = start_module('trainer.task', *TINY, f'--train_data={data}', f'--model_dir={model_dir}', cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not reading.hits and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert f'{model_dir}/lock.json' in gcs.server.paths(model_dir)
+    process.terminate()
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 143 and 'Traceback' not in log, log
+    assert gcs.server.paths(f'{model_dir}/lock') == []
 
 
 def test_storage_that_stays_away_ends_the_run_in_one_line(gcs, local, tmp_path):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from absl import flags
 
-from tests.conftest import ROOT, run_module, write_dataset
+from tests.conftest import ROOT, run_module, start_module, write_dataset
 from trainer import checkpoints, cli, errors, task
 from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
@@ -39,9 +37,7 @@ def parsed(monkeypatch):
 
 
 def start(*flags_: str, cwd: pathlib.Path) -> subprocess.Popen:
-    command = [sys.executable, '-m', 'trainer.task', *TINY, *flags_]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
+    return start_module('trainer.task', *TINY, *flags_, cwd=cwd)
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:

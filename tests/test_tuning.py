@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -50,8 +51,10 @@ def test_without_a_hold_out_there_is_nothing_to_tune_for(tmp_path):
 
 def test_each_trial_has_folders_of_its_own():
     shared = RunOptions('gs://b/run', trial_id='3')
-    assert (shared.model_dir, shared.tensorboard_dir) == ('gs://b/run/3', 'gs://b/run/3')
-    assert shared.export_dir == 'gs://b/run/3/saved_model'
+    assert (shared.model_dir, shared.tensorboard_dir) == ('gs://b/run/trial_3', 'gs://b/run/trial_3')
+    assert shared.export_dir == 'gs://b/run/trial_3/saved_model'
+    assert dataclasses.replace(shared, save_steps=200).model_dir == shared.model_dir
+    assert RunOptions('gs://b/3', trial_id='3').model_dir == 'gs://b/3/trial_3'
     given = RunOptions('gs://b/3/checkpoints/', 'gs://b/3/logs/', 'gs://b/3/model/', trial_id='3')
     assert (given.model_dir, given.tensorboard_dir) == ('gs://b/3/checkpoints', 'gs://b/3/logs')
     assert given.export_dir == 'gs://b/3/model'

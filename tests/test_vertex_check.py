@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conftest import ROOT
@@ -171,7 +173,7 @@ VARIANTS = [
     ('gpu', 'replicaCount: 1', 'replicaCount: "1"'),  # As gcloud ai custom-jobs describe shows it.
     ('gpu', 'acceleratorType: NVIDIA_TESLA_T4', 'acceleratorType: NVIDIA_TESLA_P100'),
     ('gpu', '    args:', '    command: [python3, -m, trainer.task]\n    args:'),
-    ('gpu', 'baseOutputDirectory:\n  outputUriPrefix: ', 'enableDashboardAccess: true  # '),
+    ('gpu', 'enableWebAccess: true', 'enableDashboardAccess: true'),
     ('gpu', 'gs://my-bucket/data', '/gcs/my-bucket/my data'),
     ('gpu', '- --train_steps=20000', '- --flagfile=configs/dcgan64.cfg'),
     ('gpu', '- --train_steps=20000', '- --preflight_only'),
@@ -191,10 +193,16 @@ def test_what_is_right_in_another_way_passes(job, old, new, monkeypatch):
     monkeypatch.chdir(ROOT)
     head, body = filled(job).split('\n\n', 1)
     assert old in body
-    text = body.replace(old, new, 1)
-    if 'my-bucket/runs' in text and '# gs://my-bucket/runs' in text:
-        text = text.replace('- --use_tpu=false', '- --model_dir=gs://my-bucket/runs/a\n    - --use_tpu=false')
-    vertex_config.check_job('jobs/right.yaml', f'{head}\n\n{text}')
+    vertex_config.check_job('jobs/right.yaml', f'{head}\n\n{body.replace(old, new, 1)}')
+
+
+def test_a_tensorboard_that_would_stay_empty_is_refused(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = filled('gpu').replace('- --use_tpu=false', '- --use_tpu=false\n    - --model_dir=gs://my-bucket/runs/a')
+    text = re.sub(r'baseOutputDirectory:\n.*\n', '', text)
+    with pytest.raises(errors.UserError, match=r'tensorboard: .*would stay empty'):
+        vertex_config.check_job('job.yaml', text)
+    vertex_config.check_job('job.yaml', text.replace('runs/a', 'runs/a\n    - --tensorboard_dir=gs://my-bucket/logs'))
 
 
 @pytest.mark.parametrize('text', ['', '- a', 'a: &a [*a]\nworkerPoolSpecs: *a', 'a: \x00', 'a: 1\n---\nb: 2'])

@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import signal
 import sys
 import textwrap
 import typing
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, Callable, TypeVar, cast
 
 from absl import app, flags
@@ -130,6 +132,8 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
 
     def guarded(rest: list[str]) -> int | None:
         _log_one_line_a_message()
+        # So that what is held is given back; and the first process of a container would not hear it at all.
+        signal.signal(signal.SIGTERM, _terminate)
         try:
             return main(*rest)
         except errors.UserError as error:
@@ -153,10 +157,17 @@ def _fail(message: str, exit_code: int) -> None:
     sys.exit(exit_code)
 
 
+def _terminate(signum: int, _: FrameType | None) -> None:
+    _fail('terminated', 128 + signum)
+
+
 def _log_one_line_a_message() -> None:
     """Sends log lines to stderr as `12:34:56 message`: what a person follows, without file names and threads."""
     absl_logging.set_verbosity(absl_logging.INFO)
-    absl_logging.get_absl_handler().setFormatter(logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
+    handler = absl_logging.get_absl_handler()
+    handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
+    if 'CLOUD_ML_JOB_ID' in os.environ:  # Vertex AI takes what comes by stderr for errors.
+        handler.python_handler.setStream(sys.stdout)
 
 
 def _typed_fields(options: type) -> list[tuple[dataclasses.Field, type]]:

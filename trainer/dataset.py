@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Callable, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import errors, layout, manifest, records, shard_file
+from trainer import errors, layout, manifest, records, shard_file, storage
 from trainer.records import Record, RecordFormat
 
+T = TypeVar('T')
+R = TypeVar('R')
 QUICK, FULL, TRUST = 'quick', 'full', 'trust'
 _SAMPLE_OF_A_SHARD = 32  # Records; none of the samples of 16 that layout.py was measured with was misjudged.
+_AT_ONCE = 16  # Shards.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +74,18 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
     Raises:
       errors.DataError: the first thing that is wrong, naming the shard and the fix.
     """
-    firsts, total = [], 0
-    for shard in shards:
-        shard_mode = mode if mode != 'auto' else (QUICK if shard.path.startswith('gs://') else FULL)
+
+    def check(shard: ShardFile) -> tuple[Record, int]:
+        shard_mode = mode if mode != 'auto' else (QUICK if storage.is_remote(shard.path) else FULL)
         first = shard_file.first_record(shard.path)
         _check_geometry(shard.path, first, image_size, channels)
-        total += _count(shard, shard_mode, first)
-        firsts.append(first)
+        return first, _count(shard, shard_mode, first)
+
+    firsts, counts = zip(*_of_each(check, shards))
     if len({first.encoding for first in firsts}) > 1:
         raise errors.DataError(f'{shards[0].path} and the files beside it mix raw and encoded images: name one kind')
     record_format = RecordFormat(firsts[0].encoding, _layout(shards, firsts, record_layout, trusted=mode == TRUST))
-    return DataSource(tuple(shard.path for shard in shards), total, record_format)
+    return DataSource(tuple(shard.path for shard in shards), sum(counts), record_format)
 
 
 def sample_shards(paths: list[str]) -> list[list[Record]]:
@@ -88,7 +95,7 @@ def sample_shards(paths: list[str]) -> list[list[Record]]:
       errors.DataError: a shard is damaged or of no known schema.
     """
     per_shard = max(_SAMPLE_OF_A_SHARD, -(-layout.SAMPLE_IMAGES // len(paths)))
-    return [shard_file.sample_records(path, per_shard) for path in paths]
+    return _of_each(lambda path: shard_file.sample_records(path, per_shard), paths)
 
 
 def of_one_geometry(sample: list[Record]) -> list[Record]:
@@ -101,6 +108,12 @@ def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
     """What the pixels of raw records say about their layout; those of another geometry than the first are left out."""
     flat = np.stack([np.frombuffer(record.data, np.uint8) for record in of_one_geometry(sample)])
     return layout.examine(flat, *_geometry(sample[0]))
+
+
+def _of_each(function: Callable[[T], R], shards: Sequence[T]) -> list[R]:
+    """Calls the function on all shards, many at once: each waits for the answers of Cloud Storage most of the time."""
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(function, shards))
 
 
 def _geometry(record: Record) -> tuple[int, int, int]:
@@ -164,7 +177,7 @@ def _count(shard: ShardFile, mode: str, first: Record) -> int:
     return count
 
 
-def _layout(shards: list[ShardFile], firsts: list[Record], record_layout: str, trusted: bool) -> str:
+def _layout(shards: list[ShardFile], firsts: Sequence[Record], record_layout: str, trusted: bool) -> str:
     """The layout to read: as declared by flag or records, else what the pixels say; no shard's pixels contradict it."""
     if firsts[0].encoding == records.ENCODED or firsts[0].channels == 1:
         return records.HWC
@@ -183,7 +196,7 @@ def _layout(shards: list[ShardFile], firsts: list[Record], record_layout: str, t
     return chosen
 
 
-def _declared(paths: list[str], firsts: list[Record]) -> str:
+def _declared(paths: list[str], firsts: Sequence[Record]) -> str:
     """The layout that the records themselves declare, '' if they do not."""
     found = {first.layout: path for path, first in zip(paths, firsts)}
     if len(found) > 1:

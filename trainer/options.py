@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 
 from trainer import errors, tuning
 from trainer.cli import option
@@ -110,11 +111,12 @@ class RunOptions:
             )
 
     def _of_this_trial(self, folder: str) -> str:
-        folder = folder.rstrip('/') or '/'
-        # Vertex AI's own folders of a trial hold its number already.
-        if not self.trial_id or self.trial_id in folder.split('/'):
+        folder, own = folder.rstrip('/') or '/', f'trial_{self.trial_id}'
+        # Vertex AI gives each trial folders of its own: <base>/<number>/checkpoints, logs and model.
+        of_vertex = re.search(rf'/{re.escape(self.trial_id)}/(checkpoints|logs|model)$', folder)
+        if not self.trial_id or of_vertex or own in folder.split('/'):
             return folder
-        return os.path.join(folder, self.trial_id)
+        return os.path.join(folder, own)
 
     @property
     def checkpoint_steps(self) -> int:

@@ -124,6 +124,11 @@ def check_folders(arguments: Arguments, spec: Node) -> None:
             'baseOutputDirectory is missing, and the run would be lost with its machine: add '
             'baseOutputDirectory: {outputUriPrefix: gs://BUCKET/runs/NAME}, or --model_dir=gs://... to the args'
         )
+    tensorboard = spec.get('tensorboard')
+    if tensorboard and 'tensorboard_dir' not in arguments.given and not spec.get('baseOutputDirectory'):
+        raise tensorboard.error(
+            'it reads the logs of baseOutputDirectory and would stay empty: add baseOutputDirectory'
+        )
     if arguments.tpu.use_tpu and not arguments.data.train_data and arguments.data.input == 'records':
         raise arguments.error('train_data', '--use_tpu=true needs --train_data=gs://BUCKET/...')
 

@@ -1,0 +1,132 @@
+"""The Vertex AI API on loopback, as far as `gcloud ai` asks it for custom and tuning jobs, and for their logs.
+
+It refuses what the service refuses (vertex_api.py) and runs the rest (vertex_job.py, vertex_machine.py): packages come
+from the Cloud Storage emulator, and what the jobs make goes there.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import pathlib
+import re
+import signal
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from tests.cloud import vertex_api
+from tests.cloud.gcs import GcsServer
+from tests.cloud.vertex_job import Job
+from tests.cloud.vertex_machine import Image
+
+_KINDS = {'customJobs': vertex_api.JOB, 'hyperparameterTuningJobs': vertex_api.TUNING_JOB}
+_JOBS = re.compile(
+    r'/v1/(?P<parent>projects/[\w-]+/locations/(?P<region>[\w-]+))/(?P<kind>customJobs|hyperparameterTuningJobs)'
+    r'(?:/(?P<id>\d+)(?P<cancel>:cancel)?)?'
+)
+
+
+class FakeVertex:
+    """Runs what is created while the context lasts; `jobs` has them in order."""
+
+    def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, Image]) -> None:
+        """Works in `folder`; `images` has what stands for each image, by its URI."""
+        self.jobs: list[Job] = []
+        self._gcs, self._folder, self._images = gcs, folder, images
+        self._running: list[threading.Thread] = []
+
+    def __enter__(self) -> FakeVertex:
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                _send(self, *service._answer('GET', self.path, {}))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers.get('Content-Length') or 0)) or '{}')
+                _send(self, *service._answer('POST', self.path, body))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for job in self.jobs:
+            job.stop(signal.SIGKILL)
+        for thread in self._running:
+            thread.join()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
+        """What makes `gcloud ai` talk to this service."""
+        endpoint = f'http://127.0.0.1:{self._server.server_port}/'
+        names = ('AIPLATFORM', 'LOGGING')
+        return {
+            **self._gcs.gcloud_environment(folder),
+            **{f'CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}': endpoint for name in names},
+        }
+
+    def _answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        path = url.split('?')[0]
+        if path == '/v2/entries:list' and method == 'POST':
+            return 200, {'entries': self._entries(body['filter'])}
+        match = _JOBS.fullmatch(path)
+        if not match:
+            return _failure(404, f'not faked: {method} {path}', 'NOT_FOUND')
+        folder = f'{match["parent"]}/{match["kind"]}'
+        if not match['id']:
+            if method == 'POST':
+                return self._create(folder, match['region'], _KINDS[match['kind']], body)
+            listed = [job.resource for job in reversed(self.jobs) if job.resource['name'].startswith(folder)]
+            return 200, {match['kind']: listed}
+        for job in self.jobs:
+            if job.resource['name'] == f'{folder}/{match["id"]}':
+                if match['cancel']:
+                    job.stop()
+                return 200, {} if match['cancel'] else job.resource
+        return _failure(404, f'The {_KINDS[match["kind"]]} does not exist.', 'NOT_FOUND')
+
+    def _create(self, parent: str, region: str, kind: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        try:
+            vertex_api.check(body, kind)
+        except vertex_api.BadRequest as error:
+            return _failure(400, str(error), 'INVALID_ARGUMENT')
+        job = Job({**body, 'name': f'{parent}/{str(uuid.uuid4().int)[:19]}'}, self._folder, region)
+        answer = dict(job.resource)
+        self.jobs.append(job)
+        self._running.append(threading.Thread(target=job.run, args=(self._images, self._gcs)))
+        self._running[-1].start()
+        return 200, answer
+
+    def _entries(self, wanted: str) -> list[dict[str, Any]]:
+        """The log entries of the one job and the times that a filter of `gcloud ... stream-logs` names."""
+        job_id = re.search(r'resource\.labels\.job_id="(\d+)"', wanted)
+        after = re.search(r'timestamp="([^"]+)" AND insertId>"(\d+)"', wanted)
+        since = re.search(r'timestamp>="([^"]+)"', wanted)
+        before = re.search(r'timestamp<"([^"]+)"', wanted)
+        assert job_id and before, wanted
+        low = (after[1], after[2] + '~') if after else (since[1] if since else '', '')
+        replicas = [replica for job in self.jobs if job.id == job_id[1] for replica in job.replicas]
+        keyed = {(entry['timestamp'], entry['insertId']): entry for one in replicas for entry in list(one.log)}
+        return [keyed[key] for key in sorted(keyed) if low <= key < (before[1], '')]
+
+
+def _failure(code: int, message: str, status: str) -> tuple[int, dict[str, Any]]:
+    return code, {'error': {'code': code, 'message': message, 'status': status}}
+
+
+def _send(request: http.server.BaseHTTPRequestHandler, status: int, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode()
+    request.send_response(status)
+    request.send_header('Content-Type', 'application/json')
+    request.send_header('Content-Length', str(len(data)))
+    request.end_headers()
+    request.wfile.write(data)
