@@ -107,8 +107,9 @@ def identity() -> str:
 def _denied(path: str, bucket: str, role: str, reason: str) -> str:
     named = _MEMBER.search(reason)
     who = named[1] if named else identity()
-    if not who:
+    if not who and 'Anonymous caller' in reason:
         return f'{path}: bucket {bucket} is not open to everybody, and this machine has no credentials: {_LOGIN}'
+    who = who or 'this account'
     return f'{path}: {who} may not do this in bucket {bucket} (lacks {role}): {_grant(bucket, who, role)}'
 
 
@@ -122,7 +123,7 @@ def _missing(path: str, bucket: str, role: str) -> str:
 
 def _grant(bucket: str, who: str, role: str) -> str:
     kind = 'serviceAccount' if who.endswith('gserviceaccount.com') else 'user'
-    member = f'{kind}:{who}' if '@' in who else 'serviceAccount:ACCOUNT'
+    member = f'{kind}:{who}' if '@' in who else 'user:ACCOUNT'
     return f'run gcloud storage buckets add-iam-policy-binding gs://{bucket} --member={member} --role={role}'
 
 
