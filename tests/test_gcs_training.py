@@ -26,8 +26,9 @@ def upload(folder: str, gcs, name: str) -> str:
     return f'{gcs.bucket}/{name}'
 
 
-def train(data: str, model_dir: str, **changes) -> int:
-    options = RunOptions(model_dir, sample_steps=2, save_steps=2, eval_steps=2, log_steps=1, sample_count=4)
+def train(data: str, model_dir: str, keep_checkpoints: int = 3, **changes) -> int:
+    every = dict(sample_steps=2, save_steps=2, eval_steps=2, log_steps=1)
+    options = RunOptions(model_dir, sample_count=4, keep_checkpoints=keep_checkpoints, **every)
     return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, TpuOptions())
 
 
@@ -90,6 +91,17 @@ def test_one_fault_of_each_transfer_loses_nothing(kind, gcs, local):
     train(data, model_dir, train_steps=4)
     assert [fault.hits for fault in faults] == [1, 1, 1]
     assert_equal(weights(model_dir), local.weights)
+
+
+def test_a_restart_uploads_no_checkpoint_that_it_has_just_read(gcs, local):
+    """At 128 px that is 438 MB, before the first step and again after each evaluation."""
+    data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
+    train(data, model_dir, train_steps=6, keep_checkpoints=2)
+    sent = [request.path for request in gcs.server.requests if request.method == 'PUT']
+    for step, times in ((2, 0), (4, 1), (6, 1)):
+        assert sum(f'model.ckpt-{step}_temp' in path and '.data-' in path for path in sent) == times
+    left = [path for path in gcs.server.paths(f'{model_dir}/model.ckpt-') if path.endswith('.index')]
+    assert [path.rpartition('-')[2] for path in left] == ['4.index', '6.index']  # The old ones are deleted as ever.
 
 
 def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog):

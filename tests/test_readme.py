@@ -62,7 +62,8 @@ def test_the_commands_for_the_cloud_fit_each_other(gcs, tmp_path):
     assert ended.returncode == 0, ended.stderr
     ((*filling,),) = (shlex.split(command) for command in COMMANDS if command.startswith('make vertex-config'))
     planned = subprocess.run(['make', '--dry-run', *filling[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
-    _, _, module, *flags = shlex.split(planned.stdout.replace('\\\n', ' ').splitlines()[-1])
+    (line,) = re.findall(r'^\.venv/bin/python -m (.*)$', planned.stdout.replace('\\\n', ' '), re.MULTILINE)
+    module, *flags = shlex.split(line)
     ended = run_module(module, *flags, f'--source_dir={ROOT}/configs/vertex', cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     for command in (command for command in COMMANDS if command.startswith('gcloud ai')):

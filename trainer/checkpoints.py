@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
@@ -53,6 +54,36 @@ def recover(model_dir: str) -> str:
         older = [other for other in _newest_first(model_dir) if step_of(other) <= step_of(checkpoint)]
         v1.train.update_checkpoint_state(model_dir, checkpoint, older[::-1])
     return checkpoint
+
+
+class ResumeHook(v1.train.SessionRunHook):
+    """Gives each session a saver that does not write the checkpoint again from which it has just restored.
+
+    Estimator saves when a session begins, and a session begins after each evaluation and each restart; at 128 px that
+    would be 438 MB to upload before the first step.
+    """
+
+    def begin(self) -> None:
+        """See the base class."""
+        savers = v1.get_collection_ref(v1.GraphKeys.SAVERS)
+        # In place of Estimator's own, which is not built yet, and with its arguments.
+        savers[:] = [
+            _ResumingSaver(sharded=True, max_to_keep=savers[0]._max_to_keep, defer_build=True, save_relative_paths=True)
+        ]
+
+
+class _ResumingSaver(v1.train.Saver):
+    _restored = ''
+
+    def restore(self, sess: v1.Session, save_path: str) -> None:
+        super().restore(sess, save_path)
+        self._restored = save_path
+
+    def save(self, sess: v1.Session, save_path: str, global_step: int | None = None, **options: Any) -> str:
+        restored, self._restored = self._restored, ''
+        if restored and restored == f'{save_path}-{global_step}':
+            return restored
+        return super().save(sess, save_path, global_step, **options)
 
 
 def _newest_first(model_dir: str) -> list[str]:

@@ -34,6 +34,7 @@ def make_estimator(
         save_checkpoints_steps=options.checkpoint_steps,
         save_summary_steps=options.log_steps,
         keep_checkpoint_max=options.keep_checkpoints,
+        checkpoint_save_graph_def=False,  # A .meta with each, which nothing reads.
         log_step_count_steps=None,  # ProgressHook says more.
         session_config=session_config,
         tpu_config=tpu.TPUConfig(

@@ -160,7 +160,9 @@ def _train(job: _Job, stop: GracefulStop, watchdog: Watchdog) -> float:
     window = 0 if job.in_memory else inputs.shuffle_window(source, hparams, job.data.shuffle_mib)
     drawing = samples.SampleListener(hparams, options.model_dir, options.sample_count, options.sample_steps)
     progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps)
-    hooks = [progress, StopHook(stop), LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
+    stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
+    watching = [LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
+    hooks = [checkpoints.ResumeHook(), progress, stopping, *watching]
     step, evaluated = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or ''), False
     while step < hparams.train_steps and not stop.signum:
         target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)

@@ -7,11 +7,17 @@ import logging as python_logging
 import tensorflow as tf
 from absl import logging
 
+_NOISE = (
+    'is deprecated and will be removed',
+    'is deprecated. Please use',
+    'Training with estimator made no steps',  # Of a run that is stopped before its first; our own line says so.
+)
 
-class _NoDeprecation(python_logging.Filter):
+
+class _NoNoise(python_logging.Filter):
     def filter(self, record: python_logging.LogRecord) -> bool:
         message = record.getMessage()
-        return 'is deprecated and will be removed' not in message and 'is deprecated. Please use' not in message
+        return not any(noise in message for noise in _NOISE)
 
 
 def quieten_tensorflow() -> None:
@@ -19,4 +25,4 @@ def quieten_tensorflow() -> None:
     logging.info('TensorFlow %s, the last with Estimator; its deprecation warnings are not shown', tf.__version__)
     logger = tf.get_logger()
     logger.setLevel(python_logging.WARNING)
-    logger.addFilter(_NoDeprecation())
+    logger.addFilter(_NoNoise())

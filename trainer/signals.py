@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
@@ -42,8 +43,17 @@ class GracefulStop:
 class StopHook(v1.train.SessionRunHook):
     """Ends the session after the step in which a signal came."""
 
-    def __init__(self, stop: GracefulStop):
-        self._stop = stop
+    def __init__(self, stop: GracefulStop, before_first_step: bool = False):
+        """Takes the signals, and whether one that came before the first step may spare it.
+
+        A TPU's session is not asked to end before its first loop: nobody has seen its infeed end then.
+        """
+        self._stop, self._before_first_step = stop, before_first_step
+
+    def after_create_session(self, session: v1.Session, coord: tf.train.Coordinator) -> None:
+        """See the base class."""
+        if self._stop.signum and self._before_first_step:
+            coord.request_stop()
 
     def after_run(self, run_context: v1.train.SessionRunContext, _: v1.train.SessionRunValues) -> None:
         """See the base class."""
