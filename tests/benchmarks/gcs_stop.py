@@ -152,7 +152,7 @@ def resume(record: Record, step: int, verbose: bool) -> None:
     """Waits for the first step of a run that goes on, and says how long it took."""
     marks = {
         'preflight': 'log: .*preflight', 'checkpoint and data read': 'log: .*resuming .* at step',
-        'graph made': 'phase: train: init', 'restored and saved again': 'phase: train: compile',
+        'graph made': 'phase: train: init', 'restored': 'phase: train: compile',
         'first step': rf'/model.ckpt-{step + 1}_temp/',
     }  # fmt: skip
     times = [record.wait_for(pattern) for pattern in marks.values()]
