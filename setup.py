@@ -27,7 +27,8 @@ setup(
         'cloud-tpu-client>=0.7,<0.8',
         'cloudml-hypertune>=0.1.0.dev6,<0.2',  # How a Vertex AI tuning job is told its metric: 70 lines, no dependency.
         'pyyaml>=6,<7',  # The job files of configs/vertex.
-        'setuptools>=70,<81',  # The tensorboard command of 2.15 needs its pkg_resources; older ones name the sdist otherwise.
+        # The tensorboard command of 2.15 needs its pkg_resources; older ones give the sdist another name.
+        'setuptools>=70,<81',
     ],
     extras_require={
         'dev': [
