@@ -38,6 +38,9 @@ bench: dev
 	$(python) -m tests.benchmarks.convert
 	$(python) -m tests.benchmarks.input_pipeline
 	$(python) -m tests.benchmarks.layout_check --images=convert/samples/flags
+	$(python) -m tests.benchmarks.convert_gcs
+	$(python) -m tests.benchmarks.gcs_read
+	$(python) -m tests.benchmarks.gcs_stop
 
 # The TPU compiler, for its estimates; needs no TPU. Its virtual environment: see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python
