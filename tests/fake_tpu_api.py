@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
 from typing import Any
 
 import httplib2
 from googleapiclient import discovery
+
+from tests.loopback import JsonApi, Request, send
 
 PROJECT, ZONE, NAME = 'demo', 'us-central1-b', 'mytpu'
 _NODE_PATH = f'/v1/projects/{PROJECT}/locations/{ZONE}/nodes/{NAME}'
@@ -21,7 +20,7 @@ def node(state: str = 'READY', kind: str = 'v3-8', health: str = 'HEALTHY', port
     return {'state': state, 'acceleratorType': kind, 'health': health, 'networkEndpoints': endpoints}
 
 
-class FakeTpuApi:
+class FakeTpuApi(JsonApi):
     """Answers each question with the next of `answers`, a node or an HTTP status, and the last one for ever."""
 
     def __init__(self, *answers: dict | int) -> None:
@@ -29,31 +28,10 @@ class FakeTpuApi:
         self.asked = 0
         self._closing: list[Any] = []
 
-    def __enter__(self) -> FakeTpuApi:
-        api = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                api._answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *details: object) -> None:
         for service in self._closing:
             service.close()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f'http://127.0.0.1:{self._server.server_port}/'
+        super().__exit__(*details)
 
     @property
     def discovery_url(self) -> str:
@@ -65,9 +43,9 @@ class FakeTpuApi:
         self._closing.append(discovery.build_from_document(self._document(), http=transport))
         return self._closing[-1]
 
-    def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Request, body: Any) -> None:
         if request.path.startswith('/discovery'):
-            return _send(request, 200, self._document())
+            return send(request, 200, self._document())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         self.asked += 1
         if request.path.split('?')[0] != _NODE_PATH:
@@ -75,8 +53,8 @@ class FakeTpuApi:
         if answer == HANG_UP:
             return request.connection.close()
         if isinstance(answer, dict):
-            return _send(request, 200, answer)
-        return _send(request, answer, {'error': {'code': answer, 'message': f'the reason\nof {answer}'}})
+            return send(request, 200, answer)
+        return send(request, answer, {'error': {'code': answer, 'message': f'the reason\nof {answer}'}})
 
     def _document(self) -> dict:
         """The part of the real API's discovery document that a `get` of a node needs."""
@@ -88,12 +66,3 @@ class FakeTpuApi:
             resource = {'resources': {collection: resource}}
         schemas = {'Node': {'id': 'Node', 'type': 'object'}}
         return {'name': 'tpu', 'version': 'v1', 'rootUrl': self.url, 'servicePath': '', 'schemas': schemas, **resource}
-
-
-def _send(request: http.server.BaseHTTPRequestHandler, status: int, body: dict) -> None:
-    content = json.dumps(body).encode()
-    request.send_response(status)
-    request.send_header('Content-Type', 'application/json')
-    request.send_header('Content-Length', str(len(content)))
-    request.end_headers()
-    request.wfile.write(content)

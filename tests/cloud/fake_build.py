@@ -6,9 +6,7 @@ one and which only takes notes. The source comes from the Cloud Storage emulator
 
 from __future__ import annotations
 
-import http.server
 import io
-import json
 import os
 import pathlib
 import re
@@ -20,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.cloud.gcs import GcsServer
+from tests.loopback import JsonApi, Request, send
 
 _BUILDS = re.compile(r'/v1/projects/(?P<project>[\w-]+)/locations/(?P<region>[\w-]+)/builds(?:/(?P<id>[\w-]+))?')
 _REFERENCE = re.compile(r'\$(?:(\$)|\{(\w+)\}|(\w+))')
@@ -92,7 +91,7 @@ def _check_steps(build: Mapping[str, Any], steps: list[dict[str, Any]]) -> None:
         earlier.add(step.get('id', ''))
 
 
-class FakeBuild:
+class FakeBuild(JsonApi):
     """Runs what is submitted while the context lasts; `builds` has what the API would say of each, by id."""
 
     def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, pathlib.Path]) -> None:
@@ -103,38 +102,20 @@ class FakeBuild:
         self._running: list[threading.Thread] = []
 
     def __enter__(self) -> FakeBuild:
-        service = self
         self._gcs.create_bucket(self._logs)
+        return super().__enter__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                service._answer(self, None)
-
-            def do_POST(self) -> None:
-                service._answer(self, json.loads(self.rfile.read(int(self.headers['Content-Length']))))
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *details: object) -> None:
         for thread in self._running:
             thread.join()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*details)
 
     def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
         """What makes gcloud submit builds to here and find its buckets and logs in the emulator."""
-        endpoint = f'http://127.0.0.1:{self._server.server_port}/'
         authority = self._gcs.environment()['SSL_CERT_FILE']
         return {
             **self._gcs.gcloud_environment(folder),
-            'CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD': endpoint,
+            'CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD': self.url,
             # The log is read from storage.googleapis.com, which nothing overrides.
             'https_proxy': self._gcs.url,
             'no_proxy': '127.0.0.1,localhost',
@@ -142,16 +123,16 @@ class FakeBuild:
             'REQUESTS_CA_BUNDLE': authority,
         }
 
-    def _answer(self, request: http.server.BaseHTTPRequestHandler, body: dict[str, Any] | None) -> None:
+    def answer(self, request: Request, body: dict[str, Any] | None) -> None:
         match = _BUILDS.fullmatch(request.path.split('?')[0])
         if match and body is not None and not match['id']:
             try:
-                return _send(request, 200, self._create(match, body))
+                return send(request, 200, self._create(match, body))
             except BadBuild as error:
-                return _send(request, 400, _error(400, f'invalid build: {error}', 'INVALID_ARGUMENT'))
+                return send(request, 400, _error(400, f'invalid build: {error}', 'INVALID_ARGUMENT'))
         if match and body is None and match['id'] in self.builds:
-            return _send(request, 200, self.builds[match['id']])
-        return _send(request, 404, _error(404, f'not faked: {request.command} {request.path}', 'NOT_FOUND'))
+            return send(request, 200, self.builds[match['id']])
+        return send(request, 404, _error(404, f'not faked: {request.command} {request.path}', 'NOT_FOUND'))
 
     def _create(self, place: re.Match, body: dict[str, Any]) -> dict[str, Any]:
         project, region, build_id = place['project'], place['region'], str(uuid.uuid4())
@@ -218,12 +199,3 @@ class FakeBuild:
 
 def _error(code: int, message: str, status: str) -> dict[str, Any]:
     return {'error': {'code': code, 'message': message, 'status': status}}
-
-
-def _send(request: http.server.BaseHTTPRequestHandler, status: int, answer: dict[str, Any]) -> None:
-    data = json.dumps(answer).encode()
-    request.send_response(status)
-    request.send_header('Content-Type', 'application/json')
-    request.send_header('Content-Length', str(len(data)))
-    request.end_headers()
-    request.wfile.write(data)

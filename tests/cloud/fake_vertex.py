@@ -6,8 +6,6 @@ from the Cloud Storage emulator, and what the jobs make goes there.
 
 from __future__ import annotations
 
-import http.server
-import json
 import pathlib
 import re
 import signal
@@ -20,6 +18,7 @@ from tests.cloud import vertex_api
 from tests.cloud.gcs import GcsServer
 from tests.cloud.vertex_job import Job
 from tests.cloud.vertex_machine import Image
+from tests.loopback import JsonApi, Request, send
 
 _KINDS = {'customJobs': vertex_api.JOB, 'hyperparameterTuningJobs': vertex_api.TUNING_JOB}
 _JOBS = re.compile(
@@ -28,7 +27,7 @@ _JOBS = re.compile(
 )
 
 
-class FakeVertex:
+class FakeVertex(JsonApi):
     """Runs what is created while the context lasts; `jobs` has them in order."""
 
     def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, Image]) -> None:
@@ -37,45 +36,25 @@ class FakeVertex:
         self._gcs, self._folder, self._images = gcs, folder, images
         self._running: list[threading.Thread] = []
 
-    def __enter__(self) -> FakeVertex:
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                _send(self, *service._answer('GET', self.path, {}))
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers.get('Content-Length') or 0)) or '{}')
-                _send(self, *service._answer('POST', self.path, body))
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *details: object) -> None:
         for job in self.jobs:
             job.stop(signal.SIGKILL)
         for thread in self._running:
             thread.join()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*details)
 
     def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
         """What makes `gcloud ai` talk to this service."""
-        endpoint = f'http://127.0.0.1:{self._server.server_port}/'
         names = ('AIPLATFORM', 'LOGGING')
         return {
             **self._gcs.gcloud_environment(folder),
-            **{f'CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}': endpoint for name in names},
+            **{f'CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}': self.url for name in names},
         }
 
-    def _answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        path = url.split('?')[0]
+    def answer(self, request: Request, body: dict[str, Any] | None) -> None:
+        send(request, *self._resolve(request.command, request.path.split('?')[0], body or {}))
+
+    def _resolve(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path == '/v2/entries:list' and method == 'POST':
             return 200, {'entries': self._entries(body['filter'])}
         match = _JOBS.fullmatch(path)
@@ -121,12 +100,3 @@ class FakeVertex:
 
 def _failure(code: int, message: str, status: str) -> tuple[int, dict[str, Any]]:
     return code, {'error': {'code': code, 'message': message, 'status': status}}
-
-
-def _send(request: http.server.BaseHTTPRequestHandler, status: int, answer: dict[str, Any]) -> None:
-    data = json.dumps(answer).encode()
-    request.send_response(status)
-    request.send_header('Content-Type', 'application/json')
-    request.send_header('Content-Length', str(len(data)))
-    request.end_headers()
-    request.wfile.write(data)
