@@ -26,8 +26,8 @@ class EventLog:
     """Sends the events of a run to --tensorboard_dir; a context manager.
 
     Attributes:
-      steps_dir: where the scalars of each step go. TensorBoard follows one growing file in a folder, so they have one
-        of their own.
+      steps_dir: where the scalars of each step go; known once entered. TensorBoard follows one growing file in a
+        folder, so they have one of their own.
     """
 
     def __init__(self, options: RunOptions, on_this_host: bool = True):
@@ -37,17 +37,17 @@ class EventLog:
           options: of the run.
           on_this_host: whether TPUEstimator's host_call runs here; that of a TPU elsewhere must write to the bucket.
         """
-        self._target = options.tensorboard_dir
-        self._spool = tempfile.mkdtemp(prefix='events-') if storage.is_remote(self._target) else ''
-        root = self._spool or self._target
-        self.steps_dir = os.path.join(root if on_this_host else self._target, _STEPS)
-        self._writers = {
-            options.model_dir: _RotatingWriter(root),
-            os.path.join(options.model_dir, _EVALUATION): _RotatingWriter(os.path.join(root, _EVALUATION)),
-        }
+        self._model_dir, self._target, self._on_this_host = options.model_dir, options.tensorboard_dir, on_this_host
         self._sent: dict[str, int] = {}
 
     def __enter__(self) -> EventLog:
+        self._spool = tempfile.mkdtemp(prefix='events-') if storage.is_remote(self._target) else ''
+        root = self._spool or self._target
+        self.steps_dir = os.path.join(root if self._on_this_host else self._target, _STEPS)
+        self._writers = {
+            self._model_dir: _RotatingWriter(root),
+            os.path.join(self._model_dir, _EVALUATION): _RotatingWriter(os.path.join(root, _EVALUATION)),
+        }
         # Estimator and its hooks get their writers from this cache, by folder.
         v1.summary.FileWriterCache._cache.update(self._writers)
         return self

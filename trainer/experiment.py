@@ -159,6 +159,7 @@ def _train(job: _Job, stop: GracefulStop, watchdog: Watchdog) -> float:
     estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
     window = 0 if job.in_memory else inputs.shuffle_window(source, hparams, job.data.shuffle_mib)
     drawing = samples.SampleListener(hparams, options.model_dir, options.sample_count, options.sample_steps)
+    sending = EventListener(job.events)
     progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps)
     stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
     watching = [LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
@@ -167,8 +168,7 @@ def _train(job: _Job, stop: GracefulStop, watchdog: Watchdog) -> float:
     while step < hparams.train_steps and not stop.signum:
         target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)
         input_fn = inputs.train_input_fn(source, window, step, job.in_memory)
-        listeners = [drawing, EventListener(job.events)]
-        estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=listeners)
+        estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=[drawing, sending])
         step = checkpoints.step_of(estimator.latest_checkpoint())
         if step < target and not stop.signum:
             raise errors.Transient(f'training ended at step {step}, before {target}: run the same command again')
