@@ -1,0 +1,1 @@
+"""Images as vectors: extractors that see colour and texture in early layers, shapes in late ones."""

@@ -1,0 +1,121 @@
+"""All images of one split in the order of their records, with their names: what is measured, looked at and audited."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from trainer import dataset, errors, manifest, records, shard_file
+from trainer.dataset import DataSource
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a record says beside its pixels.
+
+    Attributes:
+      name: path of the source file below the folder that was converted, '' if the record does not say.
+      label: index into the class names, -1 for none.
+    """
+
+    name: str
+    label: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """The images of one split; number i is the i-th record of the shards in their order.
+
+    Attributes:
+      source: the shards.
+      image_size, channels: of each image.
+      folder: the local or gs:// folder of the shards.
+      checksum: 16 hexadecimal digits that change whenever an image does.
+      labels: the class names, () if unknown.
+    """
+
+    source: DataSource
+    image_size: int
+    channels: int
+    folder: str
+    checksum: str
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.source.records
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
+        for serialized in self._serialized().batch(size).prefetch(2):
+            yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
+
+    def pixels(self, count: int | None = None) -> np.ndarray:
+        """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB an image at 64 px."""
+        serialized = self._serialized().take(len(self) if count is None else count).batch(256)
+        parts = [records.parse_batch(batch, self.source.format, self.image_size, self.channels) for batch in serialized]
+        return np.concatenate(parts)
+
+    def entries(self) -> list[Entry]:
+        """Name and label of each image."""
+        decoded = map(records.decode_example, self._serialized().as_numpy_iterator())
+        return [Entry(record.filename, record.label) for record in decoded]
+
+    def _serialized(self) -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(list(self.source.paths))
+
+
+def open_split(
+    data: str,
+    split: str = manifest.TRAIN,
+    image_size: int = 0,
+    channels: int = 0,
+    record_layout: str = 'auto',
+    verify: str = dataset.QUICK,
+) -> ImageSet | None:
+    """Opens one split of a data-set folder, or foreign records by a pattern; None if the folder has none of the split.
+
+    Args:
+      data: folder, file or pattern, local or gs://, as --train_data.
+      split: 'train' or 'holdout'; of a pattern everything is 'train'.
+      image_size, channels: what to insist on; 0 takes what the first record has.
+      record_layout, verify: as --record_layout and --verify_data.
+
+    Raises:
+      errors.DataError: nothing is there, or what is there is damaged or of another size.
+    """
+    if split != manifest.TRAIN and not tf.io.gfile.isdir(data):
+        return None
+    shards = dataset.find(data, split)
+    if not shards:
+        return None
+    first = shard_file.first_record(shards[0].path)
+    size, depth = image_size or first.height, channels or first.channels
+    source = dataset.verify(shards, size, depth, record_layout, verify)
+    folder = os.path.dirname(shards[0].path)
+    labels = manifest.read(data).labels if tf.io.gfile.isdir(data) else ()
+    return ImageSet(source, size, depth, folder, _checksum(shards, source), labels)
+
+
+def open_both(data: str, image_size: int = 0, channels: int = 0) -> tuple[ImageSet, ImageSet | None]:
+    """The training split, and the hold-out if there is one.
+
+    Raises:
+      errors.DataError: as `open_split`, or there are no training images.
+    """
+    train = open_split(data, manifest.TRAIN, image_size, channels)
+    if train is None:
+        raise errors.DataError(f'{data} has no training images: convert them again')
+    return train, open_split(data, manifest.HOLDOUT, train.image_size, train.channels)
+
+
+def _checksum(shards: list[dataset.ShardFile], source: DataSource) -> str:
+    digest = hashlib.sha256(f'{source.format.encoding} {source.format.layout}'.encode())
+    for shard in shards:
+        crc32c = shard.expected.crc32c if shard.expected else manifest.file_crc32c(shard.path)
+        digest.update(f'\n{crc32c} {os.path.basename(shard.path)}'.encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""What a generator learned, in numbers: functions of feature arrays, in numpy alone."""

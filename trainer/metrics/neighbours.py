@@ -1,0 +1,53 @@
+"""Nearest neighbours by brute force, a block of the matrix of distances at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+_BLOCK_BYTES = 64 << 20
+
+
+def nearest(
+    queries: np.ndarray, references: np.ndarray, k: int, *, exclude_self: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest references of each query, nearest first.
+
+    Args:
+      queries: float32 [N, D].
+      references: float32 [M, D], M at least k (k + 1 with exclude_self).
+      k: how many.
+      exclude_self: queries are the references, and none is its own neighbour.
+
+    Returns:
+      Indices int64 [N, k] into the references, and Euclidean distances float32 [N, k]. Of vectors of length 1 the
+      cosine is 1 - distance^2 / 2.
+    """
+    indices = np.empty((len(queries), k), np.int64)
+    distances = np.empty((len(queries), k), np.float32)
+    for rows, squared in squared_distances(queries, references):
+        if exclude_self:
+            squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = np.inf
+        found = np.argpartition(squared, k - 1, axis=1)[:, :k]
+        values = np.take_along_axis(squared, found, axis=1)
+        order = np.argsort(values, axis=1, kind='stable')
+        indices[rows] = np.take_along_axis(found, order, axis=1)
+        distances[rows] = np.sqrt(np.take_along_axis(values, order, axis=1))
+    return indices, distances
+
+
+def squared_distances(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields blocks of rows of the matrix of squared distances, each with the slice of queries that it is of.
+
+    No block is larger than 64 MiB, so memory does not grow with the product of the two.
+    """
+    lengths = np.einsum('md,md->m', references, references)
+    rows = max(1, _BLOCK_BYTES // (4 * max(1, len(references))))
+    for begin in range(0, len(queries), rows):
+        block = queries[begin : begin + rows]
+        squared = block @ references.T
+        squared *= -2.0
+        squared += lengths
+        squared += np.einsum('nd,nd->n', block, block)[:, None]
+        yield slice(begin, begin + len(block)), np.maximum(squared, 0.0, out=squared)
