@@ -12,6 +12,8 @@ from absl import logging
 
 from trainer import errors, storage_errors
 
+BEST_FOLDER = 'best'
+
 
 def path(model_dir: str, step: int) -> str:
     """Prefix of the checkpoint that Estimator writes at `step`."""
@@ -21,6 +23,12 @@ def path(model_dir: str, step: int) -> str:
 def step_of(checkpoint: str) -> int:
     """The step of a checkpoint prefix; 0 for '', which stands for none."""
     return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
+
+
+def best(model_dir: str) -> str:
+    """Prefix of the checkpoint that `best.Keeper` has kept, '' if there is none."""
+    found = _newest_first(os.path.join(model_dir, BEST_FOLDER))
+    return found[0] if found else ''
 
 
 def newest_whole(model_dir: str) -> str:

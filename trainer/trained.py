@@ -1,0 +1,57 @@
+"""Loads the generator of a training run: of its best checkpoint or of its last."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import logging
+
+from trainer import checkpoints, errors
+from trainer import hparams as hparams_file
+from trainer.hparams import HParams
+from trainer.sampler import CheckpointGenerator, Generator
+
+BEST, LAST = 'best', 'last'
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A generator with what is known of it.
+
+    Attributes:
+      generator: makes pictures.
+      hparams: it was trained with.
+      step: of its checkpoint.
+      which: 'best' or 'last'.
+    """
+
+    generator: Generator
+    hparams: HParams
+    step: int
+    which: str
+
+
+def load(model_dir: str, which: str = '') -> Trained:
+    """Loads the generator that a run left in `model_dir`.
+
+    Args:
+      model_dir: local or gs://, the --model_dir of python -m trainer.task.
+      which: 'best' (by KID), 'last', or '' for the best if there is one, else the last.
+
+    Raises:
+      errors.UserError: nothing was trained there, no checkpoint is whole, or there is no best one.
+    """
+    trained = hparams_file.read(model_dir)
+    checkpoint = checkpoints.best(model_dir) if which != LAST else ''
+    if which == BEST and not checkpoint:
+        raise errors.UserError(
+            f'{model_dir} has no best checkpoint, which evaluations on a data set make (--eval_steps): '
+            'give --checkpoint=last'
+        )
+    which = BEST if checkpoint else LAST
+    checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
+    if trained is None or not checkpoint:
+        raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')
+    step = checkpoints.step_of(checkpoint)
+    logging.info('generator of the %s checkpoint, step %d', which, step)
+    return Trained(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)
