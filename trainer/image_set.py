@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import dataset, errors, manifest, records, shard_file
-from trainer.dataset import DataSource
+from trainer.dataset import DataSource, ShardFile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,19 +33,31 @@ class ImageSet:
     """The images of one split; number i is the i-th record of the shards in their order.
 
     Attributes:
-      source: the shards.
+      source: the verified shards.
+      shards: the same, with what their manifest says.
       image_size, channels: of each image.
-      folder: the local or gs:// folder of the shards.
-      checksum: 16 hexadecimal digits that change whenever an image does.
       labels: the class names, () if unknown.
     """
 
     source: DataSource
+    shards: tuple[ShardFile, ...]
     image_size: int
     channels: int
-    folder: str
-    checksum: str
     labels: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The local or gs:// folder of the shards."""
+        return os.path.dirname(self.shards[0].path)
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """16 hexadecimal digits that change whenever an image does; reads shards that no manifest describes."""
+        digest = hashlib.sha256(f'{self.source.format.encoding} {self.source.format.layout}'.encode())
+        for shard in self.shards:
+            crc32c = shard.expected.crc32c if shard.expected else manifest.file_crc32c(shard.path)
+            digest.update(f'\n{crc32c} {os.path.basename(shard.path)}'.encode())
+        return digest.hexdigest()[:16]
 
     def __len__(self) -> int:
         return self.source.records
@@ -96,9 +109,8 @@ def open_split(
     first = shard_file.first_record(shards[0].path)
     size, depth = image_size or first.height, channels or first.channels
     source = dataset.verify(shards, size, depth, record_layout, verify)
-    folder = os.path.dirname(shards[0].path)
     labels = manifest.read(data).labels if tf.io.gfile.isdir(data) else ()
-    return ImageSet(source, size, depth, folder, _checksum(shards, source), labels)
+    return ImageSet(source, tuple(shards), size, depth, labels)
 
 
 def open_both(data: str, image_size: int = 0, channels: int = 0) -> tuple[ImageSet, ImageSet | None]:
@@ -111,11 +123,3 @@ def open_both(data: str, image_size: int = 0, channels: int = 0) -> tuple[ImageS
     if train is None:
         raise errors.DataError(f'{data} has no training images: convert them again')
     return train, open_split(data, manifest.HOLDOUT, train.image_size, train.channels)
-
-
-def _checksum(shards: list[dataset.ShardFile], source: DataSource) -> str:
-    digest = hashlib.sha256(f'{source.format.encoding} {source.format.layout}'.encode())
-    for shard in shards:
-        crc32c = shard.expected.crc32c if shard.expected else manifest.file_crc32c(shard.path)
-        digest.update(f'\n{crc32c} {os.path.basename(shard.path)}'.encode())
-    return digest.hexdigest()[:16]
