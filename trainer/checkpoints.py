@@ -12,7 +12,7 @@ from absl import logging
 
 from trainer import errors, storage_errors
 
-BEST_FOLDER = 'best'
+BEST, LAST = 'best', 'last'
 
 
 def path(model_dir: str, step: int) -> str:
@@ -25,10 +25,19 @@ def step_of(checkpoint: str) -> int:
     return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
 
 
+def best_folder(model_dir: str) -> str:
+    """Where the best checkpoint of a run is kept, beside those that training needs."""
+    return os.path.join(model_dir, BEST)
+
+
 def best(model_dir: str) -> str:
-    """Prefix of the checkpoint that `best.Keeper` has kept, '' if there is none."""
-    found = _newest_first(os.path.join(model_dir, BEST_FOLDER))
-    return found[0] if found else ''
+    """Prefix of the checkpoint with the lowest KID so far, '' if none was kept or it cannot be read to its end."""
+    for checkpoint in newest_first(best_folder(model_dir)):
+        problem = _problem(checkpoint)
+        if not problem:
+            return checkpoint
+        logging.warning('%s is not whole (%s)', checkpoint, problem)
+    return ''
 
 
 def newest_whole(model_dir: str) -> str:
@@ -39,7 +48,7 @@ def newest_whole(model_dir: str) -> str:
     Raises:
       errors.UserError: there are checkpoints, and none of them is whole.
     """
-    found = _newest_first(model_dir)
+    found = newest_first(model_dir)
     for checkpoint in found:
         problem = _problem(checkpoint)
         if not problem:
@@ -59,7 +68,7 @@ def recover(model_dir: str) -> str:
     """
     checkpoint = newest_whole(model_dir)
     if checkpoint and tf.train.latest_checkpoint(model_dir) != checkpoint:
-        older = [other for other in _newest_first(model_dir) if step_of(other) <= step_of(checkpoint)]
+        older = [other for other in newest_first(model_dir) if step_of(other) <= step_of(checkpoint)]
         v1.train.update_checkpoint_state(model_dir, checkpoint, older[::-1])
     return checkpoint
 
@@ -94,7 +103,8 @@ class _ResumingSaver(v1.train.Saver):
         return super().save(sess, save_path, global_step, **options)
 
 
-def _newest_first(model_dir: str) -> list[str]:
+def newest_first(model_dir: str) -> list[str]:
+    """Prefixes of all checkpoints in a folder, whole or not, the newest first."""
     names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
     steps = [int(match[1]) for match in (re.fullmatch(r'model\.ckpt-(\d+)\.index', name) for name in names) if match]
     return [path(model_dir, step) for step in sorted(steps, reverse=True)]

@@ -20,10 +20,10 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from trainer import checkpoints, cli, errors, hparams, images, noise
+from trainer import cli, errors, images, noise, trained
 from trainer.cli import option
 from trainer.quiet import quieten_tensorflow
-from trainer.sampler import CheckpointGenerator, ExportedGenerator, Generator, noise_for
+from trainer.sampler import ExportedGenerator, Generator, noise_for
 
 _FRAME_MS = 50
 _LARGEST_SEED = 2**31 - 1
@@ -33,7 +33,8 @@ _LARGEST_SEED = 2**31 - 1
 class GenerateOptions:
     """What to make."""
 
-    model_dir: str = option('', 'A training run; its newest checkpoint is used.', unit='folder')
+    model_dir: str = option('', 'A training run.', unit='folder')
+    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder')
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder')
     seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
@@ -47,6 +48,10 @@ class GenerateOptions:
     def __post_init__(self) -> None:
         if bool(self.model_dir) == bool(self.saved_model):
             raise errors.UserError('give one of --model_dir=FOLDER (a training run) and --saved_model=FOLDER')
+        if self.checkpoint and self.saved_model:
+            raise errors.UserError(
+                f'--checkpoint={self.checkpoint} chooses from a --model_dir, a --saved_model has one'
+            )
         if self.interpolate and len(self.seed_list) < 2:
             raise errors.UserError(f'--interpolate needs at least 2 seeds, not {len(self.seed_list)}')
 
@@ -84,14 +89,7 @@ def load(options: GenerateOptions) -> Generator:
         if not tf.saved_model.contains_saved_model(options.saved_model):
             raise errors.UserError(f'{options.saved_model} is no SavedModel: give the saved_model folder of a run')
         return ExportedGenerator(options.saved_model)
-    trained = hparams.read(options.model_dir)
-    checkpoint = checkpoints.newest_whole(options.model_dir)
-    if trained is None or not checkpoint:
-        raise errors.UserError(
-            f'{options.model_dir} holds no training run: give the --model_dir of python -m trainer.task'
-        )
-    logging.info('generator of step %d', checkpoints.step_of(checkpoint))
-    return CheckpointGenerator(trained).restore(checkpoint)
+    return trained.load(options.model_dir, options.checkpoint).generator
 
 
 def generate(generator: Generator, options: GenerateOptions) -> list[str]:

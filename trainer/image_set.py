@@ -94,32 +94,41 @@ def open_split(
 
     Args:
       data: folder, file or pattern, local or gs://, as --train_data.
-      split: 'train' or 'holdout'; of a pattern everything is 'train'.
+      split: 'train' or 'holdout'; a pattern has no splits.
       image_size, channels: what to insist on; 0 takes what the first record has.
       record_layout, verify: as --record_layout and --verify_data.
 
     Raises:
       errors.DataError: nothing is there, or what is there is damaged or of another size.
     """
-    if split != manifest.TRAIN and not tf.io.gfile.isdir(data):
-        return None
     shards = dataset.find(data, split)
     if not shards:
         return None
-    first = shard_file.first_record(shards[0].path)
-    size, depth = image_size or first.height, channels or first.channels
-    source = dataset.verify(shards, size, depth, record_layout, verify)
+    if not image_size or not channels:
+        first = shard_file.first_record(shards[0].path)
+        image_size, channels = image_size or first.height, channels or first.channels
+    source = dataset.verify(shards, image_size, channels, record_layout, verify)
     labels = manifest.read(data).labels if tf.io.gfile.isdir(data) else ()
-    return ImageSet(source, tuple(shards), size, depth, labels)
+    return ImageSet(source, tuple(shards), image_size, channels, labels)
 
 
-def open_both(data: str, image_size: int = 0, channels: int = 0) -> tuple[ImageSet, ImageSet | None]:
-    """The training split, and the hold-out if there is one.
+def open_both(
+    data: str,
+    image_size: int = 0,
+    channels: int = 0,
+    holdout_data: str = '',
+    record_layout: str = 'auto',
+    verify: str = dataset.QUICK,
+) -> tuple[ImageSet, ImageSet | None]:
+    """The training split, and the hold-out if there is one: of `holdout_data`, else of the folder `data`.
 
     Raises:
       errors.DataError: as `open_split`, or there are no training images.
     """
-    train = open_split(data, manifest.TRAIN, image_size, channels)
+    train = open_split(data, manifest.TRAIN, image_size, channels, record_layout, verify)
     if train is None:
         raise errors.DataError(f'{data} has no training images: convert them again')
-    return train, open_split(data, manifest.HOLDOUT, train.image_size, train.channels)
+    if not holdout_data and not tf.io.gfile.isdir(data):
+        return train, None
+    size = train.image_size, train.channels
+    return train, open_split(holdout_data or data, manifest.HOLDOUT, *size, record_layout, verify)

@@ -75,12 +75,17 @@ def write_bytes(path: str, data: bytes) -> None:
     """Writes a file to a local or gs:// path so that no reader ever sees half of it; makes its folder."""
     # An object appears when it is whole; a file must be renamed into place.
     temporary = path if storage.is_remote(path) else f'{path}.tmp'
-    if not storage.is_remote(path):
-        tf.io.gfile.makedirs(os.path.dirname(path) or '.')
+    make_folder(os.path.dirname(path))
     with tf.io.gfile.GFile(temporary, 'wb') as file:
         file.write(data)
     if temporary != path:
         tf.io.gfile.rename(temporary, path, overwrite=True)
+
+
+def make_folder(path: str) -> None:
+    """Makes a local folder; on gs:// there are none, and to ask for one in a bucket that is not there takes minutes."""
+    if not storage.is_remote(path):
+        tf.io.gfile.makedirs(path or '.')
 
 
 def _to_pillow(image: np.ndarray) -> Image.Image:

@@ -18,6 +18,7 @@ class Loss:
       score: logits -> the 'D(x)' that people watch: a probability where the loss has one, else the logit itself.
       takes_real_target: whether one-sided label smoothing (Salimans et al. 2016, arXiv:1606.03498) makes sense.
       needs_gradient_penalty: whether the loss is meaningless without --gradient_penalty.
+      boundary: the logit above which D takes an image for real; None for a critic, whose zero means nothing.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
@@ -25,6 +26,7 @@ class Loss:
     score: Callable[[tf.Tensor], tf.Tensor] = tf.identity
     takes_real_target: bool = False
     needs_gradient_penalty: bool = False
+    boundary: float | None = 0.0
 
 
 def _non_saturating_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, real_target: float) -> tf.Tensor:
@@ -64,8 +66,8 @@ LOSSES = {
         _non_saturating_discriminator, _non_saturating_generator, score=tf.sigmoid, takes_real_target=True
     ),
     'hinge': Loss(_hinge_discriminator, _raise_logits),
-    'least_squares': Loss(_least_squares_discriminator, _least_squares_generator, takes_real_target=True),
-    'wasserstein': Loss(_wasserstein_discriminator, _raise_logits, needs_gradient_penalty=True),
+    'least_squares': Loss(_least_squares_discriminator, _least_squares_generator, takes_real_target=True, boundary=0.5),
+    'wasserstein': Loss(_wasserstein_discriminator, _raise_logits, needs_gradient_penalty=True, boundary=None),
 }
 
 

@@ -145,13 +145,16 @@ def _scalars(
     generator_loss: tf.Tensor,
     hparams: HParams,
 ) -> dict[str, tf.Tensor]:
-    score = losses.LOSSES[hparams.loss].score
-    return {
+    loss = losses.LOSSES[hparams.loss]
+    scalars = {
         'discriminator_loss': discriminator_loss,
         'generator_loss': generator_loss,
-        'D_real': tf.reduce_mean(score(real_logits)),
-        'D_fake': tf.reduce_mean(score(fake_logits)),
+        'D_real': tf.reduce_mean(loss.score(real_logits)),
+        'D_fake': tf.reduce_mean(loss.score(fake_logits)),
     }
+    if loss.boundary is not None:
+        scalars['D_real_sign'] = tf.reduce_mean(tf.sign(real_logits - loss.boundary))
+    return scalars
 
 
 def _host_call(scalars: dict[str, tf.Tensor], folder: str, every: int) -> tuple:

@@ -6,8 +6,9 @@ import dataclasses
 import os
 import re
 
-from trainer import errors, tuning
+from trainer import checkpoints, errors, tuning
 from trainer.cli import option
+from trainer.features import registry
 
 EXPORT_FOLDER = 'saved_model'
 
@@ -70,10 +71,24 @@ class RunOptions:
     save_steps: int = option(
         600, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
     )
-    eval_steps: int = option(1200, 'Steps between two evaluations on the hold-out; 0 for none.', unit='steps', lower=0)
+    eval_steps: int = option(
+        1200, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
+    )
+    eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
+    feature_extractor: str = option(
+        registry.DEFAULT,
+        'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares KID and copying.',
+        choices=('', *registry.EXTRACTORS),
+    )
+    feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
     log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
     sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
+    export_checkpoint: str = option(
+        checkpoints.LAST,
+        'Which checkpoint becomes the SavedModel at the end: the last, or the best by KID.',
+        choices=(checkpoints.LAST, checkpoints.BEST),
+    )
     hptuning_metric: str = option(
         '',
         'What a tuning service is told after each evaluation, under this name; evaluates at the end at least.',
@@ -104,6 +119,8 @@ class RunOptions:
             ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
         ):
             object.__setattr__(self, name, folder)
+        if self.hptuning_metric == tuning.KID and not self.feature_extractor:
+            raise errors.UserError('--hptuning_metric=kid needs a --feature_extractor: leave it at its default')
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '

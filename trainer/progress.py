@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow.compat.v1 as v1
@@ -19,9 +20,20 @@ class ProgressHook(v1.train.SessionRunHook):
     On a TPU only the step and the pace are at hand: the losses go to TensorBoard through host_call.
     """
 
-    def __init__(self, hparams: HParams, model_dir: str, records: int, log_steps: int):
-        """Takes the size of the training set, to count epochs, and the steps between two lines."""
+    def __init__(
+        self,
+        hparams: HParams,
+        model_dir: str,
+        records: int,
+        log_steps: int,
+        take_losses: Callable[[dict[str, float]], None] | None = None,
+    ):
+        """Takes the size of the training set, to count epochs, and the steps between two lines.
+
+        `take_losses` is told the means of the scalars with each line.
+        """
         self._hparams, self._model_dir, self._records, self._log_steps = hparams, model_dir, records, log_steps
+        self._take_losses = take_losses
         self._first_step = self._last_logged = -1
         self._since_log, self._in_all = _Pace(), _Pace()
         self._sums: dict[str, float] = {}
@@ -71,12 +83,15 @@ class ProgressHook(v1.train.SessionRunHook):
         pace = {'epochs': step * batch / self._records}
         if self._since_log.steps_per_s:  # A TPU's session may be one call, of which compiling is the most.
             pace['images_per_s'] = self._since_log.steps_per_s * batch
+        means = {name: total / steps for name, total in self._sums.items()}
+        if self._take_losses:
+            self._take_losses(means)
         parts = [
             f'step {step:,}/{self._hparams.train_steps:,}',
             f'{step * batch:,} images',
             f'{pace["epochs"]:.1f} epochs',
             *([f'{pace["images_per_s"]:.0f} images/s'] if 'images_per_s' in pace else []),
-            *_losses({name: total / steps for name, total in self._sums.items()}),
+            *_losses(means),
             f'ETA {_clock(per_step * (self._hparams.train_steps - step))}',
         ]
         logging.info(' | '.join(parts))

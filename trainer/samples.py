@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +30,11 @@ def grid_path(model_dir: str, step: int) -> str:
     return os.path.join(folder(model_dir), f'step_{step:06d}.png')
 
 
+def chart_path(model_dir: str) -> str:
+    """The chart of a run's measures."""
+    return os.path.join(folder(model_dir), 'metrics.png')
+
+
 def write_real(model_dir: str, pixels: tf.Tensor) -> None:
     """Draws real images uint8 [N, H, W, C] through the network's own pixel range, to `samples/real.png`."""
     seen = images.to_uint8(images.to_model_range(pixels)).numpy()
@@ -53,10 +59,18 @@ class SampleListener(v1.train.CheckpointSaverListener):
     Working from the checkpoint, on the host, it is the same for a CPU and a TPU and needs no second training session.
     """
 
-    def __init__(self, hparams: HParams, model_dir: str, count: int, sample_steps: int):
-        """Draws `count` images every `sample_steps` steps."""
+    def __init__(
+        self,
+        hparams: HParams,
+        model_dir: str,
+        count: int,
+        sample_steps: int,
+        take_grid: Callable[[int, np.ndarray], None],
+    ):
+        """Draws `count` images every `sample_steps` steps; `take_grid` is given the step and uint8 [count, H, W, C]."""
         self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
-        self._generator = CheckpointGenerator(hparams)
+        self._take_grid = take_grid
+        self.generator = CheckpointGenerator(hparams)
         self._noise = noise_for(range(count), hparams.noise_dim)
         self._drawn = -1
 
@@ -79,12 +93,13 @@ class SampleListener(v1.train.CheckpointSaverListener):
         due = step % self._sample_steps == 0 or step >= self._train_steps
         if not due or step == self._drawn:  # Training goes on after an evaluation by saving the same step again.
             return
-        generator = self._generator.restore(checkpoints.path(self._model_dir, step))
-        grid = images.tile_grid(generator.images(self._noise))
+        pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._noise)
+        grid = images.tile_grid(pixels)
         images.write_png(grid_path(self._model_dir, step), grid)
         self._to_tensorboard(grid, step)
         self._drawn = step
         logging.info('samples: %s', grid_path(self._model_dir, step))
+        self._take_grid(step, pixels)
 
     def _to_tensorboard(self, grid: np.ndarray, step: int) -> None:
         picture = v1.Summary.Image(

@@ -11,7 +11,8 @@ from trainer import hparams as hparams_file
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, Generator
 
-BEST, LAST = 'best', 'last'
+CHOICES = ('', checkpoints.BEST, checkpoints.LAST)
+HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is the best if there is one.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +43,13 @@ def load(model_dir: str, which: str = '') -> Trained:
       errors.UserError: nothing was trained there, no checkpoint is whole, or there is no best one.
     """
     trained = hparams_file.read(model_dir)
-    checkpoint = checkpoints.best(model_dir) if which != LAST else ''
-    if which == BEST and not checkpoint:
+    checkpoint = checkpoints.best(model_dir) if which != checkpoints.LAST else ''
+    if which == checkpoints.BEST and not checkpoint:
         raise errors.UserError(
             f'{model_dir} has no best checkpoint, which evaluations on a data set make (--eval_steps): '
             'give --checkpoint=last'
         )
-    which = BEST if checkpoint else LAST
+    which = checkpoints.BEST if checkpoint else checkpoints.LAST
     checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
     if trained is None or not checkpoint:
         raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import hypertune
 
-# What a tuning service may be told, and what evaluation on the hold-out calls it.
-METRICS = {'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
+KID = 'kid'
+# What a tuning service may be told, and what the results of an evaluation call it.
+METRICS = {KID: KID, 'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
 
 
 def report(metric: str, results: Mapping[str, float]) -> None:

@@ -41,7 +41,7 @@ def check_study(study: Node, task: Node, arguments: Arguments, hardware: Hardwar
 def _check_metrics(metrics: Node, arguments: Arguments) -> None:
     reported = arguments.run.hptuning_metric
     if not reported:
-        raise arguments.error('hptuning_metric', 'no trial would report its metric: add --hptuning_metric=holdout_loss')
+        raise arguments.error('hptuning_metric', 'no trial would report its metric: add --hptuning_metric=kid')
     for metric in metrics.items:
         name = metric['metricId']
         if name.value != reported:

@@ -8,6 +8,8 @@ from trainer import errors
 from trainer.features.extractor import Extractor
 from trainer.features.pixels import Pixels
 
+DEFAULT = 'pixels'
+
 # Name -> a function of --feature_weights ('' for the extractor's own weights).
 EXTRACTORS: dict[str, Callable[[str], Extractor]] = {'pixels': lambda weights: Pixels()}
 

@@ -1,0 +1,141 @@
+"""Runs made to go wrong on purpose, and what the verdict says of them: the thresholds of verdicts.py come from here.
+
+  python -m tests.benchmarks.verdicts --data=data/photos32 --output_dir=runs/verdicts
+
+Trains each case of CASES for some minutes, one after the other, and prints the table. `--judge_only` judges the
+histories of an earlier call again, after a threshold has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+import tensorflow.compat.v1 as v1
+
+from tests.conftest import write_shard
+from trainer import errors, experiment, image_set, manifest, networks, records
+from trainer.hparams import HParams
+from trainer.monitoring import verdicts
+from trainer.monitoring.history import History
+from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.quiet import quieten_tensorflow
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One way to train.
+
+    Attributes:
+      expected: the verdicts that are right at its end.
+      images: how many to train on; 0 is all.
+      slow: a network, and what its learning rate is multiplied by.
+      hparams: what differs from the usual.
+    """
+
+    expected: tuple[str, ...]
+    images: int = 0
+    slow: tuple[str, float] | None = None
+    hparams: dict = dataclasses.field(default_factory=dict)
+
+
+CASES = {
+    'usual': Case((verdicts.HEALTHY,)),
+    'hinge': Case((verdicts.HEALTHY,), hparams={'loss': 'hinge'}),
+    'another seed': Case((verdicts.HEALTHY,), hparams={'seed': 7}),
+    'smoothed labels': Case((verdicts.HEALTHY,), hparams={'label_smoothing': 0.1}),
+    'least squares': Case((verdicts.HEALTHY,), hparams={'loss': 'least_squares'}),
+    '40 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=40, hparams={'train_batch_size': 16}),
+    '200 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=200),
+    '500 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=500),
+    'learning rate 0.01': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.01}),
+    'learning rate 0.05': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.05}),
+    'G starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.GENERATOR, 0.01)),
+    'D starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.DISCRIMINATOR, 0.01)),
+    'noise of 1 number': Case((verdicts.COLLAPSING,), hparams={'noise_dim': 1}),
+    'wasserstein, penalty 0.001': Case(
+        (verdicts.DIVERGED, verdicts.COLLAPSING),
+        hparams={'loss': 'wasserstein', 'gradient_penalty': 0.001, 'learning_rate': 2e-3},
+    ),
+}
+
+
+def train(case: Case, data: str, folder: pathlib.Path, steps: int) -> None:
+    """Trains one case in `folder`."""
+    if case.images:
+        data = _subset(data, folder / 'data', case.images)
+    hparams = HParams(**{'train_steps': steps, 'learning_rate': 2e-4, 'base_filters': 32, **case.hparams})
+    every = steps // 8
+    options = RunOptions(
+        str(folder), sample_steps=every // 2, save_steps=every, eval_steps=every, log_steps=50, keep_checkpoints=2
+    )
+    with _slowed(case.slow):
+        experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions())
+
+
+def _subset(data: str, folder: pathlib.Path, count: int) -> str:
+    """A data set of the first `count` training images, with the hold-out of `data`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = {}
+    for images in image_set.open_both(data):
+        split = manifest.TRAIN if not splits else manifest.HOLDOUT
+        pixels = images.pixels(count if split == manifest.TRAIN else None)
+        serialized = [records.encode_example(picture, -1, '') for picture in pixels]
+        splits[split] = (write_shard(folder / f'{split}-00000-of-00001.tfrecord', serialized),)
+    manifest.write(str(folder), manifest.Manifest(pixels.shape[1], pixels.shape[3], records.HWC, splits))
+    return str(folder)
+
+
+@contextlib.contextmanager
+def _slowed(slow: tuple[str, float] | None) -> Iterator[None]:
+    """Within it, Adam learns more slowly for one network."""
+    original = v1.train.AdamOptimizer
+
+    def adam(rate: float, *rest: float) -> v1.train.AdamOptimizer:
+        scope = v1.get_variable_scope().name
+        return original(rate * slow[1] if slow and scope.startswith(slow[0]) else rate, *rest)
+
+    with mock.patch.object(v1.train, 'AdamOptimizer', adam):
+        yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--data', required=True)
+    parser.add_argument('--output_dir', type=pathlib.Path, required=True)
+    parser.add_argument('--steps', type=int, default=2400)
+    parser.add_argument('--cases', default=','.join(CASES))
+    parser.add_argument('--judge_only', action='store_true')
+    options = parser.parse_args()
+    quieten_tensorflow()
+    confusion: collections.Counter[tuple[str, str]] = collections.Counter()
+    for name in options.cases.split(','):
+        folder = options.output_dir / name.replace(' ', '_')
+        if not options.judge_only:
+            try:
+                train(CASES[name], options.data, folder, options.steps)
+            except errors.TrainingDiverged as error:
+                print(f'{name}: {error}')
+        history = History(str(folder), options.steps).points
+        said = [verdicts.judge(history[: i + 1]).word for i in range(len(history))]
+        right = 'right' if said and said[-1] in CASES[name].expected else 'WRONG'
+        confusion['/'.join(CASES[name].expected), said[-1] if said else '-'] += 1
+        reason = verdicts.judge(history).reason if history else ''
+        print(f'{right}  {name}: {" > ".join(_runs(said))}; {reason}')
+    for (expected, found), count in sorted(confusion.items()):
+        print(f'expected {expected:30} said {found:12} {count}')
+
+
+def _runs(words: list[str]) -> list[str]:
+    starts = np.flatnonzero([i == 0 or words[i] != words[i - 1] for i in range(len(words))])
+    return [words[i] for i in starts]
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""What a run tells of itself while it trains: measures, their history and chart, and a verdict in words."""

@@ -1,0 +1,75 @@
+"""The history of a run as one picture, `samples/metrics.png`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainer import images
+from trainer.monitoring.history import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_INCHES, _DPI = (11, 6.5), 100
+_REAL, _FAKE, _NEUTRAL = '#2a6f97', '#c8553d', '#6c757d'
+
+
+def write(path: str, points: Sequence[Point]) -> None:
+    """Draws the measures over the steps as a PNG, local or gs://."""
+    from matplotlib.figure import Figure  # Half a second that no other command should pay for.
+
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout='constrained')
+    axes = figure.subplots(2, 2, sharex=True)
+    for axis, draw in zip(axes.flat, (_draw_scores, _draw_gap, _draw_twins, _draw_kid)):
+        draw(axis, points)
+        axis.set_xlabel('step')
+        axis.grid(alpha=0.25)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize='small', frameon=False)
+    if points and points[-1].verdict:
+        figure.suptitle(f'step {points[-1].step:,}: {points[-1].verdict}')
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png')
+    images.write_bytes(path, buffer.getvalue())
+
+
+def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
+    axis.set_title('D in training')
+    _line(axis, points, 'd_real', 'D(real)', _REAL)
+    _line(axis, points, 'd_fake', 'D(fake)', _FAKE)
+    _line(axis, points, 'd_real_sign', 'mean sign of D(real)', _NEUTRAL, '--')
+
+
+def _draw_gap(axis: Axes, points: Sequence[Point]) -> None:
+    axis.set_title('D as used: mean logits')
+    _line(axis, points, 'd_train', 'training images', _REAL)
+    _line(axis, points, 'd_holdout', 'hold-out, never seen', _REAL, '--')
+    _line(axis, points, 'd_generated', 'generated', _FAKE)
+
+
+def _draw_twins(axis: Axes, points: Sequence[Point]) -> None:
+    axis.set_title('share with a near twin in the sample grid')
+    _line(axis, points, 'twins_real', 'as many real images', _REAL, '--')
+    _line(axis, points, 'twins', 'generated', _FAKE)
+    axis.set_ylim(-0.02, 1.02)
+
+
+def _draw_kid(axis: Axes, points: Sequence[Point]) -> None:
+    axis.set_title('KID to the training images, lower is better')
+    _line(axis, points, 'kid_real', 'hold-out', _REAL, '--')
+    known = [(point.step, point.kid, point.kid_std or 0.0) for point in points if point.kid is not None]
+    if not known:
+        return
+    steps, kids, spreads = zip(*known)
+    axis.errorbar(steps, kids, spreads, color=_FAKE, marker='o', markersize=3, capsize=2, label='generated')
+    best = min(range(len(kids)), key=kids.__getitem__)
+    axis.plot(steps[best], kids[best], marker='*', markersize=12, color=_FAKE, linestyle='', label='best')
+    axis.set_ylim(bottom=min(0.0, *kids))
+
+
+def _line(axis: Axes, points: Sequence[Point], name: str, label: str, color: str, style: str = '-') -> None:
+    known = [(point.step, getattr(point, name)) for point in points if getattr(point, name) is not None]
+    if known:
+        axis.plot(*zip(*known), style, color=color, marker='o', markersize=3, label=label)

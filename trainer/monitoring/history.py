@@ -1,0 +1,109 @@
+"""The measures of a run over its steps, kept in `metrics.csv`."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from trainer import images
+
+FILE_NAME = 'metrics.csv'
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """What is known of a run at one step, None where it was not measured. Each field is a column of `metrics.csv`.
+
+    Attributes:
+      step: training steps done.
+      discriminator_loss, generator_loss: means since the log line before; not known on a TPU.
+      d_real, d_fake: D of training images and of generated ones, means as above; probabilities where the loss has them.
+      d_real_sign: mean sign of D(real), in [-1, 1] (r_t of Karras et al. 2020, arXiv:2006.06676): 1 is a discriminator
+        that takes every training image for real. Not known on a TPU, and nothing that a critic has.
+      twins: share of the sample grid's images with a near twin among the others, by grey pixels.
+      twins_real: the same of as many training images.
+      d_train, d_holdout, d_generated: mean logits on training images, hold-out images and generated ones, all with
+        moving averages as the networks will be used.
+      d_gap: (d_train - d_holdout) / (d_train - d_generated), about 0 where D judges new real images like those that it
+        learned from and 1 where it takes them for fakes (r_v of the same paper).
+      kid, kid_std: kernel inception distance between generated and training images.
+      kid_real: the same between hold-out and training images: what a perfect generator would get.
+      copying: z-score of the data-copying test; far below 0 where samples are nearer to training images than the
+        hold-out's images are.
+      verdict: what this comes to.
+    """
+
+    step: int
+    discriminator_loss: float | None = None
+    generator_loss: float | None = None
+    d_real: float | None = None
+    d_fake: float | None = None
+    d_real_sign: float | None = None
+    twins: float | None = None
+    twins_real: float | None = None
+    d_train: float | None = None
+    d_holdout: float | None = None
+    d_generated: float | None = None
+    d_gap: float | None = None
+    kid: float | None = None
+    kid_std: float | None = None
+    kid_real: float | None = None
+    copying: float | None = None
+    verdict: str = ''
+
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Point))
+
+
+class History:
+    """The points of a run in the order of their steps, and their file."""
+
+    def __init__(self, model_dir: str, start_step: int = 0):
+        """Reads what is there up to `start_step`; what an earlier run measured beyond it will be measured again."""
+        self.path = os.path.join(model_dir, FILE_NAME)
+        self.points = [point for point in _read(self.path) if point.step <= start_step]
+
+    def add(self, step: int, **values: Any) -> Point:
+        """Adds values to the point of `step`, the newest, and returns it."""
+        if self.points and self.points[-1].step == step:
+            self.points[-1] = dataclasses.replace(self.points[-1], **values)
+        else:
+            self.points.append(Point(step, **values))
+        return self.points[-1]
+
+    def write(self) -> None:
+        """Writes `metrics.csv`."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator='\n')
+        writer.writerow(_COLUMNS)
+        writer.writerows([_cell(getattr(point, name)) for name in _COLUMNS] for point in self.points)
+        images.write_bytes(self.path, text.getvalue().encode())
+
+
+def _cell(value: float | str | None) -> str:
+    if isinstance(value, float):
+        return f'{value:.6g}'
+    return '' if value is None else str(value)
+
+
+def _read(path: str) -> list[Point]:
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        text = file.read()
+    try:
+        return [_parse(row) for row in csv.DictReader(io.StringIO(text))]
+    except (ValueError, KeyError, TypeError) as error:
+        logging.warning('%s cannot be read (%s): it begins anew', path, error)
+        return []
+
+
+def _parse(row: dict[str, str]) -> Point:
+    numbers = {name: float(row[name]) for name in _COLUMNS[1:-1] if row[name]}
+    return Point(int(row['step']), verdict=row['verdict'], **numbers)

@@ -1,0 +1,144 @@
+"""Measures a run while it trains, and says in words how it fares."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow.compat.v1 as v1
+from absl import logging
+
+from trainer import checkpoints, sampler, samples
+from trainer.features import extraction, registry
+from trainer.features.extraction import Tick
+from trainer.features.pixels import Pixels
+from trainer.features.space import Space
+from trainer.hparams import HParams
+from trainer.image_set import ImageSet
+from trainer.metrics import twins
+from trainer.monitoring import chart, verdicts
+from trainer.monitoring.best import Keeper
+from trainer.monitoring.history import History, Point
+from trainer.monitoring.reference import Reference
+from trainer.options import RunOptions
+from trainer.scoring import CheckpointDiscriminator
+
+_JUDGED = 256  # Images of each kind that D is asked about.
+_AT_ONCE = 256
+_PIXELS = Pixels()
+
+
+class Monitor:
+    """Takes in what becomes known of a run, measures the rest; keeps history, chart, best checkpoint and verdict."""
+
+    def __init__(
+        self,
+        hparams: HParams,
+        options: RunOptions,
+        train: ImageSet,
+        holdout: ImageSet | None,
+        real: np.ndarray,
+        start_step: int,
+    ):
+        """Begins, or goes on with the history up to `start_step`.
+
+        Args:
+          hparams, options: the run's.
+          train, holdout: the data; without a hold-out, what needs one is not measured.
+          real: some training images in random order, uint8 [N, H, W, C], at least 2.
+          start_step: the step that training starts from.
+        """
+        self._hparams, self._options, self._train, self._holdout = hparams, options, train, holdout
+        self._real = real
+        self._history = History(options.model_dir, start_step)
+        self._losses: dict[str, float] = {}
+        raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
+        self._space = Space.of(raw)
+        self._real_pixels = self._space.embed(raw)
+        self._reference: Reference | None = None
+        self._said = ''
+        if options.feature_extractor:
+            self._extractor = registry.make(options.feature_extractor, options.feature_weights)
+            self._keeper = Keeper(options.model_dir, self._extractor.name)
+
+    def take_losses(self, means: dict[str, float]) -> None:
+        """Takes the means of the step's scalars over the last stretch between two log lines."""
+        self._losses = {name.lower(): mean for name, mean in means.items()}
+
+    def take_grid(self, step: int, pixels: np.ndarray) -> None:
+        """Measures the sample grid of a step, uint8 [N, H, W, C]."""
+        values: dict[str, float | None] = {**self._losses}
+        if len(pixels) > 1:
+            embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
+            values['twins'] = twins.twin_share(embedded)
+            values['twins_real'] = twins.twin_share(self._real_pixels[: len(pixels)])
+        self._add(step, values)
+
+    def evaluate(self, checkpoint: str, generator: sampler.CheckpointGenerator, tick: Tick) -> Point:
+        """Measures what a checkpoint has learned; keeps it if it is the best so far.
+
+        Args:
+          checkpoint: its prefix.
+          generator: of the same model; is left with this checkpoint's weights.
+          tick: called every few images; what it raises ends the evaluation.
+        """
+        step = checkpoints.step_of(checkpoint)
+        vectors = sampler.noise_for(range(self._sample_count), self._hparams.noise_dim)
+        pictures = _generate(generator.restore(checkpoint), vectors, tick)
+        values = self._judgement(checkpoint, pictures, tick)
+        if self._options.feature_extractor:
+            if self._reference is None:
+                self._reference = Reference(self._train, self._holdout, self._extractor, tick)
+            found = self._reference.distances(pictures, tick)
+            values.update(
+                kid=found.kid, kid_std=found.kid_std, kid_real=self._reference.kid_real, copying=found.copying
+            )
+            self._keeper.offer(step, found.kid)
+        return self._add(step, values)
+
+    @property
+    def _sample_count(self) -> int:
+        """Fewer for a small set: its own size would decide how exact the KID is."""
+        return min(self._options.eval_samples, max(len(self._train), _JUDGED))
+
+    def _judgement(self, checkpoint: str, pictures: np.ndarray, tick: Tick) -> dict[str, float | None]:
+        """What D thinks of images that it learned from, of others, and of generated ones."""
+        discriminator = CheckpointDiscriminator(self._hparams).restore(checkpoint)
+
+        def mean_logit(pixels: np.ndarray) -> float:
+            tick(0)
+            return float(discriminator.logits(pixels[:_JUDGED]).mean())
+
+        train, generated = mean_logit(self._real), mean_logit(pictures)
+        if not self._holdout:
+            return {'d_train': train, 'd_generated': generated}
+        holdout = mean_logit(self._holdout.pixels(_JUDGED))
+        gap = (train - holdout) / (train - generated) if train > generated else None
+        return {'d_train': train, 'd_holdout': holdout, 'd_generated': generated, 'd_gap': gap}
+
+    def _add(self, step: int, values: dict[str, float | None]) -> Point:
+        self._history.add(step, **values)
+        verdict = verdicts.judge(self._history.points)
+        point = self._history.add(step, verdict=verdict.word)
+        self._history.write()
+        chart.write(samples.chart_path(self._options.model_dir), self._history.points)
+        self._to_tensorboard(step, values)
+        if verdict.word != self._said:
+            log = logging.info if verdict.word == verdicts.HEALTHY else logging.warning
+            log('verdict at step %d: %s: %s', step, verdict.word, verdict.reason)
+            self._said = verdict.word
+        return point
+
+    def _to_tensorboard(self, step: int, values: dict[str, float | None]) -> None:
+        points = [
+            v1.Summary.Value(tag=f'metrics/{name}', simple_value=value)
+            for name, value in values.items()
+            if value is not None and name not in self._losses
+        ]
+        v1.summary.FileWriterCache.get(self._options.model_dir).add_summary(v1.Summary(value=points), step)
+
+
+def _generate(generator: sampler.Generator, vectors: np.ndarray, tick: Tick) -> np.ndarray:
+    parts = []
+    for begin in range(0, len(vectors), _AT_ONCE):
+        parts.append(generator.images(vectors[begin : begin + _AT_ONCE]))
+        tick(begin)
+    return np.concatenate(parts)

@@ -1,0 +1,38 @@
+"""Asks a trained discriminator, on the host, what it thinks of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer import images, networks
+from trainer.hparams import HParams
+
+_BATCH = 64
+
+
+class CheckpointDiscriminator:
+    """The discriminator in checkpoints of one model, with moving averages; `restore` chooses the checkpoint."""
+
+    def __init__(self, hparams: HParams):
+        size, channels = hparams.image_size, hparams.channels
+        with tf.Graph().as_default():
+            self._pixels = v1.placeholder(tf.uint8, [None, size, size, channels])
+            self._logits = networks.discriminator(images.to_model_range(self._pixels), hparams.architecture)
+            self._saver = v1.train.Saver(v1.global_variables())
+            self._session = v1.Session()
+
+    def restore(self, checkpoint: str) -> CheckpointDiscriminator:
+        """Loads the discriminator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
+        with self._session.graph.as_default():
+            self._saver.restore(self._session, checkpoint)
+        return self
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, C] -> float32 [N], high for images that look real."""
+        parts = [
+            self._session.run(self._logits, {self._pixels: pixels[i : i + _BATCH]})[:, 0]
+            for i in range(0, len(pixels), _BATCH)
+        ]
+        return np.concatenate(parts)
