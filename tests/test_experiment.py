@@ -32,8 +32,9 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes) -> int:
     """Runs a tiny experiment; keywords go to the options that know them."""
     known = RunOptions.__dataclass_fields__
-    schedule = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 2, 'log_steps': 1, 'sample_count': 4}
-    options = RunOptions(str(model_dir), **{**schedule, **{k: v for k, v in changes.items() if k in known}})
+    tiny = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 2, 'log_steps': 1, 'sample_count': 4}
+    tiny |= {'eval_samples': 16, 'feature_extractor': 'pixels'}
+    options = RunOptions(str(model_dir), **{**tiny, **{k: v for k, v in changes.items() if k in known}})
     model = tiny_hparams(**(shape or {}), **{k: v for k, v in changes.items() if k not in known})
     return experiment.run(model, DataOptions(train_data=data), options, TpuOptions())
 
@@ -53,7 +54,7 @@ def test_the_whole_way_at_each_size(size, tmp_path, caplog):
     data, model_dir, shape = write_dataset(tmp_path / 'data', size), tmp_path / 'run', {'image_size': size}
     caplog.set_level(logging.INFO, 'absl')
     assert run(data, model_dir, shape) == 0
-    assert 'hold-out at step 2: 8 images' in caplog.text
+    assert 'hold-out at step 2: D(real)' in caplog.text
     assert 'step 2/2 | 16 images | 0.7 epochs' in caplog.text
     assert run(data, model_dir, shape, train_steps=3) == 0
     assert 'resuming' in caplog.text

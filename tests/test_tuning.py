@@ -24,6 +24,7 @@ def reported(monkeypatch, tmp_path):
 
 
 def run(data: str, model_dir, **changes) -> None:
+    changes = {'feature_extractor': 'pixels', 'eval_samples': 16, **changes}
     options = RunOptions(str(model_dir), sample_steps=2, save_steps=2, sample_count=4, **changes)
     assert experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, TpuOptions()) == 0
 
@@ -47,6 +48,14 @@ def test_without_a_hold_out_there_is_nothing_to_tune_for(tmp_path):
     data = write_dataset(tmp_path / 'data', holdout=0)
     with pytest.raises(errors.UserError, match='--hptuning_metric=holdout_loss is measured on a hold-out'):
         run(data, tmp_path / 'run', hptuning_metric='holdout_loss')
+
+
+def test_the_kid_needs_no_hold_out_but_an_extractor(reported, tmp_path):
+    run(write_dataset(tmp_path / 'data', holdout=0), tmp_path / 'run', hptuning_metric='kid', eval_steps=0)
+    assert [report['global_step'] for report in reported()] == ['4']
+    assert 0 < float(reported()[0]['kid']) < 8
+    with pytest.raises(errors.UserError, match='--hptuning_metric=kid needs a --feature_extractor'):
+        RunOptions(hptuning_metric='kid', feature_extractor='')
 
 
 def test_each_trial_has_folders_of_its_own():

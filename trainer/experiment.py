@@ -112,6 +112,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     if stop.signum:
         logging.info('stopped; the same command resumes')
         return stop.exit_code
+    monitor.draw()
     _finish(hparams, options)
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
     return 0

@@ -26,11 +26,11 @@ class ProgressHook(v1.train.SessionRunHook):
         model_dir: str,
         records: int,
         log_steps: int,
-        take_losses: Callable[[dict[str, float]], None] | None = None,
+        take_losses: Callable[[int, dict[str, float]], None] | None = None,
     ):
         """Takes the size of the training set, to count epochs, and the steps between two lines.
 
-        `take_losses` is told the means of the scalars with each line.
+        `take_losses` is told the step and the means of the scalars with each line.
         """
         self._hparams, self._model_dir, self._records, self._log_steps = hparams, model_dir, records, log_steps
         self._take_losses = take_losses
@@ -85,7 +85,7 @@ class ProgressHook(v1.train.SessionRunHook):
             pace['images_per_s'] = self._since_log.steps_per_s * batch
         means = {name: total / steps for name, total in self._sums.items()}
         if self._take_losses:
-            self._take_losses(means)
+            self._take_losses(step, means)
         parts = [
             f'step {step:,}/{self._hparams.train_steps:,}',
             f'{step * batch:,} images',

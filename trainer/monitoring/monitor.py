@@ -49,7 +49,7 @@ class Monitor:
         self._hparams, self._options, self._train, self._holdout = hparams, options, train, holdout
         self._real = real
         self._history = History(options.model_dir, start_step)
-        self._losses: dict[str, float] = {}
+        self._losses: dict[str, float | None] = {}
         raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
         self._space = Space.of(raw)
         self._real_pixels = self._space.embed(raw)
@@ -59,13 +59,16 @@ class Monitor:
             self._extractor = registry.make(options.feature_extractor, options.feature_weights)
             self._keeper = Keeper(options.model_dir, self._extractor.name)
 
-    def take_losses(self, means: dict[str, float]) -> None:
-        """Takes the means of the step's scalars over the last stretch between two log lines."""
+    def take_losses(self, step: int, means: dict[str, float]) -> None:
+        """Takes the means of the steps' scalars between the last log line and that of `step`."""
         self._losses = {name.lower(): mean for name, mean in means.items()}
+        points = self._history.points
+        if self._losses and points and points[-1].step == step:  # The grid of a step comes before its log line.
+            self._add(step, self._losses)
 
     def take_grid(self, step: int, pixels: np.ndarray) -> None:
         """Measures the sample grid of a step, uint8 [N, H, W, C]."""
-        values: dict[str, float | None] = {**self._losses}
+        values = dict(self._losses)
         if len(pixels) > 1:
             embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
             values['twins'] = twins.twin_share(embedded)
@@ -92,7 +95,13 @@ class Monitor:
                 kid=found.kid, kid_std=found.kid_std, kid_real=self._reference.kid_real, copying=found.copying
             )
             self._keeper.offer(step, found.kid)
-        return self._add(step, values)
+        point = self._add(step, values)
+        self.draw()
+        return point
+
+    def draw(self) -> None:
+        """Draws the chart of all measures so far."""
+        chart.write(samples.chart_path(self._options.model_dir), self._history.points)
 
     @property
     def _sample_count(self) -> int:
@@ -119,7 +128,6 @@ class Monitor:
         verdict = verdicts.judge(self._history.points)
         point = self._history.add(step, verdict=verdict.word)
         self._history.write()
-        chart.write(samples.chart_path(self._options.model_dir), self._history.points)
         self._to_tensorboard(step, values)
         if verdict.word != self._said:
             log = logging.info if verdict.word == verdicts.HEALTHY else logging.warning
