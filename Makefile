@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh clone: `make demo` and `make test`. PYTHON=... chooses the interpreter.
-.PHONY: demo test lint types check bench bench-tpu vertex-config format clean venv dev
+.PHONY: demo test test-browser lint types check bench bench-tpu vertex-config format clean venv dev
 
 python = .venv/bin/python
 
@@ -13,6 +13,11 @@ demo: venv
 test: dev
 	$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
+# The page of trainer.explore in a headless Chromium, which it installs where there is none.
+test-browser: dev
+	@.ci/make-venv browser
+	CHROMIUM="$$(.ci/make-browser)" $(python) -m pytest tests/browser --override-ini=python_files='check_*.py'
+
 lint: dev
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
@@ -20,7 +25,7 @@ lint: dev
 types: dev
 	$(python) -m mypy
 
-check: lint types test
+check: lint types test test-browser
 
 # Job files for `gcloud ai custom-jobs create`, filled and checked:
 #   make vertex-config PROJECT=my-project BUCKET=my-bucket REGION=us-central1 IMAGE=REGION-docker.pkg.dev/PROJECT/dcgan/dcgan
@@ -41,6 +46,9 @@ bench: dev
 	$(python) -m tests.benchmarks.convert_gcs
 	$(python) -m tests.benchmarks.gcs_read
 	$(python) -m tests.benchmarks.gcs_stop
+	$(python) -m tests.benchmarks.features
+	$(python) -m tests.benchmarks.metrics_memory
+	$(python) -m tests.benchmarks.page_load
 
 # The TPU compiler, for its estimates; needs no TPU. Its virtual environment: see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python

@@ -181,11 +181,12 @@ def test_a_set_smaller_than_a_batch_names_both_numbers(dataset32, tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(dataset32, tmp_path):
     with pytest.raises(errors.TrainingDiverged, match=r'(loss is (nan|inf)|weight is not finite) at step \d'):
         run(dataset32, tmp_path / 'run', train_steps=20, learning_rate=1e38)
+    assert (tmp_path / 'run' / 'metrics.csv').read_text().rstrip().endswith('diverged')
     reader = tf.train.load_checkpoint(checkpoints.recover(str(tmp_path / 'run')))
     assert all(np.isfinite(reader.get_tensor(name)).all() for name in reader.get_variable_to_shape_map())
 
 
-def test_without_a_hold_out_the_run_goes_on_without_evaluation(tmp_path):
+def test_without_a_hold_out_the_run_goes_on(tmp_path):
     data = write_dataset(tmp_path / 'data', holdout=0)
     assert run(data, tmp_path / 'run') == 0
 

@@ -84,5 +84,5 @@ def _log(point: Point, results: Mapping[str, float]) -> None:
         )
     if point.kid is not None:
         floor = '' if point.kid_real is None else f' (hold-out {point.kid_real:.4f})'
-        copied = '' if point.copying is None else f', copying z {point.copying:+.1f}'
+        copied = '' if point.close is None else f', {point.close:.1%} close to a training image (hold-out 5%)'
         logging.info('pictures at step %d: KID %.4f%s%s', point.step, point.kid, floor, copied)

@@ -106,6 +106,9 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
         try:
             images_per_s = _train(job, monitor, stop, watchdog)
+        except errors.TrainingDiverged as error:
+            monitor.end_diverged(str(error))
+            raise
         except tf.errors.DataLossError as error:
             reason = str(error).splitlines()[0]
             raise errors.DataError(f'a record is damaged ({reason}): find its shard with --verify_data=full') from error

@@ -59,7 +59,7 @@ CASES = {
     'G starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.GENERATOR, 0.01)),
     'D starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.DISCRIMINATOR, 0.01)),
     'noise of 1 number': Case((verdicts.COLLAPSING,), hparams={'noise_dim': 1}),
-    'wasserstein, penalty 0.001': Case(
+    'wasserstein with little penalty': Case(
         (verdicts.DIVERGED, verdicts.COLLAPSING),
         hparams={'loss': 'wasserstein', 'gradient_penalty': 0.001, 'learning_rate': 2e-3},
     ),

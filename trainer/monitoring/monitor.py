@@ -14,6 +14,7 @@ from trainer.features.space import Space
 from trainer.hparams import HParams
 from trainer.image_set import ImageSet
 from trainer.metrics import twins
+from trainer.metrics.kid import Kid
 from trainer.monitoring import chart, verdicts
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
@@ -53,7 +54,9 @@ class Monitor:
         raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
         self._space = Space.of(raw)
         self._real_pixels = self._space.embed(raw)
-        self._reference: Reference | None = None
+        self._discriminator: CheckpointDiscriminator | None = None
+        self._by_pixels: Reference | None = None
+        self._by_features: Reference | None = None
         self._said = ''
         if options.feature_extractor:
             self._extractor = registry.make(options.feature_extractor, options.feature_weights)
@@ -87,17 +90,21 @@ class Monitor:
         vectors = sampler.noise_for(range(self._sample_count), self._hparams.noise_dim)
         pictures = _generate(generator.restore(checkpoint), vectors, tick)
         values = self._judgement(checkpoint, pictures, tick)
+        values.update(self._copying(pictures, tick))
         if self._options.feature_extractor:
-            if self._reference is None:
-                self._reference = Reference(self._train, self._holdout, self._extractor, tick)
-            found = self._reference.distances(pictures, tick)
-            values.update(
-                kid=found.kid, kid_std=found.kid_std, kid_real=self._reference.kid_real, copying=found.copying
-            )
-            self._keeper.offer(step, found.kid)
+            found = self._distance(pictures, tick)
+            values.update(kid=found.mean, kid_std=found.std, kid_real=self._kid_real)
+            self._keeper.offer(step, found.mean)
         point = self._add(step, values)
         self.draw()
         return point
+
+    def end_diverged(self, reason: str) -> None:
+        """Notes that training ended because a number was none."""
+        newest = self._history.points[-1].step if self._history.points else 0
+        self._history.add(newest, verdict=verdicts.DIVERGED)
+        self._history.write()
+        logging.error('verdict after step %d: %s: %s', newest, verdicts.DIVERGED, reason)
 
     def draw(self) -> None:
         """Draws the chart of all measures so far."""
@@ -110,7 +117,9 @@ class Monitor:
 
     def _judgement(self, checkpoint: str, pictures: np.ndarray, tick: Tick) -> dict[str, float | None]:
         """What D thinks of images that it learned from, of others, and of generated ones."""
-        discriminator = CheckpointDiscriminator(self._hparams).restore(checkpoint)
+        if self._discriminator is None:
+            self._discriminator = CheckpointDiscriminator(self._hparams)
+        discriminator = self._discriminator.restore(checkpoint)
 
         def mean_logit(pixels: np.ndarray) -> float:
             tick(0)
@@ -122,6 +131,19 @@ class Monitor:
         holdout = mean_logit(self._holdout.pixels(_JUDGED))
         gap = (train - holdout) / (train - generated) if train > generated else None
         return {'d_train': train, 'd_holdout': holdout, 'd_generated': generated, 'd_gap': gap}
+
+    def _copying(self, pictures: np.ndarray, tick: Tick) -> dict[str, float | None]:
+        """By pixels: what a young generator leaves on all its pictures would hide copies from a network."""
+        if self._by_pixels is None:
+            self._by_pixels = Reference(self._train, self._holdout, _PIXELS, tick)
+        found = self._by_pixels.copying(pictures, tick)
+        return {'copying': found.z, 'close': found.close} if found else {}
+
+    def _distance(self, pictures: np.ndarray, tick: Tick) -> Kid:
+        if self._by_features is None:
+            self._by_features = Reference(self._train, self._holdout, self._extractor, tick)
+            self._kid_real = self._by_features.kid_of_holdout()
+        return self._by_features.kid(pictures, tick)
 
     def _add(self, step: int, values: dict[str, float | None]) -> Point:
         self._history.add(step, **values)

@@ -1,13 +1,26 @@
-"""How a run fares, in words, with the number that says so."""
+"""How a run fares, in words, with the number that says so.
+
+The thresholds are where runs made to go wrong on purpose part from those that did not
+(python -m tests.benchmarks.verdicts). Each looks at several points, because one grid or one evaluation of a healthy GAN
+can look like anything.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 
 from trainer.monitoring.history import Point
 
 HEALTHY, OVERFITS, COLLAPSING, COPYING, DIVERGED = 'healthy', 'D overfits', 'collapsing', 'copying', 'diverged'
+
+_GRIDS, _EVALUATIONS = 4, 2  # How many of the last ones are looked at; an untrained generator's grid is not.
+_CLOSE = 0.2  # Share of samples as near to training images as the nearest 5 % of the hold-out.
+_GAP = 0.5  # Of D between training images and the hold-out, as a share of that between training and generated images.
+_SIGN = 0.97  # Mean sign of D(real) where there is no hold-out.
+_TWINS = 0.4  # More twins than among real images.
+_KID_RATIO, _KID_MORE = 1.5, 1.0  # Beyond the best so far, in both ways.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,5 +32,89 @@ class Verdict:
 
 
 def judge(points: Sequence[Point]) -> Verdict:
-    """Judges a run by its points so far, oldest first; the gravest finding wins."""
-    return Verdict(HEALTHY, f'step {points[-1].step}')
+    """Judges a run by its points so far, oldest first; the first finding wins, causes before their effects."""
+    for rule in (_copying, _overfitting, _overfitting_unseen, _collapsing, _diverging):
+        verdict = rule(points)
+        if verdict:
+            return verdict
+    return Verdict(HEALTHY, _state(points))
+
+
+def _copying(points: Sequence[Point]) -> Verdict | None:
+    close = _typical(points, lambda point: point.close, _EVALUATIONS)
+    if close is None or close <= _CLOSE:
+        return None
+    return Verdict(
+        COPYING,
+        f'{close:.0%} of the samples are as near to a training image as only the nearest 5% of the hold-out are: '
+        'train on more images, or stop earlier',
+    )
+
+
+def _overfitting(points: Sequence[Point]) -> Verdict | None:
+    gap = _typical(points, lambda point: point.d_gap, _EVALUATIONS)
+    if gap is None or gap <= _GAP:
+        return None
+    return Verdict(
+        OVERFITS,
+        f'new real images lie {gap:.0%} of the way from training images to generated ones, for the discriminator: it '
+        'knows its images by heart; train on more of them, or stop earlier',
+    )
+
+
+def _overfitting_unseen(points: Sequence[Point]) -> Verdict | None:
+    sign = _typical(points, lambda point: point.d_real_sign, _GRIDS, skip=1)
+    if any(point.d_holdout is not None for point in points) or sign is None or sign <= _SIGN:
+        return None
+    return Verdict(
+        OVERFITS,
+        f'mean sign of D(real) {sign:.2f}: the discriminator is certain of every training image; '
+        'a hold-out would say more (--holdout_percent of the converter)',
+    )
+
+
+def _collapsing(points: Sequence[Point]) -> Verdict | None:
+    twins, real = (_typical(points, measure, _GRIDS, skip=1) for measure in (_twins, _twins_real))
+    if twins is None or real is None or twins - real <= _TWINS:
+        return None
+    return Verdict(
+        COLLAPSING,
+        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: lower --learning_rate, or take '
+        'another --seed or --loss',
+    )
+
+
+def _diverging(points: Sequence[Point]) -> Verdict | None:
+    kids = [point.kid for point in points if point.kid is not None]
+    if len(kids) <= _EVALUATIONS:
+        return None
+    best, last = min(kids), min(kids[-_EVALUATIONS:])
+    if last <= best * _KID_RATIO or last <= best + _KID_MORE:
+        return None
+    return Verdict(
+        DIVERGED,
+        f'KID {last:.2f}, and it was {best:.2f}: the best checkpoint is kept; lower --learning_rate to go on',
+    )
+
+
+def _twins(point: Point) -> float | None:
+    return point.twins
+
+
+def _twins_real(point: Point) -> float | None:
+    return point.twins_real
+
+
+def _typical(
+    points: Sequence[Point], measure: Callable[[Point], float | None], count: int, skip: int = 0
+) -> float | None:
+    """Median of the last `count` values, None if there are fewer; the first `skip` of all do not count."""
+    known = [value for value in map(measure, points) if value is not None][skip:]
+    return statistics.median(known[-count:]) if len(known) >= count else None
+
+
+def _state(points: Sequence[Point]) -> str:
+    kids = [point.kid for point in points if point.kid is not None]
+    said = [f'KID {kids[-1]:.2f}, best {min(kids):.2f}'] if kids else []
+    said += [f'{point.twins:.0%} twins' for point in points[-1:] if point.twins is not None]
+    return ', '.join(said) or 'nothing measured yet'

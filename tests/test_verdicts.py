@@ -1,0 +1,58 @@
+"""Histories as runs gave them: python -m tests.benchmarks.verdicts makes more."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainer.monitoring import verdicts
+from trainer.monitoring.history import Point
+
+
+def grids(twins: list[float], sign: float = 0.9, **values) -> list[Point]:
+    return [
+        Point(150 * i, twins=share, twins_real=0.02, d_real_sign=sign, **(values if i % 2 == 0 else {}))
+        for i, share in enumerate(twins)
+    ]
+
+
+YOUNG = [1.0, 1.0, 0.44, 0.0, 0.27, 0.41, 0.17]  # Of a run that turned out well.
+
+
+def test_a_young_generator_is_not_taken_for_a_collapsed_one():
+    for end in range(1, len(YOUNG) + 1):
+        assert verdicts.judge(grids(YOUNG[:end])).word == verdicts.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ('points', 'word', 'reason'),
+    [
+        (
+            grids([*YOUNG, 0.9, 0.95, 1.0]),
+            verdicts.COLLAPSING,
+            '92% of the samples have a near twin, of real images 2%',
+        ),
+        (grids(YOUNG, d_gap=0.9, d_holdout=0.1), verdicts.OVERFITS, '90% of the way'),
+        (grids(YOUNG, d_gap=0.1, d_holdout=0.1), verdicts.HEALTHY, '17% twins'),
+        (grids(YOUNG, 0.99), verdicts.OVERFITS, 'mean sign of D(real) 0.99'),
+        (grids(YOUNG, 0.99, d_gap=0.1, d_holdout=0.1), verdicts.HEALTHY, ''),
+        (grids(YOUNG, close=0.6, d_gap=0.9), verdicts.COPYING, '60% of the samples are as near'),
+        (grids(YOUNG, close=0.06), verdicts.HEALTHY, ''),
+    ],
+)
+def test_the_verdict_and_the_number_that_says_so(points, word, reason):
+    verdict = verdicts.judge(points)
+    assert verdict.word == word
+    assert reason in verdict.reason
+
+
+def test_it_diverges_when_the_pictures_stay_worse_than_they_were():
+    kids = [5.0, 2.5, 3.4, 2.1]
+    assert verdicts.judge([Point(i, kid=kid) for i, kid in enumerate(kids)]).word == verdicts.HEALTHY
+    once = [Point(i, kid=kid) for i, kid in enumerate([*kids, 6.0])]
+    assert verdicts.judge(once).word == verdicts.HEALTHY
+    verdict = verdicts.judge([*once, Point(6, kid=5.0)])
+    assert (verdict.word, 'KID 5.00, and it was 2.10' in verdict.reason) == (verdicts.DIVERGED, True)
+
+
+def test_nothing_measured_is_nothing_bad():
+    assert verdicts.judge([Point(0)]) == verdicts.Verdict(verdicts.HEALTHY, 'nothing measured yet')
