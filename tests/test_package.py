@@ -59,7 +59,8 @@ def test_the_sdist_is_complete(sdist):
     sources = {str(path.relative_to(ROOT)) for path in SOURCES}
     flags = {str(path.relative_to(ROOT)) for path in (ROOT / 'convert' / 'samples' / 'flags').glob('*.png')}
     assert len(flags) == 256
-    assert sources | flags | {'LICENSE', 'README.md', 'convert/samples/README.md', 'configs/demo.cfg'} <= inside
+    data = {'convert/samples/README.md', 'trainer/features/squeezenet.npz', 'trainer/features/README.md'}
+    assert sources | flags | data | {'LICENSE', 'README.md', 'configs/demo.cfg'} <= inside
 
 
 def test_the_installed_sdist_trains_in_an_empty_folder(sdist, tmp_path):
@@ -86,7 +87,7 @@ def test_each_file_keeps_to_the_rules_of_the_house(path):
     tree = ast.parse(text)
     imported = {node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    if path.parent.name == 'trainer' and path.name != 'task.py':
+    if path.is_relative_to(ROOT / 'trainer') and path != ROOT / 'trainer' / 'task.py':
         assert not any(module.split('.')[0] == 'convert' for module in imported)
     if "if __name__ == '__main__'" not in text and path.name != 'cli.py':
         assert not re.search(r'\bFLAGS\b', text)

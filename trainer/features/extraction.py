@@ -1,37 +1,56 @@
-"""Features of many images: of a data set, or of pictures just made."""
+"""Features of many images: of a data set, kept beside it, or of pictures just made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from absl import logging
 
+from trainer.features import cache
 from trainer.features.extractor import Extractor
 from trainer.image_set import ImageSet
-
-_BATCH = 64
 
 # Called with the number of images done so far after each batch; what it raises ends the extraction.
 Tick = Callable[[int], None]
 
 
 def of_set(images: ImageSet, extractor: Extractor, tick: Tick | None = None) -> dict[str, np.ndarray]:
-    """Raw features of a data set, for each layer [N, D] in the order of its records."""
-    return of_batches(images.batches(_BATCH), extractor, tick)
+    """Raw features of a data set, for each layer float16 [N, D] in the order of its records.
+
+    They are worked out once and kept in the folder of the data set, then mapped into memory: what is not looked at
+    takes none. Arithmetic wants float32, which `space.Space` makes of them a block at a time.
+    """
+    kept = cache.read(images, extractor)
+    if kept is not None:
+        return kept
+    logging.info('features of %s images through %s ...', f'{len(images):,}', extractor.name)
+    began = time.monotonic()
+    features = cache.write(images, extractor, _extracted(images.batches(extractor.batch), extractor, tick))
+    seconds = max(time.monotonic() - began, 1e-3)
+    logging.info('features took %.1f s, %s images/s', seconds, f'{len(images) / seconds:,.0f}')
+    return features
 
 
 def of_pixels(pixels: np.ndarray, extractor: Extractor, tick: Tick | None = None) -> dict[str, np.ndarray]:
-    """Raw features of uint8 [N, H, W, C], for each layer float32 [N, D]."""
-    return of_batches((pixels[i : i + _BATCH] for i in range(0, len(pixels), _BATCH)), extractor, tick)
+    """Raw features of uint8 [N, H, W, C], N at least 1, for each layer float32 [N, D]."""
+    size = extractor.batch
+    return of_batches((pixels[i : i + size] for i in range(0, len(pixels), size)), extractor, tick)
 
 
 def of_batches(batches: Iterable[np.ndarray], extractor: Extractor, tick: Tick | None = None) -> dict[str, np.ndarray]:
     """Raw features of batches of uint8 [N, H, W, C], put together."""
-    parts: list[dict[str, np.ndarray]] = []
+    parts = list(_extracted(batches, extractor, tick))
+    return {layer: np.concatenate([part[layer] for part in parts]) for layer in extractor.layers}
+
+
+def _extracted(
+    batches: Iterable[np.ndarray], extractor: Extractor, tick: Tick | None
+) -> Iterator[dict[str, np.ndarray]]:
     done = 0
     for batch in batches:
-        parts.append(extractor.extract(batch))
+        yield extractor.extract(batch)
         done += len(batch)
         if tick:
             tick(done)
-    return {layer: np.concatenate([part[layer] for part in parts]) for layer in extractor.layers}

@@ -12,12 +12,16 @@ class Extractor(abc.ABC):
 
     Attributes:
       name: its key in the registry; stands in every result.
+      version: changes whenever the features of a picture would; kept features of another version are not used.
       title: in full, for people: network, whose weights, at which size the images go in.
+      batch: how many pictures to give it at once; many more take longer on a CPU.
       layers: their names, from early (colour, texture) to late (shape); the two may be one.
     """
 
     name: str
+    version: str
     title: str
+    batch: int = 16
     layers: tuple[str, ...]
 
     @property

