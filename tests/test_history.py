@@ -39,6 +39,12 @@ def test_a_file_that_somebody_has_edited_costs_no_run(tmp_path, caplog):
     caplog.set_level(logging.WARNING, 'absl')
     assert History(str(tmp_path), 40).points == []
     assert 'metrics.csv cannot be read' in caplog.text
+    assert (tmp_path / 'metrics.csv.old').read_text() == 'step,kid\n20,low\n'
+
+
+def test_a_file_of_another_version_is_read_as_far_as_it_goes(tmp_path):
+    (tmp_path / 'metrics.csv').write_text('step,kid,unknown\n20,0.5,3\n')
+    assert History(str(tmp_path), 40).points == [Point(20, kid=0.5)]
 
 
 def test_it_lives_in_a_bucket_too(gcs):

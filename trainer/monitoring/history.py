@@ -103,10 +103,12 @@ def _read(path: str) -> list[Point]:
     try:
         return [_parse(row) for row in csv.DictReader(io.StringIO(text))]
     except (ValueError, KeyError, TypeError) as error:
-        logging.warning('%s cannot be read (%s): it begins anew', path, error)
+        logging.warning('%s cannot be read (%s): it begins anew, and what is there goes to %s.old', path, error, path)
+        tf.io.gfile.rename(path, f'{path}.old', overwrite=True)
         return []
 
 
 def _parse(row: dict[str, str]) -> Point:
-    numbers = {name: float(row[name]) for name in _COLUMNS[1:-1] if row[name]}
-    return Point(int(row['step']), verdict=row['verdict'], **numbers)
+    # A column that is not there is of another version of this program.
+    numbers = {name: float(row[name]) for name in _COLUMNS[1:-1] if row.get(name)}
+    return Point(int(row['step']), verdict=row.get('verdict', ''), **numbers)

@@ -19,8 +19,9 @@ _GRIDS, _EVALUATIONS = 4, 2  # How many of the last ones are looked at; an untra
 _CLOSE = 0.2  # Share of samples as near to training images as the nearest 5 % of the hold-out.
 _GAP = 0.5  # Of D between training images and the hold-out, as a share of that between training and generated images.
 _SIGN = 0.97  # Mean sign of D(real) where there is no hold-out.
-_TWINS = 0.4  # More twins than among real images.
+_TWINS = 0.5  # More twins than among real images.
 _KID_RATIO, _KID_MORE = 1.5, 1.0  # Beyond the best so far, in both ways.
+_KID_NOTHING, _PATIENCE = 5.5, 4  # Pictures that have nothing of the real ones, still after so many evaluations.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _overfitting(points: Sequence[Point]) -> Verdict | None:
         return None
     return Verdict(
         OVERFITS,
-        f'new real images lie {gap:.0%} of the way from training images to generated ones, for the discriminator: it '
+        f'to the discriminator, new real images differ from training images {gap:.0%} as much as generated ones do: it '
         'knows its images by heart; train on more of them, or stop earlier',
     )
 
@@ -89,12 +90,18 @@ def _diverging(points: Sequence[Point]) -> Verdict | None:
     if len(kids) <= _EVALUATIONS:
         return None
     best, last = min(kids), min(kids[-_EVALUATIONS:])
-    if last <= best * _KID_RATIO or last <= best + _KID_MORE:
-        return None
-    return Verdict(
-        DIVERGED,
-        f'KID {last:.2f}, and it was {best:.2f}: the best checkpoint is kept; lower --learning_rate to go on',
-    )
+    if last > best * _KID_RATIO and last > best + _KID_MORE:
+        return Verdict(
+            DIVERGED,
+            f'KID {last:.2f}, and it was {best:.2f}: the best checkpoint is kept; lower --learning_rate to go on',
+        )
+    if len(kids) >= _PATIENCE and best > _KID_NOTHING:
+        return Verdict(
+            DIVERGED,
+            f'KID {last:.2f} after {len(kids)} evaluations: the pictures have nothing of the training images yet; '
+            'lower --learning_rate, or take another --loss',
+        )
+    return None
 
 
 def _twins(point: Point) -> float | None:
