@@ -61,7 +61,7 @@ def test_the_defaults_train_on_the_embedded_images(tmp_path):
     demo = tmp_path / 'runs' / 'demo'
     assert json.loads((demo / 'data' / 'dataset.json').read_text())['options']['fit'] == 'stretch'
     assert {path.name for path in (demo / 'samples').iterdir()} == {
-        'real.png', 'step_000000.png', 'step_000002.png', 'progress.gif',
+        'real.png', 'step_000000.png', 'step_000002.png', 'progress.gif', 'metrics.png',
     }  # fmt: skip
     assert 'Traceback' not in ended.stderr
     assert 'is deprecated' not in ended.stderr

@@ -35,12 +35,14 @@ class Case:
     Attributes:
       expected: the verdicts that are right at its end.
       images: how many to train on; 0 is all.
+      longer: what the number of steps is multiplied by.
       slow: a network, and what its learning rate is multiplied by.
       hparams: what differs from the usual.
     """
 
     expected: tuple[str, ...]
     images: int = 0
+    longer: int = 1
     slow: tuple[str, float] | None = None
     hparams: dict = dataclasses.field(default_factory=dict)
 
@@ -51,6 +53,7 @@ CASES = {
     'another seed': Case((verdicts.HEALTHY,), hparams={'seed': 7}),
     'smoothed labels': Case((verdicts.HEALTHY,), hparams={'label_smoothing': 0.1}),
     'least squares': Case((verdicts.HEALTHY,), hparams={'loss': 'least_squares'}),
+    '16 images for long': Case((verdicts.COPYING, verdicts.OVERFITS), 16, 4, hparams={'train_batch_size': 8}),
     '40 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=40, hparams={'train_batch_size': 16}),
     '200 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=200),
     '500 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=500),
@@ -72,6 +75,7 @@ def train(case: Case, data: str, folder: pathlib.Path, steps: int) -> None:
         data = _subset(data, folder / 'data', case.images)
     hparams = HParams(**{'train_steps': steps, 'learning_rate': 2e-4, 'base_filters': 32, **case.hparams})
     every = steps // 8
+    hparams = dataclasses.replace(hparams, train_steps=steps * case.longer)
     options = RunOptions(
         str(folder), sample_steps=every // 2, save_steps=every, eval_steps=every, log_steps=50, keep_checkpoints=2
     )
@@ -122,7 +126,7 @@ def main() -> None:
                 train(CASES[name], options.data, folder, options.steps)
             except errors.TrainingDiverged as error:
                 print(f'{name}: {error}')
-        history = History(str(folder), options.steps).points
+        history = History(str(folder), options.steps * CASES[name].longer).points
         said = [verdicts.judge(history[: i + 1]).word for i in range(len(history))]
         right = 'right' if said and said[-1] in CASES[name].expected else 'WRONG'
         confusion['/'.join(CASES[name].expected), said[-1] if said else '-'] += 1

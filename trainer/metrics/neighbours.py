@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 _BLOCK_BYTES = 64 << 20
+_ROUNDING = 1e-12  # Of the largest squared length: smaller squared distances are 0.
 
 
 def nearest(
@@ -38,16 +39,27 @@ def nearest(
 
 
 def squared_distances(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yields blocks of rows of the matrix of squared distances, each with the slice of queries that it is of.
+    """Yields blocks of rows of the matrix of squared distances, float32, each with the slice of queries that it is of.
 
-    No block is larger than 64 MiB, so memory does not grow with the product of the two.
+    No block is larger than 64 MiB, so memory does not grow with the product of the two. Worked out in float64: in
+    float32 a row would be as far as 0.001 from its own copy, and rounding would decide between equal distances.
     """
-    lengths = np.einsum('md,md->m', references, references)
-    rows = max(1, _BLOCK_BYTES // (4 * max(1, len(references))))
+    lengths, dimensions = _squared_lengths(references), references.shape[1]
+    smallest = _ROUNDING * max(lengths.max(initial=0.0), _squared_lengths(queries).max(initial=0.0))
+    rows = max(1, _BLOCK_BYTES // (8 * max(dimensions, len(references))))
+    columns = max(1, _BLOCK_BYTES // (8 * max(dimensions, rows)))
     for begin in range(0, len(queries), rows):
-        block = queries[begin : begin + rows]
-        squared = block @ references.T
-        squared *= -2.0
-        squared += lengths
-        squared += np.einsum('nd,nd->n', block, block)[:, None]
-        yield slice(begin, begin + len(block)), np.maximum(squared, 0.0, out=squared)
+        block = queries[begin : begin + rows].astype(np.float64)
+        squared = np.empty((len(block), len(references)), np.float32)
+        for left in range(0, len(references), columns):
+            part = block @ references[left : left + columns].astype(np.float64).T
+            part *= -2.0
+            part += _squared_lengths(block)[:, None]
+            part += lengths[left : left + columns]
+            part[part < smallest] = 0.0
+            squared[:, left : left + columns] = part
+        yield slice(begin, begin + len(block)), squared
+
+
+def _squared_lengths(rows: np.ndarray) -> np.ndarray:
+    return np.einsum('nd,nd->n', rows, rows, dtype=np.float64)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from tests.conftest import open_image, run_module, tiny_hparams, write_dataset
+from tests.test_gcs_training import upload
+from trainer import errors, evaluate, evaluation, evaluation_report, hparams, image_set, networks
+from trainer.evaluate import EvaluateOptions
+from trainer.evaluation import Measure, Settings, Vectors
+from trainer.features import extraction, registry
+from trainer.features.pixels import Pixels
+from trainer.features.space import Space
+
+NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_z', 'copying_nearer', 'copying_close']
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory) -> str:
+    """What a run leaves that an evaluation needs: hyper-parameters and a checkpoint of step 2, of initial weights."""
+    folder, tiny = tmp_path_factory.mktemp('run'), tiny_hparams()
+    with tf.Graph().as_default(), v1.Session() as session:
+        networks.generator(v1.placeholder(tf.float32, [None, 8]), tiny.architecture)
+        saver = v1.train.Saver()
+        session.run(v1.global_variables_initializer())
+        saver.save(session, str(folder / 'model.ckpt'), 2)
+    hparams.write(str(folder), tiny)
+    return str(folder)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> str:
+    return write_dataset(tmp_path_factory.mktemp('evaluated') / 'data', train=60, holdout=30)
+
+
+def options(run: str, data: str, output_dir: object = '', **changes) -> EvaluateOptions:
+    defaults = {'extractor': 'pixels', 'count': 40, 'subsets': 10}
+    return EvaluateOptions(model_dir=run, data=data, output_dir=str(output_dir), **{**defaults, **changes})
+
+
+def test_a_run_is_measured_shown_and_written(run, data, tmp_path):
+    report = evaluate.evaluate(options(run, data, tmp_path))
+    found = json.loads((tmp_path / 'evaluation_step_000002.json').read_text())
+    assert list(found['metrics']) == NAMES
+    for name, values in found['metrics'].items():
+        assert np.isfinite([values['generated'], values['real']]).all()
+        assert f'\n{name} ' in report
+        assert f'\n  {name} ' in report
+    assert found['images'] == {'generated': 40, 'training': 60, 'holdout': 30}
+    assert found['extractor'] == {'name': 'pixels', 'title': Pixels.title, 'layer': 'grey16'}
+    assert (found['checkpoint'], found['step'], found['image_size'], found['channels']) == ('last', 2, 32, 3)
+    assert found['data_checksum'] == image_set.open_both(data)[0].checksum
+    assert found['metrics']['kid']['parameters'] == {'subsets': 10, 'subset_size': 20, 'real_subset_size': 15}
+    assert found['metrics']['coverage']['compared'] == '40 generated, 40 training images'
+    assert found['metrics']['coverage']['real_compared'] == '30 training images against 30 others'
+    assert open_image(tmp_path / 'evaluation_step_000002.png').size == (7 * 32, 6 * 32)
+    assert '30 hold-out, 60 training images' in report
+    assert 'last checkpoint, step 2' in report
+
+
+def test_the_same_command_gives_the_same_numbers(run, data, tmp_path):
+    for name in ('one', 'two'):
+        evaluate.evaluate(options(run, data, tmp_path / name))
+    one, two = ((tmp_path / name / 'evaluation_step_000002.json').read_bytes() for name in ('one', 'two'))
+    assert one == two
+
+
+def test_without_a_hold_out_halves_stand_in_and_copying_is_not_tested(run, tmp_path):
+    data = write_dataset(tmp_path / 'data', holdout=0)
+    report = evaluate.evaluate(options(run, data, tmp_path / 'out'))
+    found = json.loads((tmp_path / 'out' / 'evaluation_step_000002.json').read_text())['metrics']
+    assert list(found) == NAMES[:6]
+    assert found['kid']['real_compared'] == 'two random halves of the training images, 12 each'
+    assert 'copying was not tested: no hold-out' in report
+
+
+def test_a_tiny_hold_out_is_none(run, dataset32, tmp_path):
+    report = evaluate.evaluate(options(run, dataset32, tmp_path))
+    assert 'copying was not tested: 8 hold-out images, fewer than 20' in report
+
+
+def test_the_data_of_the_demo_are_found_and_results_go_into_the_run(run, data, tmp_path):
+    for name in ('hparams.json', 'model.ckpt-2.index', 'model.ckpt-2.data-00000-of-00001'):
+        (tmp_path / name).write_bytes((pathlib.Path(run) / name).read_bytes())
+    with pytest.raises(errors.UserError, match='has no data set of its own: give --data'):
+        evaluate.evaluate(options(str(tmp_path), ''))
+    pathlib.Path(data).rename(tmp_path / 'data')
+    try:
+        evaluate.evaluate(options(str(tmp_path), ''))
+    finally:
+        (tmp_path / 'data').rename(data)
+    assert (tmp_path / 'evaluation' / 'evaluation_step_000002.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'count': 11}, '11 generated images are too few for --k=5, which needs 12: give --count=12'),
+        ({'k': 30}, '60 training images are too few for --k=30, which needs 62: give more images'),
+        ({'checkpoint': 'best'}, 'has no best checkpoint'),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(run, data, changes, message):
+    with pytest.raises(errors.UserError, match=message):
+        evaluate.evaluate(options(run, data, **changes))
+
+
+@pytest.mark.parametrize(('size', 'channels'), [(64, 3), (32, 1)])
+def test_data_of_another_geometry_are_refused(run, tmp_path, size, channels):
+    other = write_dataset(tmp_path / 'other', size, channels)
+    message = f'holds images of {size}x{size}x{channels}, and the generator in .* makes 32x32x3: give the --data'
+    with pytest.raises(errors.UserError, match=message):
+        evaluate.evaluate(options(run, other))
+
+
+def test_a_run_must_be_named():
+    with pytest.raises(errors.UserError, match='give --model_dir=FOLDER'):
+        EvaluateOptions()
+
+
+@pytest.mark.parametrize(('train', 'count'), [(256, 1_000), (3_567, 3_567), (30_000, 10_000)])
+def test_as_many_images_are_made_as_there_are_but_1000_to_10000(train, count):
+    assert evaluation.default_count(train) == count
+
+
+def test_fid_keras_is_measured_by_inception(run, data, tmp_path, monkeypatch):
+    class Stand(Pixels):
+        name = 'inception'
+
+    monkeypatch.setitem(registry.EXTRACTORS, 'inception', lambda weights: Stand())
+    report = evaluate.evaluate(options(run, data, tmp_path, fid_keras=True))
+    found = json.loads((tmp_path / 'evaluation_step_000002.json').read_text())['metrics']
+    assert list(found) == [*NAMES, 'fid_keras']
+    assert found['fid_keras']['generated'] > found['fid_keras']['real'] > 0
+    assert '\n  fid_keras' in report
+
+
+def test_in_a_bucket(run, data, gcs):
+    model_dir, in_bucket = upload(run, gcs, 'run'), upload(data, gcs, 'data')
+    evaluate.evaluate(options(model_dir, in_bucket))
+    found = json.loads(gcs.server.get(f'{model_dir}/evaluation/evaluation_step_000002.json'))
+    assert list(found['metrics']) == NAMES
+    assert gcs.server.get(f'{model_dir}/evaluation/evaluation_step_000002.png').startswith(b'\x89PNG')
+
+
+def test_the_command_with_the_default_extractor(run, data, tmp_path):
+    args = (f'--model_dir={run}', f'--data={data}', '--count=20', f'--output_dir={tmp_path}')
+    ended = run_module('trainer.evaluate', *args, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert f'by {registry.make(registry.DEFAULT).title}, layer ' in ended.stdout
+    assert 'coverage' in ended.stdout
+
+
+def pictures(count: int, seed: int) -> np.ndarray:
+    """Images of one kind that differ in 36 places, uint8 [count, 32, 32, 3]."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, [count, 6, 6, 1]).astype(np.float32)
+    fine = tf.clip_by_value(tf.image.resize(coarse, [32, 32], 'bicubic'), 0, 255).numpy()
+    return np.round(np.repeat(fine, 3, axis=3)).astype(np.uint8)
+
+
+TRAIN, HOLDOUT = pictures(400, seed=1), pictures(100, seed=2)
+
+
+def measured(generated: np.ndarray) -> dict[str, Measure]:
+    train, holdout, made = (extraction.of_pixels(x, Pixels())['grey16'] for x in (TRAIN, HOLDOUT, generated))
+    space = Space.of(train)
+    vectors = Vectors(space.embed(train), space.embed(made), space.embed(holdout))
+    return {measure.name: measure for measure in evaluation.measure(vectors, Settings(subsets=10))}
+
+
+def test_new_real_images_get_what_real_images_get():
+    found = measured(pictures(400, seed=3))
+    assert abs(found['kid'].generated - found['kid'].real) < 0.1
+    for name in ('precision', 'recall', 'coverage', 'twins', 'copying_nearer', 'copying_close'):
+        assert found[name].generated == pytest.approx(found[name].real, abs=0.1), name
+    assert found['coverage'].generated > 0.9
+    assert abs(found['copying_z'].generated) < 3
+
+
+def test_a_generator_of_few_images_is_seen_by_recall_coverage_and_twins():
+    found = measured(np.tile(pictures(8, seed=3), [50, 1, 1, 1]))
+    assert found['recall'].generated < 0.1
+    assert found['coverage'].generated < 0.4 < 0.9 < found['coverage'].real
+    assert (found['twins'].generated, found['twins'].real) == (1, 0)
+    assert found['kid'].generated > 5 * found['kid'].real_spread
+
+
+def test_a_generator_of_copies_is_seen_by_the_copying_test_alone():
+    found = measured(TRAIN)
+    assert found['copying_z'].generated < -10
+    assert (found['copying_nearer'].generated, found['copying_close'].generated) == (1, 1)
+    assert found['coverage'].generated == found['precision'].generated == 1
+    assert abs(found['kid'].generated) < 0.1
+
+
+def test_a_generator_of_noise_is_seen_by_precision_and_kid():
+    noise = np.random.default_rng(0).integers(0, 256, [400, 32, 32, 3], dtype=np.uint8)
+    found = measured(noise)
+    assert found['precision'].generated < 0.1
+    assert found['density'].generated < 0.1
+    assert found['copying_z'].generated > 3
+    assert found['kid'].generated > 0.05
+
+
+def test_every_metric_says_how_to_read_it():
+    measures = [Measure(name, 0.25, 0.5, '3 generated images', '3 others') for name in evaluation_report.MEANINGS]
+    report = evaluation_report.table('A run', measures, ['a remark'])
+    assert report.startswith('A run\n')
+    assert report.endswith('a remark')
+    assert 'generated images are near 25% of the training images; low means collapse' in report
+    assert f'  {", ".join(evaluation_report.MEANINGS)}: 3 generated images; 3 others' in report

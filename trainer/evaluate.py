@@ -1,0 +1,148 @@
+"""Measures what a trained generator has learned: how real its images are, how varied, and whether they are copies.
+
+  python -m trainer.evaluate --model_dir=runs/photos64 --data=data/photos64
+      writes runs/photos64/evaluation/evaluation_step_NNNNNN.json and .png, and prints a table.
+
+Beside each number stands what real images get in the place of generated ones. Numbers can be compared between runs on
+the same data by the same --extractor, and not with those of papers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import tensorflow as tf
+from absl import flags
+
+from trainer import cli, errors, evaluation, evaluation_report, image_set, images, manifest, trained
+from trainer.cli import option
+from trainer.evaluation import Measure, Settings
+from trainer.features import registry
+from trainer.features.extractor import Extractor
+from trainer.image_set import ImageSet
+from trainer.quiet import quieten_tensorflow
+from trainer.sampler import noise_for
+from trainer.trained import Trained
+
+_SHOWN = 100
+_FID_EXTRACTOR = 'inception'
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """What to measure, and how."""
+
+    model_dir: str = option('', 'A training run.', unit='folder')
+    data: str = option(
+        '', "The data set that it was trained on; empty takes the demo's, model_dir/data.", unit='folder'
+    )
+    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
+    extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
+    feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
+    count: int = option(
+        0, 'Images to generate, of seeds 0, 1, 2 ...; 0 for as many as training images, but 1,000 to 10,000.',
+        unit='images', lower=0,
+    )  # fmt: skip
+    k: int = option(5, 'Neighbours that bound the space about an image: precision to coverage.', lower=1)
+    subsets: int = option(100, 'Subsets that KID is averaged over.', lower=1)
+    seed: int = option(0, 'Decides the subsets and halves.', lower=0)
+    fid_keras: bool = option(False, "Also the Frechet distance by Keras's Inception, which it downloads.")
+    output_dir: str = option('', 'Where the results go, local or gs://; empty for model_dir/evaluation.', unit='folder')
+
+    def __post_init__(self) -> None:
+        if not self.model_dir:
+            raise errors.UserError('give --model_dir=FOLDER, a training run of python -m trainer.task')
+
+
+def evaluate(options: EvaluateOptions) -> str:
+    """Measures, writes JSON and sample grid, and returns the report for people.
+
+    Raises:
+      errors.UserError: there is no run, no data, or the two do not belong together; or too few images.
+    """
+    run = trained.load(options.model_dir, options.checkpoint)
+    data = options.data or _demo_data(options.model_dir)
+    train, holdout = image_set.open_both(data)
+    _check_geometry(run, options.model_dir, train, data)
+    count = options.count or evaluation.default_count(len(train))
+    evaluation.check_size(len(train), count, options.k)
+    extractor = registry.make(options.extractor, options.feature_weights)
+    settings = Settings(options.k, options.subsets, options.seed)
+    measures = evaluation.measure(evaluation.embed(train, holdout, run.generator, count, extractor), settings)
+    if options.fid_keras:
+        measures.append(_fid(options, extractor, train, run, count, settings))
+    facts = {
+        'model_dir': options.model_dir,
+        'checkpoint': run.which,
+        'step': run.step,
+        'data': data,
+        'data_checksum': train.checksum,
+        'image_size': train.image_size,
+        'channels': train.channels,
+        'extractor': {'name': extractor.name, 'title': extractor.title, 'layer': extractor.late},
+        'images': {'generated': count, 'training': len(train), 'holdout': len(holdout) if holdout else 0},
+        'seed': options.seed,
+    }
+    paths = _write(options, run, count, evaluation_report.to_json(facts, measures))
+    return _report(facts, measures, paths)
+
+
+def _demo_data(model_dir: str) -> str:
+    folder = os.path.join(model_dir, 'data')
+    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
+        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
+    return folder
+
+
+def _check_geometry(run: Trained, model_dir: str, train: ImageSet, data: str) -> None:
+    made, found = (f'{x.image_size}x{x.image_size}x{x.channels}' for x in (run.hparams, train))
+    if made != found:
+        raise errors.UserError(
+            f'{data} holds images of {found}, and the generator in {model_dir} makes {made}: '
+            'give the --data that it was trained on'
+        )
+
+
+def _fid(
+    options: EvaluateOptions, extractor: Extractor, train: ImageSet, run: Trained, count: int, settings: Settings
+) -> Measure:
+    if extractor.name != _FID_EXTRACTOR:
+        extractor = registry.make(_FID_EXTRACTOR)
+    real = evaluation.raw_features(train, extractor, 'training')
+    return evaluation.measure_fid(real, evaluation.generated_features(run.generator, count, extractor), settings)
+
+
+def _write(options: EvaluateOptions, run: Trained, count: int, content: bytes) -> list[str]:
+    folder = options.output_dir or os.path.join(options.model_dir, 'evaluation')
+    stem = os.path.join(folder, f'evaluation_step_{run.step:06d}')
+    pictures = run.generator.images(noise_for(range(min(count, _SHOWN)), run.generator.noise_dim))
+    images.write_png(f'{stem}.png', images.tile_grid(pictures))
+    images.write_bytes(f'{stem}.json', content)
+    return [f'{stem}.json', f'{stem}.png']
+
+
+def _report(facts: dict[str, Any], measures: list[Measure], paths: list[str]) -> str:
+    title = (
+        f'{facts["model_dir"]}, {facts["checkpoint"]} checkpoint, step {facts["step"]:,}, on {facts["data"]}\n'
+        f'by {facts["extractor"]["title"]}, layer {facts["extractor"]["layer"]}'
+    )
+    remarks = ['', *paths]
+    if not any(measure.name == 'copying_z' for measure in measures):
+        found = facts['images']['holdout']
+        lack = f'{found} hold-out images, fewer than {evaluation.MIN_HOLDOUT}' if found else 'no hold-out'
+        remarks[:0] = ['', f'copying was not tested: {lack}; convert with a larger --holdout_percent']
+    return evaluation_report.table(title, measures, remarks)
+
+
+def main() -> int:
+    """Evaluates what the flags name; returns the exit code."""
+    options = cli.from_flags(EvaluateOptions, flags.FLAGS)
+    quieten_tensorflow()
+    print(evaluate(options))
+    return 0
+
+
+if __name__ == '__main__':
+    cli.run(main, __doc__, [EvaluateOptions])
