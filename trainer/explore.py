@@ -1,0 +1,177 @@
+"""Writes a page on which a person sees what a generator learned: samples beside the training images they are like.
+
+  python -m trainer.explore --model_dir=runs/roses --data=data/roses64
+      open runs/roses/explore/index.html; --output_dir=gs://BUCKET/FOLDER writes it to a bucket.
+
+Each sample has its seed, its nearest training images by colour and by shape, and a mark where it is likely a copy. A
+second tab has the data set with its duplicates and outliers. The page is a folder of files: no server, no network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+
+import numpy as np
+from absl import flags, logging
+
+from trainer import cli, errors, image_set, trained
+from trainer.cli import option
+from trainer.features import extraction, registry
+from trainer.features.extractor import Extractor
+from trainer.features.space import Space
+from trainer.image_set import ImageSet
+from trainer.metrics import density, duplicates
+from trainer.page import builder, comparison
+from trainer.page.content import DatasetPart, Generated, Layer, Page
+from trainer.quiet import quieten_tensorflow
+from trainer.sampler import noise_for
+from trainer.trained import Trained
+
+_FEWEST, _MOST = 100, 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class ExploreOptions:
+    """What to show.
+
+    Raises:
+      errors.UserError: a value that breaks its rule.
+    """
+
+    model_dir: str = option('', 'The training run.', unit='folder')
+    data: str = option('', 'The data set that it was trained on, local or gs://.', unit='folder')
+    output_dir: str = option('', 'Where the page goes, local or gs://; empty is explore in --model_dir.', unit='folder')
+    count: int = option(400, 'How many samples, of seeds 0, 1, 2 ...; up to 1000.', unit='images', lower=_FEWEST)
+    checkpoint: str = option(
+        '', 'Which generator; empty is the best by KID if there is one, else the last.', choices=('', 'best', 'last')
+    )
+    extractor: str = option(registry.DEFAULT, 'What images are compared with.', choices=tuple(registry.EXTRACTORS))
+    feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file')
+    neighbours: int = option(24, 'Nearest images shown of each.', unit='images', lower=1)
+
+    def __post_init__(self) -> None:
+        for name in ('model_dir', 'data'):
+            if not getattr(self, name):
+                raise errors.UserError(f'--{name} is missing: name a local or gs:// folder with --{name}=FOLDER')
+        if not _FEWEST <= self.count <= _MOST:
+            raise errors.UserError(f'--count={self.count} does not fit on a page: choose {_FEWEST} to {_MOST}')
+
+    @property
+    def folder(self) -> str:
+        """Where the page goes."""
+        return self.output_dir or os.path.join(self.model_dir, 'explore')
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """What the generator made.
+
+    Attributes:
+      pixels: uint8 [N, H, W, C].
+      seeds: of each.
+      command: makes one again when ` --seeds=SEED` is put behind it.
+    """
+
+    pixels: np.ndarray
+    seeds: range
+    command: str
+
+
+def explore(options: ExploreOptions) -> str:
+    """Writes the page and returns the path of what to open.
+
+    Raises:
+      errors.UserError: no run, no data set, or a folder that cannot be written.
+    """
+    made = trained.load(options.model_dir, options.checkpoint)
+    train, holdout = image_set.open_both(options.data, made.hparams.image_size, made.hparams.channels)
+    seeds = range(options.count)
+    command = f'python -m trainer.generate --model_dir={shlex.quote(options.model_dir)} --checkpoint={made.which}'
+    pixels = made.generator.images(noise_for(seeds, made.generator.noise_dim))
+    extractor = registry.make(options.extractor, options.feature_weights)
+    generated, dataset = compare(Samples(pixels, seeds, command), train, holdout, extractor, options.neighbours)
+    facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
+    title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
+    builder.write_page(options.folder, Page(title, facts, dataset, generated))
+    return os.path.join(options.folder, builder.INDEX)
+
+
+def compare(
+    samples: Samples, train: ImageSet, holdout: ImageSet | None, extractor: Extractor, count: int
+) -> tuple[Generated, DatasetPart]:
+    """Finds the neighbours of samples and training images, and so the two tabs of the page.
+
+    Args:
+      samples: to look at.
+      train, holdout: the data set.
+      extractor: what to compare by.
+      count: neighbours of each.
+    """
+    logging.info('%s: %d samples, %d training images', extractor.name, len(samples.seeds), len(train))
+    raw = extraction.of_set(train, extractor)
+    raw_samples = extraction.of_pixels(samples.pixels, extractor)
+    raw_holdout = extraction.of_set(holdout, extractor) if holdout else {}
+    to_training, from_training, among = [], [], []
+    for layer, likeness in _likenesses(extractor):
+        space = Space.of(raw[layer])
+        images, made = space.embed(raw[layer]), space.embed(raw_samples[layer])
+        to_training.append(Layer(likeness, comparison.nearest(made, images, count)))
+        from_training.append(Layer(likeness, comparison.nearest(images, made, count)))
+        among.append(Layer(likeness, comparison.nearest(images, images, count, exclude_self=True)))
+    real = space.embed(raw_holdout[layer]) if raw_holdout else None  # By the late layer, the last of the loop.
+    generated = Generated(
+        pixels=samples.pixels,
+        seeds=samples.seeds,
+        command=samples.command,
+        to_training=tuple(to_training),
+        from_training=tuple(from_training),
+        nearest_cosines=to_training[-1].nearest.cosines[:, 0],
+        scale=comparison.scale(images, real),
+    )
+    return generated, _dataset(train, images, tuple(among))
+
+
+def _dataset(train: ImageSet, embedded: np.ndarray, among: tuple[Layer, ...]) -> DatasetPart:
+    return DatasetPart(
+        images=train,
+        entries=train.entries(),
+        label_names=train.labels,
+        density=density.local_density(embedded),
+        clusters=duplicates.find(train, embedded),
+        nearest=among,
+    )
+
+
+def _likenesses(extractor: Extractor) -> list[tuple[str, str]]:
+    """The layers to compare by, the late one last, and what near means in each."""
+    if extractor.early == extractor.late:
+        return [(extractor.late, 'overall')]
+    return [(extractor.early, 'colour and texture'), (extractor.late, 'shape')]
+
+
+def _facts_of_run(options: ExploreOptions, made: Trained) -> list[tuple[str, str]]:
+    return [
+        ('Run', options.model_dir),
+        ('Checkpoint', f'{made.which}, step {made.step:,}'),
+        ('Samples', f'{options.count:,}, seeds 0 to {options.count - 1}'),
+    ]
+
+
+def _facts_of_sizes(train: ImageSet, holdout: ImageSet | None) -> list[tuple[str, str]]:
+    return [
+        ('Training images', f'{len(train):,} of {train.image_size} px'),
+        ('Hold-out', f'{len(holdout):,} images' if holdout else 'none'),
+    ]
+
+
+def main() -> None:
+    """Writes the page that the flags ask for."""
+    options = cli.from_flags(ExploreOptions, flags.FLAGS)
+    quieten_tensorflow()
+    print(f'open {explore(options)}')
+
+
+if __name__ == '__main__':
+    cli.run(main, __doc__, [ExploreOptions])

@@ -1,0 +1,1 @@
+"""The static page on which a person looks at what was learned, and at the data."""

@@ -1,0 +1,115 @@
+/** Puts the page together, and keeps what is shown in the address, so that it can be sent to somebody. */
+(function () {
+  'use strict';
+
+  const explore = window.explore;
+  const start = explore.data.start;
+  const tabs = {};
+  let active = '';
+  let dialog = null;
+
+  /** Says what an item is, for ears and tooltips. */
+  explore.describe = function (kind, index) {
+    return kind === 'sample' ? explore.describeSample(index) : explore.describeImage(index);
+  };
+
+  /**
+   * Opens the details of an item.
+   * @param {string} kind 'sample' or 'image'
+   * @param {number} index
+   */
+  explore.open = function (kind, index) {
+    setAddress(kind + '=' + (kind === 'sample' ? start.generated.seeds[index] : index));
+  };
+
+  function setAddress(detail) {
+    location.hash = 'tab=' + active + (detail ? '&' + detail : '');
+  }
+
+  /** Shows what the address says. */
+  function follow() {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    const tab = tabs[wanted.get('tab')] ? wanted.get('tab') : active || (start.generated ? 'generated' : 'dataset');
+    const shown = select(tab);
+    const kind = wanted.has('sample') && start.generated ? 'sample' : 'image';
+    const number = wanted.has(kind) ? Number(wanted.get(kind)) : -1;
+    const index = kind === 'sample' ? start.generated.seeds.indexOf(number) : number;
+    if (index >= 0 && index < start[kind === 'sample' ? 'samples' : 'thumbnails'].count) {
+      return dialog.show(kind, index);
+    }
+    dialog.hide();
+    return shown;
+  }
+
+  function select(name) {
+    if (name === active) return undefined;
+    active = name;
+    Object.keys(tabs).forEach(function (other) {
+      const button = document.getElementById('tab-' + other);
+      button.setAttribute('aria-selected', String(other === name));
+      button.tabIndex = other === name ? 0 : -1;
+      document.getElementById('panel-' + other).hidden = other !== name;
+    });
+    return tabs[name].shown();
+  }
+
+  function makeTabs() {
+    const list = document.getElementById('tabs');
+    ['generated', 'dataset'].forEach(function (name) {
+      if (name === 'generated' && !start.generated) return;
+      tabs[name] = explore[name + 'Tab'](document.getElementById('panel-' + name));
+      document.getElementById('tab-' + name).addEventListener('click', function () {
+        location.hash = 'tab=' + name;
+      });
+    });
+    if (!start.generated) {
+      const panel = document.getElementById('panel-dataset');
+      panel.removeAttribute('role');
+      panel.setAttribute('aria-label', 'Data set');
+      panel.removeAttribute('aria-labelledby');
+      return;
+    }
+    list.hidden = false;
+    list.addEventListener('keydown', function (event) {
+      const names = Object.keys(tabs);
+      const target = explore.step(event, names.indexOf(active), names.length, names.length, 1);
+      if (target < 0) return;
+      event.preventDefault();
+      location.hash = 'tab=' + names[target];
+      document.getElementById('tab-' + names[target]).focus();
+    });
+  }
+
+  function makeDialog() {
+    const gridOf = function (kind) { return kind === 'sample' ? tabs.generated.grid : tabs.dataset.grid; };
+    const leave = function (kind, index) {
+      setAddress('');
+      const grid = tabs[active].grid;
+      if (grid.element.hidden || !grid.items.length) return; // Among duplicates the browser itself goes back.
+      const position = grid === gridOf(kind) ? grid.items.indexOf(index) : -1;
+      grid.focus(position < 0 ? grid.current : position);
+    };
+    return explore.makeDialog(leave, function (kind) { return gridOf(kind).items; });
+  }
+
+  function begin() {
+    document.title = start.title;
+    document.getElementById('title').textContent = start.title;
+    explore.facts(document.getElementById('facts'), start.facts);
+    const about = document.getElementById('about-copies');
+    if (start.generated) about.querySelector('span').textContent = start.generated.scale.of;
+    else about.remove();
+    makeTabs();
+    dialog = makeDialog();
+    window.addEventListener('hashchange', follow);
+    Promise.all([follow(), explore.firstSheet(start.generated ? 'samples' : 'thumbnails')]).then(function () {
+      requestAnimationFrame(function () {
+        performance.mark('first-grid'); // tests/benchmarks/page_load.py reads it.
+        document.documentElement.setAttribute('data-ready', '');
+        explore.load('dataset');
+      });
+    });
+  }
+
+  begin();
+})();

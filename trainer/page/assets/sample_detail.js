@@ -1,0 +1,72 @@
+/** What the dialog shows of a sample. */
+(function () {
+  'use strict';
+
+  const explore = window.explore;
+
+  /**
+   * @param {number} index of the sample
+   * @returns {{title: string, body: Array<Node>}}
+   */
+  explore.sampleDetail = function (index) {
+    const generated = explore.data.start.generated;
+    const copy = generated.copies.indexOf(index) >= 0;
+    const words = 'Nearer to a training image than ' + explore.percent(generated.nearerThan[index]) + ' of ' +
+      generated.scale.of + '.';
+    const left = explore.element('div', {class: 'subject'}, [
+      explore.large('samples', index, 'sample of seed ' + generated.seeds[index]),
+      explore.element('p', {class: copy ? 'verdict marked' : 'verdict'}, [
+        copy ? explore.element('strong', {text: 'Likely a copy. '}) : '', words,
+      ]),
+      explore.standing(generated.scale, generated.cosines[index], words),
+      command(generated.command + ' --seeds=' + generated.seeds[index]),
+    ]);
+    const right = explore.element('div', {}, [
+      explore.neighbourhood('Nearest training images', 'image', generated.layers, index),
+    ]);
+    return {title: 'Seed ' + generated.seeds[index], body: [left, right]};
+  };
+
+  /**
+   * A picture as large as the dialog lets it be.
+   * @param {string} kind 'samples' or 'thumbnails'
+   * @param {number} index
+   * @param {string} label
+   * @returns {HTMLElement}
+   */
+  explore.large = function (kind, index, label) {
+    const made = explore.picture(kind, index, 'large' + (kind === 'samples' ? ' crisp' : ''));
+    made.setAttribute('role', 'img');
+    made.setAttribute('aria-label', label);
+    made.style.maxWidth = explore.largeSide(kind, Math.min(384, window.innerWidth - 48)) + 'px';
+    return made;
+  };
+
+  /** The command that makes the sample again, to be copied. */
+  function command(text) {
+    const button = explore.element('button', {type: 'button', class: 'plain', text: 'Copy', onclick: function () {
+      copyText(text).then(function () {
+        button.textContent = 'Copied';
+        explore.announce('Copied');
+        setTimeout(function () { button.textContent = 'Copy'; }, 1600);
+      });
+    }});
+    return explore.element('div', {class: 'command'}, [
+      explore.element('p', {text: 'Make it again:'}),
+      explore.element('code', {text: text}),
+      button,
+    ]);
+  }
+
+  function copyText(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    // Over plain http browsers have no clipboard to offer; this they still do.
+    const field = explore.element('textarea', {class: 'unseen'});
+    field.value = text;
+    document.getElementById('dialog').append(field);
+    field.select();
+    document.execCommand('copy');
+    field.remove();
+    return Promise.resolve();
+  }
+})();

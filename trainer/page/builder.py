@@ -1,0 +1,110 @@
+"""Writes a page: a folder of static files that opens from disk or from a bucket."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from trainer.page import comparison, packing, sprites
+from trainer.page.content import DatasetPart, Generated, Page
+from trainer.page.publish import publish
+from trainer.page.sprites import Sheet
+
+INDEX = 'index.html'
+_ASSETS = pathlib.Path(__file__).parent / 'assets'
+_DENSITY_DIGITS, _COSINE_DIGITS = 4, 4
+
+
+def write_page(output_dir: str, page: Page) -> None:
+    """Writes `page` to a local or gs:// folder; its index.html is the one to open.
+
+    Args:
+      output_dir: is made if need be; files of an earlier page in it are replaced.
+      page: what to show.
+
+    Raises:
+      errors.UserError: Cloud Storage refuses the files.
+      OSError: the local folder cannot be written.
+    """
+    start: dict[str, Any] = {'title': page.title, 'facts': [list(fact) for fact in page.facts]}
+    start['thumbnails'] = _write_thumbnails(output_dir, page.dataset)
+    if page.generated:
+        sheets = _write_sheets(output_dir, 'samples', sprites.samples(page.generated.pixels))
+        start['samples'] = {**sheets, 'side': page.generated.pixels.shape[1]}
+        start['generated'] = _generated(page.generated)
+    publish(output_dir, 'data/start.js', packing.script('start', start))
+    publish(output_dir, 'data/dataset.js', packing.script('dataset', _dataset(page.dataset)))
+    publish(output_dir, 'data/neighbours.js', packing.script('neighbours', _neighbours(page)))
+    # The page itself last: whoever finds it finds everything that it loads.
+    assets = sorted(path for path in _ASSETS.iterdir() if path.suffix in ('.css', '.js'))
+    for path in (*assets, _ASSETS / INDEX):
+        publish(output_dir, path.name if path.name == INDEX else f'code/{path.name}', path.read_bytes())
+
+
+def _generated(generated: Generated) -> dict[str, Any]:
+    """What the first tab needs at once, grid and details."""
+    scale, cosines = generated.scale, generated.nearest_cosines
+    return {
+        'seeds': [int(seed) for seed in generated.seeds],
+        'command': generated.command,
+        'cosines': packing.numbers(cosines, _COSINE_DIGITS),
+        'nearerThan': packing.numbers(comparison.share_below(cosines, scale), _COSINE_DIGITS),
+        'copies': [int(i) for i in np.flatnonzero(cosines >= scale.threshold)],
+        'scale': {
+            'of': scale.of,
+            'threshold': scale.threshold,
+            'cosines': packing.numbers(np.sort(scale.cosines), _COSINE_DIGITS),
+        },
+        'layers': packing.layers(generated.to_training),
+    }
+
+
+def _dataset(part: DatasetPart) -> dict[str, Any]:
+    """What the tab of the data set needs."""
+    return {
+        'names': [entry.name for entry in part.entries],
+        'labels': [entry.label for entry in part.entries],
+        'labelNames': list(part.label_names),
+        'density': None if part.density is None else packing.numbers(part.density, _DENSITY_DIGITS),
+        'clusters': [[int(i) for i in cluster] for cluster in part.clusters],
+        'notes': list(part.notes),
+        'figures': [
+            {'title': f.title, 'edges': packing.numbers(np.asarray(f.edges), 6), 'counts': [int(c) for c in f.counts]}
+            for f in part.figures
+        ],
+    }
+
+
+def _neighbours(page: Page) -> dict[str, Any]:
+    """What the details of a training image need besides: the larger part, loaded when the first one is opened."""
+    return {
+        'samples': packing.layers(page.generated.from_training) if page.generated else [],
+        'images': packing.layers(page.dataset.nearest),
+    }
+
+
+def _write_thumbnails(output_dir: str, part: DatasetPart) -> dict[str, Any]:
+    first = next(iter(part.images.batches(1)))
+    size = first.shape[1]
+    sheets = _write_sheets(output_dir, 'images', sprites.thumbnails(part.images, size))
+    return {**sheets, 'side': sprites.thumbnail_side(len(part.images), size)}
+
+
+def _write_sheets(output_dir: str, name: str, sheets: Iterable[Sheet]) -> dict[str, Any]:
+    """Writes the sheets one by one and returns where their tiles are."""
+    files, count = [], 0
+    for number, sheet in zip(itertools.count(), sheets):
+        files.append(f'sprites/{name}-{number:03d}{sheet.suffix}')
+        publish(output_dir, files[-1], sheet.data)
+        count += sheet.count
+    return {
+        'files': files,
+        'count': count,
+        'columns': sprites.COLUMNS,
+        'tiles': sprites.TILES,
+        'border': sprites.BORDER,
+    }

@@ -1,0 +1,47 @@
+"""Data as scripts: a page that is opened from disk may load scripts, but no JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from trainer.page.content import Layer
+
+_HUNDREDTHS = 100
+
+
+def script(name: str, value: Any) -> bytes:
+    """A script that hands `value`, of what JSON knows, to the page under `name`."""
+    # Pure ASCII without '<': nothing in a file's name can end the script or begin another.
+    text = json.dumps(value, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
+    return f'explore.data[{json.dumps(name)}]={text};\n'.encode('ascii')
+
+
+def layers(found: tuple[Layer, ...]) -> list[dict[str, Any]]:
+    """Neighbours in 3 or 5 bytes each: an index, and the cosine in whole hundredths."""
+    return [_layer(layer) for layer in found]
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    indices, cosines = np.asarray(layer.nearest.indices), np.asarray(layer.nearest.cosines)
+    width = 2 if indices.max(initial=0) < 1 << 16 else 4
+    hundredths = np.clip(np.round(cosines * _HUNDREDTHS), -_HUNDREDTHS, _HUNDREDTHS).astype(np.int8)
+    return {
+        'likeness': layer.likeness,
+        'count': indices.shape[1],
+        'width': width,
+        'indices': _base64(indices.astype(f'<u{width}')),
+        'cosines': _base64(hundredths),
+    }
+
+
+def numbers(values: np.ndarray, digits: int) -> list[float]:
+    """Floats rounded to so many digits behind the point."""
+    return [round(float(value), digits) for value in values]
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode('ascii')

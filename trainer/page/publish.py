@@ -1,0 +1,39 @@
+"""Writes the files of a page so that a browser takes them for what they are."""
+
+from __future__ import annotations
+
+import os
+
+from trainer import images, storage
+from trainer.storage_errors import ADMIN, explained
+
+CONTENT_TYPES = {
+    '.html': 'text/html; charset=utf-8',
+    '.css': 'text/css; charset=utf-8',
+    '.js': 'text/javascript; charset=utf-8',
+    '.webp': 'image/webp',
+    '.jpg': 'image/jpeg',
+}
+_TIMEOUT_S = 60
+
+
+def publish(folder: str, name: str, data: bytes) -> None:
+    """Writes one file of a page.
+
+    Args:
+      folder: local or gs://.
+      name: of the file in it, with '/' between folders.
+      data: its bytes.
+
+    Raises:
+      errors.UserError: Cloud Storage refuses it.
+    """
+    path = os.path.join(folder, name)
+    if not storage.is_remote(path):
+        images.write_bytes(path, data)
+        return
+    # TensorFlow's gs:// gives no type to what it writes, and a browser would offer the page for download.
+    with explained(path, ADMIN):
+        blob = storage.blob(path)
+        blob.cache_control = 'no-cache'  # Or a page written again would show old pictures beside new data for an hour.
+        blob.upload_from_string(data, CONTENT_TYPES[os.path.splitext(name)[1]], timeout=_TIMEOUT_S)

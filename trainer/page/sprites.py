@@ -1,0 +1,93 @@
+"""Sprite sheets: many small pictures in a few files, so that thousands load in a few requests."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from trainer import images
+from trainer.page.content import Images
+
+_ROWS = 25
+COLUMNS = 40
+TILES = _ROWS * COLUMNS  # In a sheet: 1,666 px by 2,640 px at 64 px, which a phone decodes.
+BORDER = 1  # px of each tile's own edge around it, or scaled tiles would show the edges of their neighbours.
+
+_THUMBNAIL_PIXELS = 18_000_000  # 4,394 thumbnails of 64 px, 11,250 of 40 px.
+_SMALLEST, _LARGEST, _STEP = 16, 128, 8
+_LOSSLESS_PIXELS = 2_000_000  # 488 samples of 64 px: about 4 MB.
+_FINE_PIXELS = 6_000_000
+_THUMBNAIL_QUALITY, _FINE_QUALITY, _PLAIN_QUALITY = 78, 92, 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """One file of up to TILES pictures.
+
+    Attributes:
+      data: the file.
+      suffix: of its name, '.webp' or '.jpg'.
+      count: pictures in it.
+    """
+
+    data: bytes
+    suffix: str
+    count: int
+
+
+def thumbnail_side(count: int, image_size: int) -> int:
+    """The side in px at which `count` pictures of `image_size` px are shown: the larger, the fewer they are."""
+    side = int(math.sqrt(_THUMBNAIL_PIXELS / max(count, 1))) // _STEP * _STEP
+    return min(image_size, max(_SMALLEST, min(side, _LARGEST)))
+
+
+def thumbnails(pictures: Images, image_size: int) -> Iterator[Sheet]:
+    """Yields the sheets of a data set, its pictures scaled down to `thumbnail_side`."""
+    side = thumbnail_side(len(pictures), image_size)
+    for batch in pictures.batches(TILES):
+        small = batch if side == image_size else np.stack([_shrink(picture, side) for picture in batch])
+        yield Sheet(_webp(_lay_out(small), quality=_THUMBNAIL_QUALITY), '.webp', len(batch))
+
+
+def samples(pixels: np.ndarray) -> Iterator[Sheet]:
+    """Yields the sheets of generated pictures uint8 [N, H, W, C], unscaled: their flaws are what one looks for.
+
+    Up to two megapixels nothing is lost; beyond, JPEG without chroma subsampling, which would hide noise in colour.
+    """
+    total = pixels[..., 0].size
+    for begin in range(0, len(pixels), TILES):
+        tiles = pixels[begin : begin + TILES]
+        sheet = _lay_out(tiles)
+        if total <= _LOSSLESS_PIXELS:
+            yield Sheet(_webp(sheet, lossless=True), '.webp', len(tiles))
+        else:
+            quality = _FINE_QUALITY if total <= _FINE_PIXELS else _PLAIN_QUALITY
+            yield Sheet(_encode(sheet, 'JPEG', quality=quality, subsampling=0), '.jpg', len(tiles))
+
+
+def _lay_out(tiles: np.ndarray) -> np.ndarray:
+    """uint8 [N, H, W, C] -> one picture of COLUMNS tiles a row, each within its BORDER."""
+    edges = ((0, 0), (BORDER, BORDER), (BORDER, BORDER), (0, 0))
+    return images.tile_grid(np.pad(tiles, edges, mode='edge'), COLUMNS)
+
+
+def _shrink(picture: np.ndarray, side: int) -> np.ndarray:
+    """uint8 [H, W, C] -> uint8 [side, side, C]."""
+    flat = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    small = np.asarray(flat.resize((side, side), Image.Resampling.LANCZOS))
+    return small.reshape(side, side, picture.shape[-1])
+
+
+def _webp(sheet: np.ndarray, **options: int) -> bytes:
+    return _encode(sheet, 'WEBP', **options)
+
+
+def _encode(sheet: np.ndarray, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(buffer, kind, **options)
+    return buffer.getvalue()
