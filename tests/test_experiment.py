@@ -33,7 +33,7 @@ def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes
     """Runs a tiny experiment; keywords go to the options that know them."""
     known = RunOptions.__dataclass_fields__
     tiny = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 2, 'log_steps': 1, 'sample_count': 4}
-    tiny |= {'eval_samples': 16, 'feature_extractor': 'pixels'}
+    tiny |= {'eval_samples': 16, 'extractor': 'pixels'}
     options = RunOptions(str(model_dir), **{**tiny, **{k: v for k, v in changes.items() if k in known}})
     model = tiny_hparams(**(shape or {}), **{k: v for k, v in changes.items() if k not in known})
     return experiment.run(model, DataOptions(train_data=data), options, TpuOptions())

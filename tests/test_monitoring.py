@@ -21,7 +21,7 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 
 def options_for(model_dir, **changes) -> RunOptions:
     tiny = dict(sample_steps=2, save_steps=2, eval_steps=2, log_steps=1, sample_count=4, eval_samples=16)
-    return RunOptions(str(model_dir), **{**tiny, 'feature_extractor': 'pixels', **changes})
+    return RunOptions(str(model_dir), **{**tiny, 'extractor': 'pixels', **changes})
 
 
 def run(data: str, model_dir, train_steps: int = 4, **changes) -> list[Point]:
@@ -66,7 +66,7 @@ def test_a_critic_has_no_sign_and_no_hold_out_no_gap(tmp_path):
 
 
 def test_without_an_extractor_and_without_evaluations_the_grids_are_still_measured(data, tmp_path):
-    last = run(data, tmp_path / 'plain', 2, feature_extractor='')[-1]
+    last = run(data, tmp_path / 'plain', 2, extractor='')[-1]
     assert (last.kid, last.copying) == (None, None)
     assert last.d_holdout is not None
     last = run(data, tmp_path / 'unevaluated', 2, eval_steps=0)[-1]

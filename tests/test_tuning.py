@@ -24,7 +24,7 @@ def reported(monkeypatch, tmp_path):
 
 
 def run(data: str, model_dir, **changes) -> None:
-    changes = {'feature_extractor': 'pixels', 'eval_samples': 16, **changes}
+    changes = {'extractor': 'pixels', 'eval_samples': 16, **changes}
     options = RunOptions(str(model_dir), sample_steps=2, save_steps=2, sample_count=4, **changes)
     assert experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, TpuOptions()) == 0
 
@@ -54,8 +54,8 @@ def test_the_kid_needs_no_hold_out_but_an_extractor(reported, tmp_path):
     run(write_dataset(tmp_path / 'data', holdout=0), tmp_path / 'run', hptuning_metric='kid', eval_steps=0)
     assert [report['global_step'] for report in reported()] == ['4']
     assert 0 < float(reported()[0]['kid']) < 8
-    with pytest.raises(errors.UserError, match='--hptuning_metric=kid needs a --feature_extractor'):
-        RunOptions(hptuning_metric='kid', feature_extractor='')
+    with pytest.raises(errors.UserError, match='--hptuning_metric=kid needs a --extractor'):
+        RunOptions(hptuning_metric='kid', extractor='')
 
 
 def test_each_trial_has_folders_of_its_own():

@@ -75,7 +75,7 @@ class RunOptions:
         1200, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
     )
     eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
-    feature_extractor: str = option(
+    extractor: str = option(
         registry.DEFAULT,
         'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares KID and copying.',
         choices=('', *registry.EXTRACTORS),
@@ -119,8 +119,8 @@ class RunOptions:
             ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
         ):
             object.__setattr__(self, name, folder)
-        if self.hptuning_metric == tuning.KID and not self.feature_extractor:
-            raise errors.UserError('--hptuning_metric=kid needs a --feature_extractor: leave it at its default')
+        if self.hptuning_metric == tuning.KID and not self.extractor:
+            raise errors.UserError('--hptuning_metric=kid needs a --extractor: leave it at its default')
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '

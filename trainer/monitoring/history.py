@@ -32,7 +32,7 @@ class Point:
         moving averages as the networks will be used.
       d_gap: (d_train - d_holdout) / (d_train - d_generated), about 0 where D judges new real images like those that it
         learned from and 1 where it takes them for fakes (r_v of the same paper).
-      kid, kid_std: kernel inception distance between generated and training images, by --feature_extractor.
+      kid, kid_std: kernel inception distance between generated and training images, by --extractor.
       kid_real: the same between hold-out and training images: what a perfect generator would get.
       copying: z-score of the data-copying test by grey pixels; far below 0 where samples are nearer to training images
         than the hold-out's images are.

@@ -58,8 +58,8 @@ class Monitor:
         self._by_pixels: Reference | None = None
         self._by_features: Reference | None = None
         self._said = ''
-        if options.feature_extractor:
-            self._extractor = registry.make(options.feature_extractor, options.feature_weights)
+        if options.extractor:
+            self._extractor = registry.make(options.extractor, options.feature_weights)
             self._keeper = Keeper(options.model_dir, self._extractor.name)
 
     def take_losses(self, step: int, means: dict[str, float]) -> None:
@@ -91,7 +91,7 @@ class Monitor:
         pictures = _generate(generator.restore(checkpoint), vectors, tick)
         values = self._judgement(checkpoint, pictures, tick)
         values.update(self._copying(pictures, tick))
-        if self._options.feature_extractor:
+        if self._options.extractor:
             found = self._distance(pictures, tick)
             values.update(kid=found.mean, kid_std=found.std, kid_real=self._kid_real)
             self._keeper.offer(step, found.mean)
