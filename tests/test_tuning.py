@@ -54,7 +54,7 @@ def test_the_kid_needs_no_hold_out_but_an_extractor(reported, tmp_path):
     run(write_dataset(tmp_path / 'data', holdout=0), tmp_path / 'run', hptuning_metric='kid', eval_steps=0)
     assert [report['global_step'] for report in reported()] == ['4']
     assert 0 < float(reported()[0]['kid']) < 8
-    with pytest.raises(errors.UserError, match='--hptuning_metric=kid needs a --extractor'):
+    with pytest.raises(errors.UserError, match='--hptuning_metric=kid needs an --extractor'):
         RunOptions(hptuning_metric='kid', extractor='')
 
 

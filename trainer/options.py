@@ -77,7 +77,8 @@ class RunOptions:
     eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
     extractor: str = option(
         registry.DEFAULT,
-        'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares KID and copying.',
+        'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares the KID, and with it '
+        'the best checkpoint.',
         choices=('', *registry.EXTRACTORS),
     )
     feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
@@ -120,7 +121,7 @@ class RunOptions:
         ):
             object.__setattr__(self, name, folder)
         if self.hptuning_metric == tuning.KID and not self.extractor:
-            raise errors.UserError('--hptuning_metric=kid needs a --extractor: leave it at its default')
+            raise errors.UserError('--hptuning_metric=kid needs an --extractor: leave it at its default')
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '
