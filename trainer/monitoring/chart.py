@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _INCHES, _DPI = (11, 6.5), 100
+_MARGINS = {'left': 0.05, 'right': 0.98, 'bottom': 0.08, 'top': 0.89, 'wspace': 0.12, 'hspace': 0.24}
 _REAL, _FAKE, _NEUTRAL = '#2a6f97', '#c8553d', '#6c757d'
 
 
@@ -20,14 +21,15 @@ def write(path: str, points: Sequence[Point]) -> None:
     """Draws the measures over the steps as a PNG, local or gs://."""
     from matplotlib.figure import Figure  # Half a second that no other command should pay for.
 
-    figure = Figure(figsize=_INCHES, dpi=_DPI, layout='constrained')
-    axes = figure.subplots(2, 2, sharex=True)
+    figure = Figure(figsize=_INCHES, dpi=_DPI)
+    axes = figure.subplots(2, 2, sharex=True, gridspec_kw=_MARGINS)  # Laid out by hand, in half the time.
     for axis, draw in zip(axes.flat, (_draw_scores, _draw_gap, _draw_twins, _draw_kid)):
         draw(axis, points)
-        axis.set_xlabel('step')
         axis.grid(alpha=0.25)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize='small', frameon=False)
+    for axis in axes[-1]:
+        axis.set_xlabel('step')
     if points and points[-1].verdict:
         figure.suptitle(f'step {points[-1].step:,}: {points[-1].verdict}')
     buffer = io.BytesIO()
@@ -66,7 +68,7 @@ def _draw_kid(axis: Axes, points: Sequence[Point]) -> None:
     axis.errorbar(steps, kids, spreads, color=_FAKE, marker='o', markersize=3, capsize=2, label='generated')
     best = min(range(len(kids)), key=kids.__getitem__)
     axis.plot(steps[best], kids[best], marker='*', markersize=12, color=_FAKE, linestyle='', label='best')
-    axis.set_ylim(bottom=min(0.0, *kids))
+    axis.set_ylim(bottom=min(0.0, *kids) - 0.03 * max(kids))
 
 
 def _line(axis: Axes, points: Sequence[Point], name: str, label: str, color: str, style: str = '-') -> None:

@@ -58,6 +58,7 @@ class Monitor:
         self._by_pixels: Reference | None = None
         self._by_features: Reference | None = None
         self._said = ''
+        self._drawn: list[Point] = []
         if options.extractor:
             self._extractor = registry.make(options.extractor, options.feature_weights)
             self._keeper = Keeper(options.model_dir, self._extractor.name)
@@ -107,7 +108,10 @@ class Monitor:
         logging.error('verdict after step %d: %s: %s', newest, verdicts.DIVERGED, reason)
 
     def draw(self) -> None:
-        """Draws the chart of all measures so far."""
+        """Draws the chart of all measures so far, if there are any that it does not show yet."""
+        if self._drawn == self._history.points:
+            return
+        self._drawn = list(self._history.points)
         chart.write(samples.chart_path(self._options.model_dir), self._history.points)
 
     @property
