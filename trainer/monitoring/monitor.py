@@ -57,7 +57,7 @@ class Monitor:
         self._discriminator: CheckpointDiscriminator | None = None
         self._by_pixels: Reference | None = None
         self._by_features: Reference | None = None
-        self._said = ''
+        self._verdict, self._said = verdicts.judge([]), verdicts.HEALTHY
         self._drawn: list[Point] = []
         if options.extractor:
             self._extractor = registry.make(options.extractor, options.feature_weights)
@@ -69,6 +69,7 @@ class Monitor:
         points = self._history.points
         if self._losses and points and points[-1].step == step:  # The grid of a step comes before its log line.
             self._add(step, self._losses)
+            self._say_change()
 
     def take_grid(self, step: int, pixels: np.ndarray) -> None:
         """Measures the sample grid of a step, uint8 [N, H, W, C]."""
@@ -78,9 +79,10 @@ class Monitor:
             values['twins'] = twins.twin_share(embedded)
             values['twins_real'] = twins.twin_share(self._real_pixels[: len(pixels)])
         self._add(step, values)
+        self._say_change()
 
     def evaluate(self, checkpoint: str, generator: sampler.CheckpointGenerator, tick: Tick) -> Point:
-        """Measures what a checkpoint has learned; keeps it if it is the best so far.
+        """Measures what a checkpoint has learned; keeps it if it is the best so far. `say_verdict` tells what it means.
 
         Args:
           checkpoint: its prefix.
@@ -99,6 +101,12 @@ class Monitor:
         point = self._add(step, values)
         self.draw()
         return point
+
+    def say_verdict(self) -> None:
+        """Logs the verdict on all that was measured so far."""
+        log = logging.info if self._verdict.word == verdicts.HEALTHY else logging.warning
+        log('verdict at step %d: %s: %s', self._history.points[-1].step, self._verdict.word, self._verdict.reason)
+        self._said = self._verdict.word
 
     def end_diverged(self, reason: str) -> None:
         """Notes that training ended because a number was none."""
@@ -155,11 +163,12 @@ class Monitor:
         point = self._history.add(step, verdict=verdict.word)
         self._history.write()
         self._to_tensorboard(step, values)
-        if verdict.word != self._said:
-            log = logging.info if verdict.word == verdicts.HEALTHY else logging.warning
-            log('verdict at step %d: %s: %s', step, verdict.word, verdict.reason)
-            self._said = verdict.word
+        self._verdict = verdict
         return point
+
+    def _say_change(self) -> None:
+        if self._verdict.word != self._said:
+            self.say_verdict()
 
     def _to_tensorboard(self, step: int, values: dict[str, float | None]) -> None:
         points = [
