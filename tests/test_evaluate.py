@@ -52,7 +52,12 @@ def test_a_run_is_measured_shown_and_written(run, data, tmp_path):
         assert f'\n{name} ' in report
         assert f'\n  {name} ' in report
     assert found['images'] == {'generated': 40, 'training': 60, 'holdout': 30}
-    assert found['extractor'] == {'name': 'pixels', 'title': Pixels.title, 'layer': 'grey16'}
+    assert found['extractor'] == {
+        'name': 'pixels',
+        'version': Pixels.version,
+        'title': Pixels.title,
+        'layer': 'grey16',
+    }
     assert (found['checkpoint'], found['step'], found['image_size'], found['channels']) == ('last', 2, 32, 3)
     assert found['data_checksum'] == image_set.open_both(data)[0].checksum
     assert found['metrics']['kid']['parameters'] == {'subsets': 10, 'subset_size': 20, 'real_subset_size': 15}

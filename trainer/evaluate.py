@@ -69,10 +69,11 @@ def evaluate(options: EvaluateOptions) -> str:
     count = options.count or evaluation.default_count(len(train))
     evaluation.check_size(len(train), count, options.k)
     extractor = registry.make(options.extractor, options.feature_weights)
+    inception = _inception(options, extractor)
     settings = Settings(options.k, options.subsets, options.seed)
     measures = evaluation.measure(evaluation.embed(train, holdout, run.generator, count, extractor), settings)
-    if options.fid_keras:
-        measures.append(_fid(options, extractor, train, run, count, settings))
+    if inception:
+        measures.append(_fid(inception, train, run, count, settings))
     facts = {
         'model_dir': options.model_dir,
         'checkpoint': run.which,
@@ -81,7 +82,12 @@ def evaluate(options: EvaluateOptions) -> str:
         'data_checksum': train.checksum,
         'image_size': train.image_size,
         'channels': train.channels,
-        'extractor': {'name': extractor.name, 'title': extractor.title, 'layer': extractor.late},
+        'extractor': {
+            'name': extractor.name,
+            'version': extractor.version,
+            'title': extractor.title,
+            'layer': extractor.late,
+        },
         'images': {'generated': count, 'training': len(train), 'holdout': len(holdout) if holdout else 0},
         'seed': options.seed,
     }
@@ -105,13 +111,16 @@ def _check_geometry(run: Trained, model_dir: str, train: ImageSet, data: str) ->
         )
 
 
-def _fid(
-    options: EvaluateOptions, extractor: Extractor, train: ImageSet, run: Trained, count: int, settings: Settings
-) -> Measure:
-    if extractor.name != _FID_EXTRACTOR:
-        extractor = registry.make(_FID_EXTRACTOR)
-    real = evaluation.raw_features(train, extractor, 'training')
-    return evaluation.measure_fid(real, evaluation.generated_features(run.generator, count, extractor), settings)
+def _inception(options: EvaluateOptions, extractor: Extractor) -> Extractor | None:
+    """What fid_keras is measured by, None if it is not asked for; made before the long work, as it may be refused."""
+    if not options.fid_keras:
+        return None
+    return extractor if extractor.name == _FID_EXTRACTOR else registry.make(_FID_EXTRACTOR)
+
+
+def _fid(inception: Extractor, train: ImageSet, run: Trained, count: int, settings: Settings) -> Measure:
+    real = evaluation.raw_features(train, inception, 'training')
+    return evaluation.measure_fid(real, evaluation.generated_features(run.generator, count, inception), settings)
 
 
 def _write(options: EvaluateOptions, run: Trained, count: int, content: bytes) -> list[str]:

@@ -20,7 +20,6 @@ from trainer.sampler import Generator, noise_for
 
 MIN_HOLDOUT = 20  # Fewer images say nothing about copying, and next to nothing about KID.
 _FEWEST, _MOST = 1_000, 10_000
-_BATCH = 64
 _LOG_S = 10
 
 
@@ -111,7 +110,7 @@ def raw_features(images: ImageSet, extractor: Extractor, what: str) -> np.ndarra
 def generated_features(generator: Generator, count: int, extractor: Extractor) -> np.ndarray:
     """Features of the generated images of seeds 0 to count - 1, by the late layer, [count, D]."""
     tick = _log_progress('generated', count)
-    return extraction.of_batches(_generate(generator, count), extractor, tick)[extractor.late]
+    return extraction.of_batches(_generate(generator, count, extractor.batch), extractor, tick)[extractor.late]
 
 
 def measure(vectors: Vectors, settings: Settings) -> list[Measure]:
@@ -212,9 +211,9 @@ def _halves(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rows[order[:half]], rows[order[half : 2 * half]]
 
 
-def _generate(generator: Generator, count: int) -> Iterator[np.ndarray]:
-    for begin in range(0, count, _BATCH):
-        yield generator.images(noise_for(range(begin, min(begin + _BATCH, count)), generator.noise_dim))
+def _generate(generator: Generator, count: int, batch: int) -> Iterator[np.ndarray]:
+    for begin in range(0, count, batch):
+        yield generator.images(noise_for(range(begin, min(begin + batch, count)), generator.noise_dim))
 
 
 def _log_progress(what: str, total: int) -> Tick:

@@ -29,7 +29,10 @@ MEANINGS: dict[str, Callable[[Measure], str]] = {
         f'{m.generated:.2f} times as many training images about a generated image as about a real one; far below 1 '
         'means that they do not look real, far above that only the commonest kinds are made'
     ),
-    'coverage': lambda m: f'generated images are near {m.generated:.0%} of the training images; low means collapse',
+    'coverage': lambda m: (
+        f'generated images are near {m.generated:.0%} of the training images; low means collapse, or, where precision '
+        'is low too, that they look too unreal to be near any'
+    ),
     'twins': lambda m: (
         f'{m.generated:.0%} of {m.compared} have a near twin among the others, {m.real:.0%} of as many training '
         'images; far more means collapse'

@@ -33,7 +33,8 @@ def copying_test(train: np.ndarray, holdout: np.ndarray, samples: np.ndarray) ->
     """The test C_T of Meehan, Chaudhuri & Dasgupta 2020, arXiv:2004.05675, with one cell for the whole space.
 
     The paper splits the space into cells; a hold-out of a few hundred images would leave most of them empty. One cell
-    takes samples that crowd where training images are dense for copies too: read it beside coverage.
+    takes samples that crowd where training images are dense for copies too, and z counts a sample that comes again and
+    again each time: after a collapse it means nothing. Read it beside coverage.
 
     Args:
       train, holdout, samples: float32 [N, D], at least one row each.

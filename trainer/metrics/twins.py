@@ -6,6 +6,9 @@ import numpy as np
 
 from trainer.metrics import neighbours
 
+# On photographs of clothes at 64 px, of 64, 256 and 3,567 real images 4, 8 and 23 % have a twin by grey pixels, and 0,
+# 0.1 and 0.6 % by SqueezeNet; of as many by a poor generator 22, 32 and 55 %, and 23, 40 and 59 %. At 0.8 too many real
+# images have one by grey pixels, 65 % of 3,567; at 0.95 most of 10 pictures repeated with a little noise have none.
 NEAR = 0.9
 
 
