@@ -34,7 +34,7 @@ class Verdict:
 
 def judge(points: Sequence[Point]) -> Verdict:
     """Judges a run by its points so far, oldest first; the first finding wins, causes before their effects."""
-    for rule in (_copying, _overfitting, _overfitting_unseen, _collapsing, _diverging):
+    for rule in (_copying, _overfitting, _overfitting_unseen, _diverging, _collapsing):
         verdict = rule(points)
         if verdict:
             return verdict
