@@ -14,9 +14,10 @@ import os
 import shlex
 
 import numpy as np
+import tensorflow as tf
 from absl import flags, logging
 
-from trainer import cli, errors, image_set, trained
+from trainer import cli, errors, image_set, manifest, trained
 from trainer.cli import option
 from trainer.features import extraction, registry
 from trainer.features.extractor import Extractor
@@ -41,20 +42,19 @@ class ExploreOptions:
     """
 
     model_dir: str = option('', 'The training run.', unit='folder')
-    data: str = option('', 'The data set that it was trained on, local or gs://.', unit='folder')
+    data: str = option(
+        '', "The data set that it was trained on; empty takes the demo's, model_dir/data.", unit='folder'
+    )
     output_dir: str = option('', 'Where the page goes, local or gs://; empty is explore in --model_dir.', unit='folder')
     count: int = option(400, 'How many samples, of seeds 0, 1, 2 ...; up to 1000.', unit='images', lower=_FEWEST)
-    checkpoint: str = option(
-        '', 'Which generator; empty is the best by KID if there is one, else the last.', choices=('', 'best', 'last')
-    )
+    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
     extractor: str = option(registry.DEFAULT, 'What images are compared with.', choices=tuple(registry.EXTRACTORS))
     feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file')
     neighbours: int = option(24, 'Nearest images shown of each.', unit='images', lower=1)
 
     def __post_init__(self) -> None:
-        for name in ('model_dir', 'data'):
-            if not getattr(self, name):
-                raise errors.UserError(f'--{name} is missing: name a local or gs:// folder with --{name}=FOLDER')
+        if not self.model_dir:
+            raise errors.UserError('give --model_dir=FOLDER, a training run of python -m trainer.task')
         if not _FEWEST <= self.count <= _MOST:
             raise errors.UserError(f'--count={self.count} does not fit on a page: choose {_FEWEST} to {_MOST}')
 
@@ -86,7 +86,8 @@ def explore(options: ExploreOptions) -> str:
       errors.UserError: no run, no data set, or a folder that cannot be written.
     """
     made = trained.load(options.model_dir, options.checkpoint)
-    train, holdout = image_set.open_both(options.data, made.hparams.image_size, made.hparams.channels)
+    data = options.data or _demo_data(options.model_dir)
+    train, holdout = image_set.open_both(data, made.hparams.image_size, made.hparams.channels)
     seeds = range(options.count)
     command = f'python -m trainer.generate --model_dir={shlex.quote(options.model_dir)} --checkpoint={made.which}'
     pixels = made.generator.images(noise_for(seeds, made.generator.noise_dim))
@@ -130,18 +131,22 @@ def compare(
         nearest_cosines=to_training[-1].nearest.cosines[:, 0],
         scale=comparison.scale(images, real),
     )
-    return generated, _dataset(train, images, tuple(among))
-
-
-def _dataset(train: ImageSet, embedded: np.ndarray, among: tuple[Layer, ...]) -> DatasetPart:
-    return DatasetPart(
+    dataset = DatasetPart(
         images=train,
         entries=train.entries(),
         label_names=train.labels,
-        density=density.local_density(embedded),
-        clusters=duplicates.find(train, embedded),
-        nearest=among,
+        density=density.local_density(raw[extractor.late]),
+        clusters=duplicates.find(train, images),
+        nearest=tuple(among),
     )
+    return generated, dataset
+
+
+def _demo_data(model_dir: str) -> str:
+    folder = os.path.join(model_dir, 'data')
+    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
+        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
+    return folder
 
 
 def _likenesses(extractor: Extractor) -> list[tuple[str, str]]:

@@ -33,10 +33,10 @@ def scale(train: np.ndarray, holdout: np.ndarray | None) -> Scale:
     """
     if holdout is not None and len(holdout):
         cosines = nearest(holdout, train, 1).cosines[:, 0]
-        name = f'{len(holdout):,} hold-out images, which it was not trained on'
+        name = f'the {len(holdout):,} hold-out images (which it was not trained on)'
     else:
         cosines = nearest(train, train, 1, exclude_self=True).cosines[:, 0]
-        name = f'{len(train):,} training images, each compared with the others as there is no hold-out'
+        name = f'the {len(train):,} training images (each beside the others, as there is no hold-out)'
     return Scale(cosines, name, min(float(np.quantile(cosines, 1 - COPY_SHARE)), _SAME))
 
 

@@ -53,7 +53,7 @@ class Scale:
 
     Attributes:
       cosines: float32 [R], of each real image with its nearest training image.
-      of: what the real images are, in the plural, such as '214 real hold-out images'.
+      of: what the real images are, in the plural, such as 'the 214 hold-out images'.
       threshold: a sample whose cosine with a training image reaches it is marked as a likely copy.
     """
 

@@ -57,7 +57,7 @@
       explore.histogram({edges: edges, counts: counts}, words, marks),
       explore.element('figcaption', {}, [
         'Cosine with the nearest training image: ',
-        key('swatch', scale.of), ', ', key('swatch here', 'this sample'), ', ', key('swatch limit', 'the mark for copies'),
+        key('swatch', 'real images'), ', ', key('swatch here', 'this sample'), ', ', key('swatch limit', 'the mark for copies'),
       ]),
     ]);
   };

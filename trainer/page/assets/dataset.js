@@ -51,7 +51,9 @@
       shown: function () {
         if (!filled) {
           panel.append(explore.element('p', {class: 'empty', text: 'Loading the data set …'}));
-          filled = explore.load('dataset').then(fill);
+          filled = explore.load('dataset').then(fill).catch(function (error) {
+            panel.replaceChildren(explore.element('p', {class: 'empty', text: error.message}));
+          });
         }
         return filled.then(function () { grid.draw(); });
       },

@@ -67,6 +67,8 @@
           // What was chosen is gone with what it lay in; arrows that were pressed stay where they are.
           if (opening || !dialog.contains(document.activeElement) || document.activeElement.disabled) title.focus();
           else explore.announce(title.textContent);
+        }).catch(function (error) {
+          body.replaceChildren(explore.element('p', {class: 'empty', text: error.message}));
         });
       },
       /** Closes the dialog if it is open. */

@@ -85,9 +85,11 @@
 
   function summary(generated) {
     const marked = generated.copies.length;
-    const share = explore.percent(marked / generated.seeds.length);
-    return (marked ? explore.number(marked) + ' of ' : 'None of ') + explore.count(generated.seeds.length, 'sample') +
-      (marked === 1 ? ' is a likely copy' : ' are likely copies') + (marked ? ' (' + share + ')' : '') +
-      '. By the same measure about 1% of real images would be.';
+    const all = explore.count(generated.seeds.length, 'sample');
+    if (!marked) return 'None of ' + all + ' is marked as a likely copy; about 1% of real images would be.';
+    const share = (100 * marked / generated.seeds.length).toFixed(1);
+    return explore.number(marked) + ' of ' + all + ' (' + share + '%)' + (marked === 1 ? ' is' : ' are') +
+      ' marked as ' + (marked === 1 ? 'a likely copy' : 'likely copies') +
+      '; about 1% of real images would be.';
   }
 })();

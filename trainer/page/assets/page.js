@@ -93,6 +93,10 @@
   }
 
   function begin() {
+    if (!start) {
+      document.getElementById('facts').replaceWith('data/start.js is missing: write the page again');
+      return;
+    }
     document.title = start.title;
     document.getElementById('title').textContent = start.title;
     explore.facts(document.getElementById('facts'), start.facts);
@@ -106,7 +110,7 @@
       requestAnimationFrame(function () {
         performance.mark('first-grid'); // tests/benchmarks/page_load.py reads it.
         document.documentElement.setAttribute('data-ready', '');
-        explore.load('dataset');
+        explore.load('dataset').catch(function () {}); // Whoever needs it says that it is missing.
       });
     });
   }

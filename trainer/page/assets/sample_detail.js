@@ -11,8 +11,7 @@
   explore.sampleDetail = function (index) {
     const generated = explore.data.start.generated;
     const copy = generated.copies.indexOf(index) >= 0;
-    const words = 'Nearer to a training image than ' + explore.percent(generated.nearerThan[index]) + ' of ' +
-      generated.scale.of + '.';
+    const words = standing(generated.nearerThan[index], generated.scale.of);
     const left = explore.element('div', {class: 'subject'}, [
       explore.large('samples', index, 'sample of seed ' + generated.seeds[index]),
       explore.element('p', {class: copy ? 'verdict marked' : 'verdict'}, [
@@ -42,6 +41,12 @@
     return made;
   };
 
+  /** Where the sample stands among real images, in words. */
+  function standing(share, real) {
+    if (share === 0) return 'No nearer to a training image than any of ' + real + '.';
+    return 'Nearer to a training image than ' + (share === 1 ? 'all' : explore.percent(share)) + ' of ' + real + '.';
+  }
+
   /** The command that makes the sample again, to be copied. */
   function command(text) {
     const button = explore.element('button', {type: 'button', class: 'plain', text: 'Copy', onclick: function () {
@@ -53,9 +58,15 @@
     }});
     return explore.element('div', {class: 'command'}, [
       explore.element('p', {text: 'Make it again:'}),
-      explore.element('code', {text: text}),
+      explore.element('code', {}, unbroken(text)),
       button,
     ]);
+  }
+
+  /** Words that break across lines between them only, not at their hyphens. */
+  function unbroken(text) {
+    const parts = text.split(' ').map(function (word) { return explore.element('span', {text: word}); });
+    return parts.reduce(function (all, part) { return all.concat(all.length ? [' ', part] : [part]); }, []);
   }
 
   function copyText(text) {

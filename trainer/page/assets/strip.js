@@ -51,7 +51,12 @@
     if (layers.length > 1) {
       heading.push(switchOf(label, layers, function (number) {
         explore.layer = number;
-        explore.announce(show(number));
+        const title = show(number);
+        // The other lists of the same picture follow; each click comes back here, until all stand alike.
+        document.querySelectorAll('.switch input[value="' + number + '"]:not(:checked)').forEach(function (input) {
+          input.click();
+        });
+        explore.announce(title);
       }));
     }
     return explore.element('section', {class: 'neighbourhood'}, [

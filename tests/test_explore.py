@@ -1,0 +1,116 @@
+"""From a checkpoint and a data set to a page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
+from tests.test_page import read, unpack
+from trainer import errors, explore, hparams, image_set, networks, sampler
+from trainer.explore import ExploreOptions, Samples
+from trainer.features import extraction
+from trainer.features.pixels import Pixels
+from trainer.features.space import Space
+
+
+def write_run(folder) -> hparams.HParams:
+    """A run of one untrained checkpoint, at step 5."""
+    made = tiny_hparams()
+    with tf.Graph().as_default(), v1.Session() as session:
+        networks.generator(v1.placeholder(tf.float32, [None, made.noise_dim]), made.architecture)
+        saver = v1.train.Saver()
+        session.run(v1.global_variables_initializer())
+        saver.save(session, str(folder / 'model.ckpt'), 5, write_meta_graph=False)
+    hparams.write(str(folder), made)
+    return made
+
+
+def test_a_run_becomes_a_page(tmp_path, dataset32):
+    (tmp_path / 'my run').mkdir()
+    write_run(tmp_path / 'my run')
+    options = ExploreOptions(str(tmp_path / 'my run'), dataset32, count=100, extractor='pixels', neighbours=5)
+    assert explore.explore(options) == str(tmp_path / 'my run' / 'explore' / 'index.html')
+    start = read(tmp_path / 'my run' / 'explore', 'start')
+    assert start['title'] == 'What my run learned'
+    facts = dict(start['facts'])
+    assert facts['Checkpoint'] == 'last, step 5'
+    assert facts['Training images'] == '24 of 32 px'
+    assert facts['Compared by'] == Pixels.title
+    generated = start['generated']
+    assert generated['seeds'] == list(range(100))
+    assert generated['command'] == f"python -m trainer.generate --model_dir='{tmp_path}/my run' --checkpoint=last"
+    assert generated['layers'][0]['count'] == 5
+
+
+def test_samples_are_found_beside_their_models(dataset32):
+    train, holdout = image_set.open_both(dataset32)
+    pixels = smooth_images(40, 32, seed=99)
+    pixels[4] = train.pixels()[17]
+    generated, dataset = explore.compare(Samples(pixels, range(40), 'make'), train, holdout, Pixels(), 6)
+    raw = extraction.of_set(train, Pixels())['grey16']
+    space = Space.of(raw)
+    train_rows, made = space.embed(raw), space.embed(extraction.of_pixels(pixels, Pixels())['grey16'])
+    cosines = made @ train_rows.T
+    (layer,) = generated.to_training
+    np.testing.assert_allclose(layer.nearest.cosines, -np.sort(-cosines, axis=1)[:, :6], atol=1e-4)
+    assert layer.nearest.indices[4, 0] == 17
+    assert layer.nearest.cosines[4, 0] == pytest.approx(1, abs=1e-4)
+    assert generated.nearest_cosines[4] >= generated.scale.threshold
+    (back,) = generated.from_training
+    assert back.nearest.indices[17, 0] == 4
+    assert len(generated.scale.cosines) == 8
+    (among,) = dataset.nearest
+    assert not (among.nearest.indices == np.arange(24)[:, None]).any()
+    assert [entry.name for entry in dataset.entries] == [entry.name for entry in train.entries()]
+
+
+def test_an_extractor_with_two_layers_offers_both(dataset32):
+    class Two(Pixels):
+        layers = ('early', 'late')
+
+        def extract(self, pixels):
+            grey = super().extract(pixels)['grey16']
+            return {'early': grey[:, :99], 'late': grey}
+
+    train, _ = image_set.open_both(dataset32)
+    generated, dataset = explore.compare(Samples(smooth_images(30, 32), range(30), 'make'), train, None, Two(), 3)
+    for layers in (generated.to_training, generated.from_training, dataset.nearest):
+        assert [layer.likeness for layer in layers] == ['colour and texture', 'shape']
+    np.testing.assert_array_equal(generated.nearest_cosines, generated.to_training[1].nearest.cosines[:, 0])
+    assert 'no hold-out' in generated.scale.of
+
+
+def test_a_sample_of_the_page_is_that_of_its_seed(tmp_path, dataset32):
+    made = write_run(tmp_path)
+    explore.explore(ExploreOptions(str(tmp_path), dataset32, str(tmp_path / 'page'), 100, extractor='pixels'))
+    sheet = np.asarray(open_image(tmp_path / 'page' / 'sprites' / 'samples-000.webp').convert('RGB'))
+    generator = sampler.CheckpointGenerator(made).restore(str(tmp_path / 'model.ckpt-5'))
+    (picture,) = generator.images(sampler.noise_for([17], made.noise_dim))
+    np.testing.assert_array_equal(sheet[1:33, 17 * 34 + 1 : 17 * 34 + 33], picture)
+    assert unpack(read(tmp_path / 'page', 'neighbours')['samples'][0])[0].shape == (24, 24)
+
+
+@pytest.mark.parametrize('count', [99, 1001])
+def test_a_count_that_does_not_fit_is_refused(count):
+    with pytest.raises(errors.UserError, match=f'--count={count} does not fit on a page: choose 100 to 1000'):
+        ExploreOptions('run', 'data', count=count)
+
+
+def test_a_run_and_its_data_must_be_named(tmp_path):
+    with pytest.raises(errors.UserError, match='give --model_dir'):
+        ExploreOptions()
+    write_run(tmp_path)
+    with pytest.raises(errors.UserError, match='give --data=FOLDER'):
+        explore.explore(ExploreOptions(str(tmp_path), count=100))
+
+
+def test_the_page_of_a_run_on_the_embedded_flags_needs_no_data(tmp_path):
+    write_dataset(tmp_path / 'data', train=30, holdout=0)
+    write_run(tmp_path)
+    explore.explore(ExploreOptions(str(tmp_path), count=100, extractor='pixels'))
+    start = read(tmp_path / 'explore', 'start')
+    assert dict(start['facts'])['Hold-out'] == 'none'
+    assert 'no hold-out' in start['generated']['scale']['of']
