@@ -13,10 +13,9 @@ import dataclasses
 import os
 from typing import Any
 
-import tensorflow as tf
 from absl import flags
 
-from trainer import cli, errors, evaluation, evaluation_report, image_set, images, manifest, trained
+from trainer import cli, errors, evaluation, evaluation_report, image_set, images, trained
 from trainer.cli import option
 from trainer.evaluation import Measure, Settings
 from trainer.features import registry
@@ -63,7 +62,7 @@ def evaluate(options: EvaluateOptions) -> str:
       errors.UserError: there is no run, no data, or the two do not belong together; or too few images.
     """
     run = trained.load(options.model_dir, options.checkpoint)
-    data = options.data or _demo_data(options.model_dir)
+    data = options.data or trained.own_data(options.model_dir)
     train, holdout = image_set.open_both(data)
     _check_geometry(run, options.model_dir, train, data)
     count = options.count or evaluation.default_count(len(train))
@@ -93,13 +92,6 @@ def evaluate(options: EvaluateOptions) -> str:
     }
     paths = _write(options, run, count, evaluation_report.to_json(facts, measures))
     return _report(facts, measures, paths)
-
-
-def _demo_data(model_dir: str) -> str:
-    folder = os.path.join(model_dir, 'data')
-    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
-        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
-    return folder
 
 
 def _check_geometry(run: Trained, model_dir: str, train: ImageSet, data: str) -> None:

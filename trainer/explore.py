@@ -14,10 +14,9 @@ import os
 import shlex
 
 import numpy as np
-import tensorflow as tf
 from absl import flags, logging
 
-from trainer import cli, errors, image_set, manifest, trained
+from trainer import cli, errors, image_set, trained
 from trainer.cli import option
 from trainer.features import extraction, registry
 from trainer.features.extractor import Extractor
@@ -86,7 +85,7 @@ def explore(options: ExploreOptions) -> str:
       errors.UserError: no run, no data set, or a folder that cannot be written.
     """
     made = trained.load(options.model_dir, options.checkpoint)
-    data = options.data or _demo_data(options.model_dir)
+    data = options.data or trained.own_data(options.model_dir)
     train, holdout = image_set.open_both(data, made.hparams.image_size, made.hparams.channels)
     seeds = range(options.count)
     command = f'python -m trainer.generate --model_dir={shlex.quote(options.model_dir)} --checkpoint={made.which}'
@@ -140,13 +139,6 @@ def compare(
         nearest=tuple(among),
     )
     return generated, dataset
-
-
-def _demo_data(model_dir: str) -> str:
-    folder = os.path.join(model_dir, 'data')
-    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
-        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
-    return folder
 
 
 def _likenesses(extractor: Extractor) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from absl import flags, logging
 
 from convert import conversion, samples
 from convert.options import ConvertOptions
-from trainer import cli, device_timing, errors, experiment, manifest, preflight
+from trainer import cli, device_timing, errors, experiment, manifest, preflight, trained
 from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.quiet import quieten_tensorflow
@@ -55,7 +55,7 @@ def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> 
     """Converts the embedded country flags into a data set in model_dir, once, and returns its folder."""
     if machine.use_tpu:
         raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
-    folder = os.path.join(options.model_dir, 'data')
+    folder = os.path.join(options.model_dir, trained.DATA_FOLDER)
     if tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
         found = manifest.read(folder)
         if (found.image_size, found.channels) == (hparams.image_size, hparams.channels):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
+import tensorflow as tf
 from absl import logging
 
-from trainer import checkpoints, errors
+from trainer import checkpoints, errors, manifest
 from trainer import hparams as hparams_file
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, Generator
 
+DATA_FOLDER = 'data'
 CHOICES = ('', checkpoints.BEST, checkpoints.LAST)
 HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is the best if there is one.'
 
@@ -30,6 +33,18 @@ class Trained:
     hparams: HParams
     step: int
     which: str
+
+
+def own_data(model_dir: str) -> str:
+    """The data set that the demo makes in its `model_dir`, for when no other is named.
+
+    Raises:
+      errors.UserError: there is none.
+    """
+    folder = os.path.join(model_dir, DATA_FOLDER)
+    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
+        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
+    return folder
 
 
 def load(model_dir: str, which: str = '') -> Trained:
