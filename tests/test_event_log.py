@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 
 import tensorflow as tf
@@ -29,6 +30,7 @@ def tags(folder: str) -> dict[str, list[int]]:
 
 
 def train(data: str, options: RunOptions, steps: int) -> None:
+    options = dataclasses.replace(options, extractor='pixels', eval_samples=16)
     assert experiment.run(tiny_hparams(train_steps=steps), DataOptions(train_data=data), options, TpuOptions()) == 0
 
 

@@ -15,7 +15,7 @@ from tests.conftest import run_module, start_module, tiny_hparams, write_dataset
 from trainer import errors, experiment, generate, storage_errors
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4')
+TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 
 
 def upload(folder: str, gcs, name: str) -> str:
@@ -28,7 +28,8 @@ def upload(folder: str, gcs, name: str) -> str:
 
 def train(data: str, model_dir: str, keep_checkpoints: int = 3, **changes) -> int:
     every = dict(sample_steps=2, save_steps=2, eval_steps=2, log_steps=1)
-    options = RunOptions(model_dir, sample_count=4, keep_checkpoints=keep_checkpoints, **every)
+    few = dict(sample_count=4, eval_samples=16, extractor='pixels')
+    options = RunOptions(model_dir, keep_checkpoints=keep_checkpoints, **few, **every)
     return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, TpuOptions())
 
 

@@ -19,7 +19,11 @@ COMMANDS = [
     for line in block.replace('\\\n', ' ').splitlines()
 ]
 # What makes the commands of the README quick; nothing else of them is changed.
-SHRINK = {'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4']}
+SHRINK = {
+    'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4'],
+    'trainer.evaluate': ['--count=20'],
+    'trainer.explore': ['--count=100'],
+}
 
 
 def modules_of(prefix: str) -> list[list[str]]:
@@ -48,6 +52,11 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'generated/seed_000017.png',
         'generated/interpolation.gif',
         'inspected.png',
+        'runs/photos64/samples/metrics.png',
+        'runs/photos64/best/best.json',
+        'runs/photos64/evaluation/evaluation_step_000002.json',
+        'runs/photos64/explore/index.html',
+        'data/photos64_kept/dataset.json',
     ):
         assert (tmp_path / made).exists(), made
 
@@ -83,7 +92,7 @@ def test_the_make_targets_exist(target):
 
 
 def test_files_that_the_readme_names_exist():
-    for path in re.findall(r'\]\(([^):]+)\)', README):
+    for path in re.findall(r'\]\(([^):#]+)\)', README):
         assert (ROOT / path).exists(), path
     for recipe in re.findall(r'`(\w+\.cfg)`', README):
         assert (ROOT / 'configs' / recipe).exists(), recipe

@@ -17,7 +17,7 @@ from trainer import checkpoints, cli, errors, task
 from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4')
+TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
 
 

@@ -47,7 +47,8 @@ class Recorder(watchdog.Watchdog):
 
 def test_a_training_that_stalls_ends_with_4_and_the_stacks(tmp_path):
     data = write_dataset(tmp_path / 'data')
-    flags = ['--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--stall_timeout_s=2']
+    flags = ['--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels']
+    flags += ['--stall_timeout_s=2']
     ended = subprocess.run(
         [sys.executable, '-c', STALLED, f'--train_data={data}', f'--model_dir={tmp_path / "run"}', *flags],
         cwd=ROOT,
