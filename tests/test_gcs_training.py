@@ -71,10 +71,11 @@ def test_a_run_in_a_bucket_is_the_run_on_disk(gcs, local):
     made = {path.removeprefix(f'{model_dir}/') for path in gcs.server.paths(model_dir)}
     assert {
         'hparams.json', 'samples/real.png', 'samples/step_000002.png', 'samples/step_000004.png',
-        'samples/progress.gif', 'saved_model/saved_model.pb',
+        'samples/progress.gif', 'saved_model/saved_model.pb', 'samples/metrics.png', 'metrics.csv', 'best/best.json',
     } <= made  # fmt: skip
     assert not [name for name in made if '.preflight' in name or '.tmp' in name or name == 'lock.json']
-    for source in ({'model_dir': model_dir}, {'saved_model': f'{model_dir}/saved_model'}):
+    best = {'model_dir': model_dir, 'checkpoint': 'best'}
+    for source in (best, {'model_dir': model_dir, 'checkpoint': 'last'}, {'saved_model': f'{model_dir}/saved_model'}):
         options = generate.GenerateOptions(**source, output_dir=f'{gcs.bucket}/generated', count=4)
         assert generate.generate(generate.load(options), options) == [f'{gcs.bucket}/generated/grid.png']
     assert gcs.server.get(f'{gcs.bucket}/generated/grid.png').startswith(b'\x89PNG')
