@@ -32,7 +32,7 @@ class Pictures:
 @functools.cache
 def flag(name: str) -> Image.Image:
     """A square cut of a flag, RGB."""
-    image = open_image(COUNTRY_FLAGS / f'{name}.png').convert('RGB')
+    image = open_image(COUNTRY_FLAGS / f'{name}.png').convert('RGBA').convert('RGB')
     left = (image.width - image.height) // 2
     return image.crop((left, 0, left + image.height, image.height)) if left > 0 else image.resize((image.width,) * 2)
 

@@ -1,0 +1,140 @@
+"""Examines a data set before training: duplicates, outliers, labels, sizes, colours, symmetry, and advice from them.
+
+python -m convert.audit --data=data/photos64
+    prints a table, and writes audit.json, audit.csv (a line for each image) and a page to data/photos64/audit.
+python -m convert.audit --data=data/photos64 --keep=90% --output_dir=data/photos64_kept
+    also writes a data set without the tenth that is duplicate or least typical; dropped.csv says what went and why.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+
+import tensorflow as tf
+from absl import flags, logging
+
+from convert.auditing import advice, examination, filtering, report
+from convert.auditing.examination import Audit
+from convert.options import check_location
+from trainer import cli, dataset, errors, image_set, manifest, storage
+from trainer.cli import option
+from trainer.features import registry
+from trainer.image_set import ImageSet
+from trainer.page import builder
+from trainer.quiet import quieten_tensorflow
+
+_MIN_IMAGES = 2
+_FOLDER = 'audit'
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditOptions:
+    """What to examine, and what to keep."""
+
+    data: str = option('', 'A data-set folder, or a pattern of foreign records, local or gs://.', unit='folder')
+    split: str = option(manifest.TRAIN, 'Which part of a data-set folder.', choices=manifest.SPLITS)
+    extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
+    feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
+    within_labels: bool = option(
+        False, 'Judge how typical an image is among those of its own label, so that rare labels stay.'
+    )
+    neighbours: int = option(24, 'Nearest images shown for each on the page.', unit='images', lower=1)
+    report_dir: str = option(
+        '', f'Where the report goes, local or gs://; empty for {_FOLDER} in the data-set folder.', unit='folder'
+    )
+    keep: str = option('', 'Share of the images to keep in a new data set; empty writes none.', unit='percent')
+    output_dir: str = option('', 'Where the new data set of --keep goes, local or gs://.', unit='folder')
+    overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
+
+    def __post_init__(self) -> None:
+        """Checks what the flags cannot."""
+        if not self.data:
+            raise errors.UserError('--data is missing: name a data-set folder with --data=FOLDER')
+        for name in ('data', 'report_dir', 'output_dir'):
+            check_location(f'--{name}', getattr(self, name))
+        if bool(self.keep) != bool(self.output_dir):
+            raise errors.UserError('--keep=90% and --output_dir=FOLDER belong together: give both, or neither')
+        if self.keep:
+            filtering.parse_keep(self.keep)
+            self._check_filter()
+
+    def _check_filter(self) -> None:
+        if self.split != manifest.TRAIN:
+            raise errors.UserError(f'--keep filters the images to train on, not --split={self.split}: leave one out')
+        if _identity(self.output_dir) == _identity(self.data):
+            raise errors.UserError(f'--output_dir={self.output_dir} is also the --data: choose another folder')
+
+
+def audit(options: AuditOptions) -> str:
+    """Examines, writes what the options ask for, and returns the report for people.
+
+    Raises:
+      errors.UserError: there is no data, too little is left, or a folder cannot be written.
+    """
+    images = _open(options)
+    if options.keep:  # Minutes earlier than it is needed.
+        filtering.count_left(len(images), filtering.parse_keep(options.keep))
+        filtering.check_output(options.output_dir, options.overwrite)
+    folder = options.report_dir or os.path.join(images.folder, _FOLDER)
+    extractor = registry.make(options.extractor, options.feature_weights)
+    found = examination.examine(images, extractor, options.within_labels)
+    dropped = filtering.choose(found, filtering.parse_keep(options.keep)) if options.keep else []
+    counsel = advice.give(found)
+    title = f'The data set {os.path.basename(os.path.normpath(images.folder))}'
+    try:
+        written = report.write(folder, title, found, counsel, options.neighbours)
+    except (OSError, tf.errors.OpError) as error:
+        raise errors.UserError(f'--report_dir={folder} cannot be written: {error}') from error
+    logging.info('open %s', os.path.join(folder, builder.INDEX))
+    text = report.table(title, found, counsel) + '\n\nsee ' + ', '.join(written)
+    if not options.keep:
+        return text
+    return text + '\n\n' + _filter(found, dropped, options)
+
+
+def _open(options: AuditOptions) -> ImageSet:
+    verify = dataset.FULL if options.keep else dataset.QUICK  # What is damaged must not be copied.
+    images = image_set.open_split(options.data, options.split, verify=verify)
+    if images is None:
+        raise errors.DataError(f'{options.data} has no {options.split} images: choose another --split')
+    if len(images) < _MIN_IMAGES:
+        raise errors.DataError(f'{options.data} has {len(images)} image: an audit compares at least {_MIN_IMAGES}')
+    if not options.report_dir and not tf.io.gfile.isdir(options.data):
+        raise errors.UserError(f'--data={options.data} is no folder to write to: add --report_dir=FOLDER')
+    if options.keep and not tf.io.gfile.isdir(options.data):
+        raise errors.UserError(f'--keep needs a data-set folder, and --data={options.data} is none: convert it first')
+    return images
+
+
+def _filter(found: Audit, dropped: list[filtering.Dropped], options: AuditOptions) -> str:
+    """Writes the filtered data set and says what it left out."""
+    share = filtering.parse_keep(options.keep)
+    written = filtering.write(found, dropped, share, options.output_dir, options.overwrite)
+    reasons = collections.Counter(one.reason.partition(' of ')[0].partition(':')[0] for one in dropped)
+    lines = [
+        f'kept {written.records(manifest.TRAIN):,} of {len(found.images):,} training images in {options.output_dir}; '
+        f'the hold-out, {written.records(manifest.HOLDOUT):,} images, is as it was',
+        *(f'{count:8,} dropped: {reason}' for reason, count in sorted(reasons.items())),
+    ]
+    left = len(found.superfluous) - reasons['duplicate']
+    if left > 0:
+        lines.append(f'{left:8,} duplicates are still in: drop them with a lower --keep')
+    lines.append(f'each is in {os.path.join(options.output_dir, filtering.FILE_NAME)}')
+    return '\n'.join(lines)
+
+
+def _identity(folder: str) -> str:
+    return folder.rstrip('/') if storage.is_remote(folder) else os.path.realpath(folder)
+
+
+def main() -> None:
+    """Audits as the flags say."""
+    options = cli.from_flags(AuditOptions, flags.FLAGS)
+    quieten_tensorflow()
+    print(audit(options))
+
+
+if __name__ == '__main__':
+    cli.run(main, __doc__, [AuditOptions])

@@ -1,0 +1,1 @@
+"""What a data set is like, before a network is trained on it."""

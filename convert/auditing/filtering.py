@@ -1,0 +1,185 @@
+"""A data set of the better part of another one's images."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from convert import preview, rejection, writer
+from convert.auditing.examination import Audit
+from convert.moments import Moments
+from convert.remote_staging import RemoteStaging
+from convert.staging import Staging
+from trainer import errors, manifest, records, shard_file, storage
+from trainer.manifest import Manifest, Shard
+
+FILE_NAME = 'dropped.csv'
+_MIN_IMAGES = 2
+_MIB = 1 << 20
+_DEFAULT_SHARD_MIB = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """One image that is left out: its number, and why, for a person."""
+
+    number: int
+    reason: str
+
+
+def parse_keep(text: str) -> float:
+    """'90%' or '90' -> 0.9.
+
+    Raises:
+      errors.UserError: no number, or not above 0 and at most 100.
+    """
+    try:
+        percent = float(text[:-1] if text.endswith('%') else text)
+    except ValueError:
+        percent = -1.0
+    if not 0 < percent <= 100:
+        raise errors.UserError(f'--keep={text} is no share of the images: give a percentage, such as 90%')
+    return percent / 100
+
+
+def count_left(total: int, keep: float) -> int:
+    """How many of `total` images the share `keep` is.
+
+    Raises:
+      errors.UserError: fewer than 2.
+    """
+    left = round(keep * total)
+    if left < _MIN_IMAGES:
+        raise errors.UserError(
+            f'--keep={keep * 100:g}% of {total} images leaves {left}: keep at least {_MIN_IMAGES} images, or '
+            f'{100 * _MIN_IMAGES / total:.3g}%'
+        )
+    return left
+
+
+def check_output(output_dir: str, overwrite: bool) -> None:
+    """Finds out before the examination whether a data set may be written.
+
+    Raises:
+      errors.UserError: the folder holds one, and `overwrite` is off.
+    """
+    (RemoteStaging if storage.is_remote(output_dir) else Staging)(output_dir, overwrite)
+
+
+def choose(audit: Audit, keep: float) -> list[Dropped]:
+    """Chooses what to drop, so that the share `keep` is left: duplicates first, then what is least typical.
+
+    Of a cluster the first image stays, and of two duplicates the less typical one goes first.
+
+    Raises:
+      errors.UserError: fewer than 2 images would be left.
+    """
+    total = len(audit.images)
+    left = count_left(total, keep)
+    first = {number: cluster[0] for cluster in audit.clusters for number in cluster[1:]}
+    rank = {number: position for position, number in enumerate(audit.lowest.tolist(), start=1)}
+    order = sorted(rank, key=lambda number: (number not in first, rank[number]))
+    return [Dropped(number, _reason(audit, number, first, rank[number])) for number in order[: total - left]]
+
+
+def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str, overwrite: bool) -> Manifest:
+    """Writes the data set, whole or not at all; the same input gives the same bytes.
+
+    Records are copied byte by byte in their order, and so is the hold-out, so that results stay comparable.
+
+    Raises:
+      errors.UserError: the folder holds a data set and `overwrite` is off, or cannot be written.
+      errors.DataError: a shard of the hold-out is damaged.
+    """
+    make = RemoteStaging if storage.is_remote(output_dir) else Staging
+    try:
+        with make(output_dir, overwrite) as stage:
+            written = _write_files(audit, dropped, keep, stage.folder)
+            stage.publish(written)
+    except (OSError, tf.errors.OpError) as error:
+        raise errors.UserError(f'--output_dir={output_dir} cannot be written: {error}') from error
+    return written
+
+
+def dropped_csv(audit: Audit, dropped: Sequence[Dropped]) -> bytes:
+    """What was dropped and why, in the order in which it went."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator='\n')
+    rows.writerow(['name', 'label', 'number', 'reason'])
+    for one in dropped:
+        rows.writerow([audit.entries[one.number].name, audit.label_of(one.number), one.number, one.reason])
+    return text.getvalue().encode('utf-8', 'backslashreplace')
+
+
+def _reason(audit: Audit, number: int, first: dict[int, int], rank: int) -> str:
+    if number in first:
+        other = audit.entries[first[number]].name
+        return f'duplicate of {other or f"number {first[number]}"}'
+    return f'low density: rank {rank} of {len(audit.images)}'
+
+
+def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: str) -> Manifest:
+    """Writes all files but the manifest into the local `folder`, and returns the manifest."""
+    described = audit.described
+    assert described is not None  # `audit` has refused to filter foreign records.
+    out = {one.number for one in dropped}
+    order = [number for number in range(len(audit.images)) if number not in out]
+    moments = Moments(audit.images.channels)
+    kept = _kept_records(audit, order, moments)
+    size = described.options.get('shard_mib', _DEFAULT_SHARD_MIB) * _MIB
+    bytes_of_one = shard_file.first_record_bytes(audit.images.source.paths[0])
+    shards = writer.shard_count(len(order), bytes_of_one, size)
+    train = writer.write_shards(folder, manifest.TRAIN, order, shards, lambda number: next(kept))
+    holdout = described.splits.get(manifest.HOLDOUT, ())
+    for shard in holdout:
+        _copy(audit.images.folder, folder, shard)
+    with open(os.path.join(folder, FILE_NAME), 'wb') as file:
+        file.write(dropped_csv(audit, dropped))
+    listed = posixpath.join(audit.images.folder, rejection.FILE_NAME)
+    if tf.io.gfile.exists(listed):
+        tf.io.gfile.copy(listed, os.path.join(folder, rejection.FILE_NAME))
+    preview.write_preview(folder, train, described.image_size, described.channels)
+    filtered = {
+        'keep_percent': round(keep * 100, 6),
+        'of_images': len(audit.images),
+        'of_data': audit.images.checksum,
+        'extractor': audit.extractor.name,
+        'within_labels': audit.within_labels,
+        'duplicates': sum(one.reason.startswith('duplicate') for one in dropped),
+        'low_density': sum(one.reason.startswith('low density') for one in dropped),
+    }
+    return dataclasses.replace(
+        described,
+        splits={manifest.TRAIN: train, manifest.HOLDOUT: holdout},
+        mean=moments.mean(),
+        std=moments.std(),
+        options={**described.options, 'filter': filtered},
+    )
+
+
+def _kept_records(audit: Audit, order: Sequence[int], moments: Moments) -> Iterator[bytes]:
+    """Yields the serialised records of these numbers, rising, and takes their pixels into the moments."""
+    source = audit.images.source
+    wanted = set(order)
+    serialized = tf.data.TFRecordDataset(list(source.paths)).as_numpy_iterator()
+    for number, record in zip(itertools.count(), serialized):
+        if number in wanted:
+            moments.add(records.decode_example(record).pixels(source.format.layout))
+            yield record
+
+
+def _copy(source: str, folder: str, shard: Shard) -> None:
+    path = os.path.join(folder, shard.name)
+    tf.io.gfile.copy(posixpath.join(source, shard.name), path)
+    if manifest.file_crc32c(path) != shard.crc32c:
+        raise errors.DataError(
+            f'{posixpath.join(source, shard.name)} is not the file that its manifest describes: copy it again, or '
+            'convert again with --overwrite'
+        )
