@@ -31,8 +31,9 @@ class Pictures:
 
 @functools.cache
 def flag(name: str) -> Image.Image:
-    """A square cut of a flag, RGB."""
+    """A square cut of a flag, RGB, with colours as pale as those of cloth, which can be brighter yet."""
     image = open_image(COUNTRY_FLAGS / f'{name}.png').convert('RGBA').convert('RGB')
+    image = Image.blend(image, Image.new('RGB', image.size, 'grey'), 0.25)
     left = (image.width - image.height) // 2
     return image.crop((left, 0, left + image.height, image.height)) if left > 0 else image.resize((image.width,) * 2)
 
