@@ -15,6 +15,7 @@ import os
 import tensorflow as tf
 from absl import flags, logging
 
+from convert import rejection
 from convert.auditing import advice, examination, filtering, report
 from convert.auditing.examination import Audit
 from convert.options import check_location
@@ -121,7 +122,7 @@ def _filter(found: Audit, dropped: list[filtering.Dropped], options: AuditOption
     left = len(found.superfluous) - reasons['duplicate']
     if left > 0:
         lines.append(f'{left:8,} duplicates are still in: drop them with a lower --keep')
-    lines.append(f'each is in {os.path.join(options.output_dir, filtering.FILE_NAME)}')
+    lines.append(f'each is in {os.path.join(options.output_dir, rejection.DROPPED_FILE_NAME)}')
     return '\n'.join(lines)
 
 

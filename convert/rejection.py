@@ -9,6 +9,7 @@ import posixpath
 import tensorflow as tf
 
 FILE_NAME = 'rejected.csv'
+DROPPED_FILE_NAME = 'dropped.csv'  # What convert.audit has left out of a data set.
 
 DUPLICATE = 'duplicate'
 EMPTY_FILE = 'empty file'

@@ -13,7 +13,9 @@ from trainer import errors, manifest
 _STAGING = '.converting'
 _OURS = re.compile(
     r'(train|holdout)-\d{5}-of-\d{5}\.tfrecord|'
-    + '|'.join(re.escape(name) for name in (manifest.FILE_NAME, rejection.FILE_NAME, preview.FILE_NAME))
+    + '|'.join(
+        map(re.escape, (manifest.FILE_NAME, rejection.FILE_NAME, rejection.DROPPED_FILE_NAME, preview.FILE_NAME))
+    )
 )
 
 

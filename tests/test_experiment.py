@@ -65,7 +65,9 @@ def test_the_whole_way_at_each_size(size, tmp_path, caplog):
     assert open_image(model_dir / 'samples' / 'real.png').size == (2 * size, 2 * size)
     assert open_image(model_dir / 'samples' / 'progress.gif').n_frames >= 2
 
-    options = generate.GenerateOptions(model_dir=str(model_dir), checkpoint='last', count=4, output_dir=str(tmp_path / 'pictures'))
+    options = generate.GenerateOptions(
+        model_dir=str(model_dir), checkpoint='last', count=4, output_dir=str(tmp_path / 'pictures')
+    )
     (grid,) = generate.generate(generate.load(options), options)
     np.testing.assert_array_equal(np.asarray(open_image(grid)), np.asarray(grids[3]))
 

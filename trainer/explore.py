@@ -114,7 +114,7 @@ def compare(
     raw_samples = extraction.of_pixels(samples.pixels, extractor)
     raw_holdout = extraction.of_set(holdout, extractor) if holdout else {}
     to_training, from_training, among = [], [], []
-    for layer, likeness in _likenesses(extractor):
+    for layer, likeness in comparison.likenesses(extractor):
         space = Space.of(raw[layer])
         images, made = space.embed(raw[layer]), space.embed(raw_samples[layer])
         to_training.append(Layer(likeness, comparison.nearest(made, images, count)))
@@ -139,13 +139,6 @@ def compare(
         nearest=tuple(among),
     )
     return generated, dataset
-
-
-def _likenesses(extractor: Extractor) -> list[tuple[str, str]]:
-    """The layers to compare by, the late one last, and what near means in each."""
-    if extractor.early == extractor.late:
-        return [(extractor.late, 'overall')]
-    return [(extractor.early, 'colour and texture'), (extractor.late, 'shape')]
 
 
 def _facts_of_run(options: ExploreOptions, made: Trained) -> list[tuple[str, str]]:

@@ -20,7 +20,6 @@ from convert.staging import Staging
 from trainer import errors, manifest, records, shard_file, storage
 from trainer.manifest import Manifest, Shard
 
-FILE_NAME = 'dropped.csv'
 _MIN_IMAGES = 2
 _MIB = 1 << 20
 _DEFAULT_SHARD_MIB = 100
@@ -140,7 +139,7 @@ def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: 
     holdout = described.splits.get(manifest.HOLDOUT, ())
     for shard in holdout:
         _copy(audit.images.folder, folder, shard)
-    with open(os.path.join(folder, FILE_NAME), 'wb') as file:
+    with open(os.path.join(folder, rejection.DROPPED_FILE_NAME), 'wb') as file:
         file.write(dropped_csv(audit, dropped))
     listed = posixpath.join(audit.images.folder, rejection.FILE_NAME)
     if tf.io.gfile.exists(listed):

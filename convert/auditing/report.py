@@ -173,10 +173,7 @@ def _page(title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -
 
 def _nearest(audit: Audit, neighbours: int) -> Iterator[Layer]:
     """Yields the neighbours by each layer of the extractor, the late one last."""
-    likenesses = dict.fromkeys(audit.extractor.layers, 'overall')
-    if len(likenesses) > 1:
-        likenesses = {audit.extractor.early: 'colour and texture', audit.extractor.late: 'shape'}
-    for layer, likeness in likenesses.items():
+    for layer, likeness in comparison.likenesses(audit.extractor):
         raw = audit.features[layer]
         embedded = Space.of(raw).embed(raw)
         yield Layer(likeness, comparison.nearest(embedded, embedded, neighbours, exclude_self=True))

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.features.extractor import Extractor
 from trainer.metrics import neighbours
 from trainer.page.content import Nearest, Scale
 
 COPY_SHARE = 0.01  # Of the real images; a sample that is nearer to a training image than all others of them is marked.
 # A hold-out with copies of training images in it would set the mark out of reach; this is the same picture in any case.
 _SAME = 0.999
+
+
+def likenesses(extractor: Extractor) -> list[tuple[str, str]]:
+    """The layers to compare by, the late one last, and what near means in each."""
+    if extractor.early == extractor.late:
+        return [(extractor.late, 'overall')]
+    return [(extractor.early, 'colour and texture'), (extractor.late, 'shape')]
 
 
 def nearest(queries: np.ndarray, references: np.ndarray, count: int, *, exclude_self: bool = False) -> Nearest:
