@@ -32,7 +32,7 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes) -> int:
     """Runs a tiny experiment; keywords go to the options that know them."""
     known = RunOptions.__dataclass_fields__
-    tiny = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 2, 'log_steps': 1, 'sample_count': 4}
+    tiny = {'sample_steps': 1, 'save_steps': 1, 'eval_steps': 0, 'log_steps': 1, 'sample_count': 4}
     tiny |= {'eval_samples': 16, 'extractor': 'pixels'}
     options = RunOptions(str(model_dir), **{**tiny, **{k: v for k, v in changes.items() if k in known}})
     model = tiny_hparams(**(shape or {}), **{k: v for k, v in changes.items() if k not in known})
@@ -53,7 +53,7 @@ def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
 def test_the_whole_way_at_each_size(size, tmp_path, caplog):
     data, model_dir, shape = write_dataset(tmp_path / 'data', size), tmp_path / 'run', {'image_size': size}
     caplog.set_level(logging.INFO, 'absl')
-    assert run(data, model_dir, shape) == 0
+    assert run(data, model_dir, shape, eval_steps=2) == 0
     assert 'hold-out at step 2: D(real)' in caplog.text
     assert 'step 2/2 | 16 images | 0.7 epochs' in caplog.text
     assert run(data, model_dir, shape, train_steps=3) == 0
@@ -74,8 +74,8 @@ def test_the_whole_way_at_each_size(size, tmp_path, caplog):
 
 def test_a_run_stopped_between_checkpoints_comes_back_onto_its_round_steps(tmp_path):
     data, model_dir = write_dataset(tmp_path / 'data'), tmp_path / 'run'
-    run(data, model_dir, train_steps=3, sample_steps=2, save_steps=2, eval_steps=0)
-    run(data, model_dir, train_steps=6, sample_steps=2, save_steps=2, eval_steps=0)
+    run(data, model_dir, train_steps=3, sample_steps=2, save_steps=2)
+    run(data, model_dir, train_steps=6, sample_steps=2, save_steps=2)
     drawn = {path.name for path in (model_dir / 'samples').glob('step_*.png')}
     assert drawn == {f'step_{step:06d}.png' for step in (0, 2, 3, 4, 6)}
 
@@ -83,9 +83,9 @@ def test_a_run_stopped_between_checkpoints_comes_back_onto_its_round_steps(tmp_p
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
     """Weights, noise and images all follow from the seed and the step."""
     data = write_dataset(tmp_path / 'data')
-    run(data, tmp_path / 'unbroken', train_steps=6, eval_steps=0, sample_steps=6, save_steps=6)
-    run(data, tmp_path / 'broken', train_steps=4, eval_steps=0, sample_steps=4, save_steps=4)
-    run(data, tmp_path / 'broken', train_steps=6, eval_steps=0, sample_steps=6, save_steps=6)
+    run(data, tmp_path / 'unbroken', train_steps=6, sample_steps=6, save_steps=6)
+    run(data, tmp_path / 'broken', train_steps=4, sample_steps=4, save_steps=4)
+    run(data, tmp_path / 'broken', train_steps=6, sample_steps=6, save_steps=6)
     kernels = [
         tf.train.load_variable(str(tmp_path / name), 'discriminator/conv1/kernel') for name in ('unbroken', 'broken')
     ]

@@ -26,8 +26,8 @@ def upload(folder: str, gcs, name: str) -> str:
     return f'{gcs.bucket}/{name}'
 
 
-def train(data: str, model_dir: str, keep_checkpoints: int = 3, **changes) -> int:
-    every = dict(sample_steps=2, save_steps=2, eval_steps=2, log_steps=1)
+def train(data: str, model_dir: str, keep_checkpoints: int = 3, eval_steps: int = 0, **changes) -> int:
+    every = dict(sample_steps=2, save_steps=2, eval_steps=eval_steps, log_steps=1)
     few = dict(sample_count=4, eval_samples=16, extractor='pixels')
     options = RunOptions(model_dir, keep_checkpoints=keep_checkpoints, **few, **every)
     return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, TpuOptions())
@@ -65,8 +65,8 @@ def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
 
 def test_a_run_in_a_bucket_is_the_run_on_disk(gcs, local):
     data, model_dir = upload(local.data, gcs, 'data'), f'{gcs.bucket}/run'
-    assert train(data, model_dir, train_steps=2) == 0
-    assert train(data, model_dir, train_steps=4) == 0
+    assert train(data, model_dir, train_steps=2, eval_steps=2) == 0
+    assert train(data, model_dir, train_steps=4, eval_steps=2) == 0
     assert_equal(weights(model_dir), local.weights)
     made = {path.removeprefix(f'{model_dir}/') for path in gcs.server.paths(model_dir)}
     assert {
@@ -98,7 +98,7 @@ def test_one_fault_of_each_transfer_loses_nothing(kind, gcs, local):
 def test_a_restart_uploads_no_checkpoint_that_it_has_just_read(gcs, local):
     """At 128 px that is 438 MB, before the first step and again after each evaluation."""
     data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
-    train(data, model_dir, train_steps=6, keep_checkpoints=2)
+    train(data, model_dir, train_steps=6, keep_checkpoints=2, eval_steps=2)
     sent = [request.path for request in gcs.server.requests if request.method == 'PUT']
     for step, times in ((2, 0), (4, 1), (6, 1)):
         assert sum(f'model.ckpt-{step}_temp' in path and '.data-' in path for path in sent) == times
