@@ -64,8 +64,11 @@ def _overfitting(points: Sequence[Point]) -> Verdict | None:
 
 
 def _overfitting_unseen(points: Sequence[Point]) -> Verdict | None:
+    evaluated = [point for point in points if point.d_train is not None]
+    if not evaluated or any(point.d_holdout is not None for point in evaluated):
+        return None
     sign = _typical(points, lambda point: point.d_real_sign, _GRIDS, skip=1)
-    if any(point.d_holdout is not None for point in points) or sign is None or sign <= _SIGN:
+    if sign is None or sign <= _SIGN:
         return None
     return Verdict(
         OVERFITS,
