@@ -9,6 +9,8 @@ demo: venv
 	@echo "Real images, as the network saw them:   runs/demo/samples/real.png"
 	@echo "New ones, from noise:                   $$(ls runs/demo/samples/step_*.png | tail -n 1)"
 	@echo "How they came about:                    runs/demo/samples/progress.gif"
+	@echo "How the run fared:                      runs/demo/samples/metrics.png"
+	@echo "To explore it:                          .venv/bin/python -m trainer.explore --model_dir=runs/demo"
 
 test: dev
 	$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
