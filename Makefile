@@ -40,7 +40,7 @@ format: dev
 	$(python) -m ruff format .
 
 bench: dev
-	$(python) -m pip install --quiet --editable '.[bench]'
+	$(python) -m pip install --quiet --editable '.[bench,browser]'
 	$(python) -m tests.benchmarks.train_step
 	$(python) -m tests.benchmarks.convert
 	$(python) -m tests.benchmarks.input_pipeline
