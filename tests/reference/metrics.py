@@ -1,6 +1,6 @@
 """Makes metrics.json: what the packages prdc and torch-fidelity say of arrays that the tests can make again.
 
-  pip install prdc==0.2 torch-fidelity==0.4.0 scikit-learn torch
+  pip install prdc==0.2 torch-fidelity==0.4.0 scikit-learn torch torchvision
   python -m tests.reference.metrics
 
 With `--large` it only prints: the check of prdc's own page, N(0, I) of 1,000 dimensions and 10,000 rows.
