@@ -23,12 +23,16 @@ class Architecture:
       channels: 3 (RGB) or 1 (grey).
       noise_dim: length of the generator's input vector.
       filters: filters of each stride-2 layer, from the image side inwards.
+      discriminator_norm: a key of normalization.NORMS.
+      minibatch_stddev: whether the discriminator sees how much the images of a batch differ.
     """
 
     image_size: int
     channels: int
     noise_dim: int
     filters: tuple[int, ...]
+    discriminator_norm: str = 'batch'
+    minibatch_stddev: bool = False
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)
@@ -39,7 +43,14 @@ class Architecture:
             )
 
 
-def build(image_size: int, channels: int, noise_dim: int, base_filters: int) -> Architecture:
+def build(
+    image_size: int,
+    channels: int,
+    noise_dim: int,
+    base_filters: int,
+    discriminator_norm: str = 'batch',
+    minibatch_stddev: bool = False,
+) -> Architecture:
     """Looks the size up and scales its row by `base_filters`."""
     filters = tuple(base_filters * multiplier for multiplier in FILTER_MULTIPLIERS[image_size])
-    return Architecture(image_size, channels, noise_dim, filters)
+    return Architecture(image_size, channels, noise_dim, filters, discriminator_norm, minibatch_stddev)

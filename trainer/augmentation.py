@@ -1,0 +1,127 @@
+"""Differentiable augmentation: random changes to all that the discriminator sees (Zhao et al. 2020, arXiv:2006.10738).
+
+Real and generated images are changed alike, in the loss of the discriminator and in that of the generator, so that
+nothing of it shows in the samples, while the discriminator has far more images to learn by heart. Shapes are static
+and every change is a sum, a product or a matrix product, as a TPU wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer import errors
+
+AUTO, NONE = 'auto', 'none'
+_COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
+# Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository).
+_FEW, _SOME = 10_000, 50_000  # Images.
+_SHIFT = 1 / 8  # Of the side, at most.
+_HOLE = 1 / 2  # Side of the grey square, of the image's.
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """'color,cutout' -> ('color', 'cutout'); 'none' -> (); 'auto' -> all, as for a set of which nothing is known.
+
+    Raises:
+      errors.UserError: a name is none of them.
+    """
+    if text == AUTO:
+        return tuple(_TRANSFORMS)
+    names = tuple(text.split(',')) if text != NONE else ()
+    for name in names:
+        if name not in _TRANSFORMS:
+            known = ', '.join(_TRANSFORMS)
+            raise errors.UserError(
+                f'--augment={text}: {name!r} is no augmentation; give auto, none, or some of {known}, with commas '
+                'between them'
+            )
+    return names
+
+
+def resolve(text: str, images: int, channels: int) -> str:
+    """What 'auto' stands for where there are so many training images; any other text is returned as it is."""
+    if text != AUTO:
+        return text
+    if images > _SOME:
+        return NONE
+    names = [_TRANSLATION, _CUTOUT]
+    if images < _FEW and channels > 1:  # Grey pictures differ in little but brightness: it would be the subject.
+        names.insert(0, _COLOR)
+    return ','.join(names)
+
+
+def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
+    """Changes each image at random.
+
+    Args:
+      images: float32 [B, H, W, C] in [-1, 1], B known.
+      names: which changes, of `parse`.
+      seed: int32 [2].
+
+    Returns:
+      float32 [B, H, W, C], which colours may take out of [-1, 1].
+    """
+    for number, name in enumerate(names):
+        images = _TRANSFORMS[name](images, tf.random.experimental.stateless_fold_in(seed, number))
+    return images
+
+
+def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors about half of the images, float32 [B, H, W, C], left to right: for real ones only, to double the set."""
+    chosen = _uniform(images, seed, 1)[:, 0, :, None, None] < 0.5
+    return tf.where(chosen, tf.reverse(images, [2]), images)
+
+
+def _color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Brightness by up to 0.5 either way, then saturation to 0 to 2 times, then contrast to 0.5 to 1.5 times."""
+    brightness, saturation, contrast = tf.unstack(_uniform(images, seed, 3)[:, :, :, None, None], axis=1)
+    images += brightness - 0.5
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = grey + 2.0 * saturation * (images - grey)
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    return mean + (0.5 + contrast) * (images - mean)
+
+
+def _translate(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shifts by up to an eighth of the side each way; what comes in is grey.
+
+    By products with shifted unit matrices: a gather for each image would have a scatter for its gradient, slow on TPUs.
+    """
+    height, width = images.shape[1:3]
+    down, right = tf.unstack(_uniform(images, seed, 2)[:, :, 0], axis=1)
+    images = tf.einsum('bij,bjwc->biwc', _shift_matrices(down, height), images)
+    return tf.einsum('bij,bhjc->bhic', _shift_matrices(right, width), images)
+
+
+def _shift_matrices(uniform: tf.Tensor, side: int) -> tf.Tensor:
+    """[B] in [0, 1) -> float32 [B, side, side]; row i of each has its one at column i less the shift."""
+    most = round(side * _SHIFT)
+    shift = tf.floor(uniform * (2 * most + 1)) - most
+    line = tf.range(side, dtype=tf.float32)
+    return tf.cast(tf.equal(line[None, :, None] - line[None, None, :], shift[:, None, None]), tf.float32)
+
+
+def _cut_out(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Makes a square of half the side grey, which may reach over the edge (DeVries and Taylor 2017, 1708.04552)."""
+    height, width = images.shape[1:3]
+    rows, columns = tf.unstack(_uniform(images, seed, 2)[:, :, 0], axis=1)
+    hole = tf.logical_and(_in_hole(rows, height)[:, :, None], _in_hole(columns, width)[:, None, :])
+    return tf.where(hole[..., None], 0.0, images)
+
+
+def _in_hole(uniform: tf.Tensor, side: int) -> tf.Tensor:
+    """[B] in [0, 1) -> bool [B, side]: whether a row or a column meets the hole, whose centre is drawn."""
+    centre = tf.floor(uniform * (side + 1))[:, None]
+    line = tf.range(side, dtype=tf.float32)[None, :]
+    half = round(side * _HOLE) / 2
+    return tf.logical_and(line >= centre - half, line < centre + half)
+
+
+def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int) -> tf.Tensor:
+    """float32 [B, count, 1] in [0, 1): random numbers for each image."""
+    return tf.random.stateless_uniform([images.shape[0], count, 1], seed)
+
+
+_TRANSFORMS = {_COLOR: _color, _TRANSLATION: _translate, _CUTOUT: _cut_out}
