@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import smooth_images, tiny_hparams
-from trainer import losses, model, networks
+from trainer import losses, model, networks, scalars
 
 TRAIN, EVAL, PREDICT = tf.estimator.ModeKeys.TRAIN, tf.estimator.ModeKeys.EVAL, tf.estimator.ModeKeys.PREDICT
 
@@ -28,11 +28,11 @@ def run_steps(tmp_path, steps: int, **changes) -> tuple[list[dict], dict, dict]:
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(1)
         spec = build(TRAIN, tmp_path, **changes)
-        scalars = {tensor.op.name: tensor for tensor in v1.get_collection(model.SCALARS)}
+        told = {tensor.op.name: tensor for tensor in v1.get_collection(scalars.COLLECTION)}
         variables = {variable.op.name: variable for variable in v1.global_variables()}
         session.run(v1.global_variables_initializer())
         before = session.run(variables)
-        history = [session.run((scalars, spec.train_op))[0] for _ in range(steps)]
+        history = [session.run((told, spec.train_op))[0] for _ in range(steps)]
         return history, before, session.run(variables)
 
 

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
 from trainer import architecture, layers, networks
+from trainer.updates import Updates
 
 # Trainable parameters at base_filters 64, noise_dim 100, 3 channels: 5x5 kernels with biases, batch norm on all layers
 # but the discriminator's first and both outputs.
@@ -25,8 +26,8 @@ def test_every_size_has_a_golden_row():
 def test_golden_parameter_counts(size):
     shape = architecture.build(size, channels=3, noise_dim=100, base_filters=64)
     with tf.Graph().as_default():
-        pictures = networks.generator(tf.zeros([2, 100]), shape, layers.MovingAverages())
-        networks.discriminator(pictures, shape, layers.MovingAverages())
+        pictures = networks.generator(tf.zeros([2, 100]), shape, Updates())
+        networks.discriminator(pictures, shape, Updates())
         counts = tuple(
             sum(variable.shape.num_elements() for variable in v1.trainable_variables(f'{network}/'))
             for network in (networks.GENERATOR, networks.DISCRIMINATOR)
@@ -40,8 +41,8 @@ def test_golden_parameter_counts(size):
 def test_shapes_dtypes_and_range(size, channels, dtype):
     shape = tiny_hparams(image_size=size, channels=channels).architecture
     with tf.Graph().as_default(), v1.Session() as session:
-        pictures = networks.generator(10 * tf.ones([3, 8]), shape, layers.MovingAverages(), dtype)
-        logits = networks.discriminator(pictures, shape, layers.MovingAverages(), dtype)
+        pictures = networks.generator(10 * tf.ones([3, 8]), shape, Updates(), dtype)
+        logits = networks.discriminator(pictures, shape, Updates(), dtype)
         assert pictures.shape == [3, size, size, channels]
         assert logits.shape == [3, 1]
         assert {variable.dtype.base_dtype for variable in v1.global_variables()} == {tf.float32}
@@ -58,13 +59,13 @@ def test_a_row_that_does_not_reach_its_size_is_refused():
 
 
 def test_moving_averages_follow_the_mean_of_both_passes():
-    averages = layers.MovingAverages()
+    averages = Updates()
     with tf.Graph().as_default(), v1.Session() as session:
         for level in (1.0, 3.0):
             x = tf.fill([2, 4, 4, 1], level) + tf.constant([[-1.0], [1.0]])[:, :, None, None]
             with v1.variable_scope('net', reuse=v1.AUTO_REUSE):
                 layers.batch_norm(x, 'norm', averages)
-        updates = averages.update_ops()
+        updates = averages.ops()
         assert len(updates) == 2
         by_name = {variable.name: variable for variable in v1.global_variables()}
         session.run(v1.global_variables_initializer())

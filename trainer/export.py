@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import images, networks, noise
+from trainer.generator_weights import GeneratorWeights
 from trainer.hparams import HParams
 
 _signature = v1.saved_model.signature_def_utils.predict_signature_def
@@ -23,7 +24,7 @@ def export(hparams: HParams, checkpoint: str, path: str) -> None:
         tf.io.gfile.rmtree(temporary)
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = _signatures(hparams)
-        v1.train.Saver(v1.global_variables()).restore(session, checkpoint)
+        GeneratorWeights(hparams).load(session, checkpoint)
         builder = v1.saved_model.Builder(temporary)
         builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signatures)
         builder.save()

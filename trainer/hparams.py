@@ -62,8 +62,8 @@ class HParams:
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
     ema_half_life_kimg: float = option(
         10.0,
-        "Thousands of images in which the memory of the average over the generator's weights, which makes all pictures, "
-        'halves; at most 5% of those trained on so far. 0 makes pictures from the last weights themselves.',
+        "Thousands of images after which weights count half in the average over the generator's, which makes all "
+        'pictures; at most 5% of those trained on so far. 0 makes pictures from the last weights.',
         unit='kimg',
         lower=0,
     )

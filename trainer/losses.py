@@ -7,6 +7,8 @@ from typing import Callable
 
 import tensorflow as tf
 
+_LOWEST_LOGIT = -50.0  # The slope there, 2e-22, is far above float32's smallest number, also as a product of others.
+
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
@@ -18,6 +20,8 @@ class Loss:
       score: logits -> the 'D(x)' that people watch: a probability where the loss has one, else the logit itself.
       takes_real_target: whether one-sided label smoothing (Salimans et al. 2016, arXiv:1606.03498) makes sense.
       needs_gradient_penalty: whether the loss is meaningless without --gradient_penalty.
+      slope_ratio: fake_logits -> slope of the generator's loss at each over that of the discriminator's; None where the
+        latter can be 0.
       boundary: the logit above which D takes an image for real; None for a critic, whose zero means nothing.
     """
 
@@ -26,6 +30,7 @@ class Loss:
     score: Callable[[tf.Tensor], tf.Tensor] = tf.identity
     takes_real_target: bool = False
     needs_gradient_penalty: bool = False
+    slope_ratio: Callable[[tf.Tensor], tf.Tensor] | None = None
     boundary: float | None = 0.0
 
 
@@ -36,6 +41,11 @@ def _non_saturating_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor
 
 def _non_saturating_generator(fake_logits: tf.Tensor) -> tf.Tensor:
     return _cross_entropy(fake_logits, 1.0)
+
+
+def _non_saturating_slope_ratio(fake_logits: tf.Tensor) -> tf.Tensor:
+    """-(1 - D(x)) / D(x); bounded where D's own slope would be lost to rounding."""
+    return -tf.exp(-tf.maximum(fake_logits, _LOWEST_LOGIT))
 
 
 def _hinge_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _: float) -> tf.Tensor:
@@ -63,11 +73,21 @@ def _raise_logits(fake_logits: tf.Tensor) -> tf.Tensor:
 
 LOSSES = {
     'non_saturating': Loss(
-        _non_saturating_discriminator, _non_saturating_generator, score=tf.sigmoid, takes_real_target=True
+        _non_saturating_discriminator,
+        _non_saturating_generator,
+        score=tf.sigmoid,
+        takes_real_target=True,
+        slope_ratio=_non_saturating_slope_ratio,
     ),
     'hinge': Loss(_hinge_discriminator, _raise_logits),
     'least_squares': Loss(_least_squares_discriminator, _least_squares_generator, takes_real_target=True, boundary=0.5),
-    'wasserstein': Loss(_wasserstein_discriminator, _raise_logits, needs_gradient_penalty=True, boundary=None),
+    'wasserstein': Loss(
+        _wasserstein_discriminator,
+        _raise_logits,
+        needs_gradient_penalty=True,
+        slope_ratio=lambda fake_logits: -tf.ones_like(fake_logits),
+        boundary=None,
+    ),
 }
 
 
@@ -78,21 +98,23 @@ def check_logits(*logits: tf.Tensor) -> None:
             raise ValueError(f'logits must be [B, 1], not {tensor.shape}')
 
 
-def gradient_penalty(
-    critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor
-) -> tf.Tensor:
-    """Mean of (|d critic / d x| - 1)^2 between real and fake images (Gulrajani et al. 2017, arXiv:1704.00028).
+def turn(fake: tf.Tensor, slope_ratio: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Returns `fake` unchanged, and turns the gradient of D's loss that comes back into that of the generator's loss.
+
+    Where a logit depends on its own image alone, the gradients of the two losses with respect to an image are the same
+    vector, but for one number: the ratio of the losses' slopes at the logit. So one pass back through the discriminator
+    serves both players.
 
     Args:
-      critic: images -> logits [B, 1].
-      real, fake: float32 [B, H, W, C].
-      mix: float32 [B, 1, 1, 1] in [0, 1], where between the two each image is taken.
+      fake: float32 [B, H, W, C].
+      slope_ratio: gives float32 [B, 1], once the logits are known: slopes of the generator's loss over those of D's.
     """
-    between = fake + mix * (real - fake)
-    (slopes,) = tf.gradients(critic(between), [between])
-    # The small number keeps the square root's own gradient finite at 0.
-    norms = tf.sqrt(tf.reduce_sum(slopes**2, axis=[1, 2, 3]) + 1e-12)
-    return tf.reduce_mean((norms - 1.0) ** 2)
+
+    @tf.custom_gradient
+    def unchanged(images: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        return tf.identity(images), lambda slopes: slopes * slope_ratio()[:, :, None, None]
+
+    return unchanged(fake)
 
 
 def _cross_entropy(logits: tf.Tensor, target: float) -> tf.Tensor:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import images, layers, losses, networks, noise, storage
+from trainer import augmentation, images, losses, networks, noise, optimization, scalars
 from trainer.hparams import HParams
+from trainer.penalties import PENALTIES
+from trainer.updates import Updates
 
 tpu = v1.estimator.tpu
 
-# Graph collection through which hooks on the CPU find the scalars of the step; a TPU's go through host_call only.
-SCALARS = 'scalars'
-_ADAM_BETA2 = 0.999
+
+class _Stream(enum.IntEnum):
+    """What random numbers of a step are for; each use has its own."""
+
+    NOISE, PENALTY, FLIP, AUGMENT_REAL, AUGMENT_FAKE = range(5)
 
 
 def model_fn(
@@ -44,34 +49,31 @@ def _train_spec(
     pixels: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
 ) -> v1.estimator.tpu.TPUEstimatorSpec:
     hparams = params['hparams']
-    generator_averages, discriminator_averages = layers.MovingAverages(), layers.MovingAverages()
-    real, fake = _real_and_fake(pixels, params, generator_averages)
-    real_logits = _discriminate(real, params, discriminator_averages)
-    fake_logits = _discriminate(fake, params, discriminator_averages)
+    loss = losses.LOSSES[hparams.loss]
+    updates = {network: Updates() for network in (networks.GENERATOR, networks.DISCRIMINATOR)}
+    real, fake = _real_and_fake(pixels, params, updates[networks.GENERATOR])
+    one_pass_back = bool(loss.slope_ratio and networks.judges_images_alone(hparams.architecture))
+    if one_pass_back:
+        fake = losses.turn(fake, lambda: loss.slope_ratio(fake_logits))
+    real, fake = _augment(real, fake, params)
+    real_logits = _discriminate(real, params, updates[networks.DISCRIMINATOR])
+    fake_logits = _discriminate(fake, params, updates[networks.DISCRIMINATOR])
     discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
-    if hparams.gradient_penalty:
-        discriminator_loss += hparams.gradient_penalty * _penalty(real, fake, params)
-    # Both gradients are taken before either update, so that the two players move at the same time.
-    train_ops = [
-        _minimize(discriminator_loss, networks.DISCRIMINATOR, params, discriminator_averages),
-        _minimize(generator_loss, networks.GENERATOR, params, generator_averages),
-    ]
-    with tf.control_dependencies(train_ops):
-        train_op = v1.assign_add(v1.train.get_global_step(), 1).op
-    scalars = _scalars(real_logits, fake_logits, discriminator_loss, generator_loss, hparams)
+    discriminator_loss += _penalties(real, tf.stop_gradient(fake), params, updates[networks.DISCRIMINATOR])
+    train_op = optimization.joint_step(discriminator_loss, None if one_pass_back else generator_loss, params, updates)
+    found = scalars.of_step(real_logits, fake_logits, discriminator_loss, generator_loss, hparams.loss)
     if not params['use_tpu']:
-        for name, value in scalars.items():
-            v1.add_to_collection(SCALARS, tf.identity(value, name=f'scalars/{name}'))
+        scalars.collect(found)
     return tpu.TPUEstimatorSpec(
         tf.estimator.ModeKeys.TRAIN,
         loss=discriminator_loss + generator_loss,
         train_op=train_op,
-        host_call=_host_call(scalars, params['summary_dir'], config.save_summary_steps),
+        host_call=scalars.host_call(found, params['summary_dir'], config.save_summary_steps),
     )
 
 
 def _eval_spec(pixels: tf.Tensor, params: dict[str, Any]) -> v1.estimator.tpu.TPUEstimatorSpec:
-    """Evaluates with moving averages, as the networks will be used."""
+    """Evaluates the two players, with moving averages of batch norm, on images as they are."""
     hparams = params['hparams']
     real, fake = _real_and_fake(pixels, params, None)
     real_logits, fake_logits = _discriminate(real, params, None), _discriminate(fake, params, None)
@@ -88,21 +90,32 @@ def _eval_spec(pixels: tf.Tensor, params: dict[str, Any]) -> v1.estimator.tpu.TP
     )
 
 
-def _real_and_fake(
-    pixels: tf.Tensor, params: dict[str, Any], averages: layers.MovingAverages | None
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _real_and_fake(pixels: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tuple[tf.Tensor, tf.Tensor]:
+    z = tf.random.stateless_normal([pixels.shape[0], params['hparams'].noise_dim], _seed(params, _Stream.NOISE))
+    return images.to_model_range(pixels), _generate(z, params, updates)
+
+
+def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+    """What the discriminator sees of either."""
     hparams = params['hparams']
-    seed = noise.step_seed(hparams.seed, v1.train.get_global_step(), params['use_tpu'])
-    z = tf.random.stateless_normal([pixels.shape[0], hparams.noise_dim], seed)
-    return images.to_model_range(pixels), _generate(z, params, averages)
+    if hparams.flip:
+        real = augmentation.flip(real, _seed(params, _Stream.FLIP))
+    return (
+        augmentation.augment(real, hparams.augmentations, _seed(params, _Stream.AUGMENT_REAL)),
+        augmentation.augment(fake, hparams.augmentations, _seed(params, _Stream.AUGMENT_FAKE)),
+    )
 
 
-def _generate(z: tf.Tensor, params: dict[str, Any], averages: layers.MovingAverages | None) -> tf.Tensor:
-    return networks.generator(z, params['hparams'].architecture, averages, _dtype(params), params['use_tpu'])
+def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
+    return noise.step_seed(params['hparams'].seed, v1.train.get_global_step(), params['use_tpu'], stream)
 
 
-def _discriminate(x: tf.Tensor, params: dict[str, Any], averages: layers.MovingAverages | None) -> tf.Tensor:
-    return networks.discriminator(x, params['hparams'].architecture, averages, _dtype(params), params['use_tpu'])
+def _generate(z: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
+    return networks.generator(z, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
+
+
+def _discriminate(x: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
+    return networks.discriminator(x, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
 
 
 def _dtype(params: dict[str, Any]) -> str:
@@ -118,59 +131,14 @@ def _losses(real_logits: tf.Tensor, fake_logits: tf.Tensor, hparams: HParams) ->
     return loss.discriminator(real_logits, fake_logits, 1.0 - hparams.label_smoothing), loss.generator(fake_logits)
 
 
-def _penalty(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tf.Tensor:
-    seed = noise.step_seed(params['hparams'].seed, v1.train.get_global_step(), params['use_tpu'], stream=1)
-    mix = tf.random.stateless_uniform([real.shape[0], 1, 1, 1], seed)
-    # These averages are dropped: mixed images must not enter the discriminator's statistics.
-    return losses.gradient_penalty(lambda x: _discriminate(x, params, layers.MovingAverages()), real, fake, mix)
+def _penalties(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates) -> tf.Tensor:
+    """The sum of those that have a weight."""
 
+    def critic(x: tf.Tensor) -> tf.Tensor:
+        # Mixed images must not enter the discriminator's statistics.
+        return _discriminate(x, params, updates.without_statistics())
 
-def _minimize(loss: tf.Tensor, network: str, params: dict[str, Any], averages: layers.MovingAverages) -> tf.Operation:
-    """One Adam step on the variables of one network, together with its moving averages."""
-    hparams = params['hparams']
-    # A scope of its own names Adam's accumulators after the network; otherwise they are numbered by creation order,
-    # and a later version that swaps the two calls would swap them on resume without a word.
-    with v1.variable_scope(f'{network}_optimizer'):
-        optimizer = v1.train.AdamOptimizer(hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
-        if params['use_tpu']:
-            optimizer = v1.tpu.CrossShardOptimizer(optimizer)
-        gradients = optimizer.compute_gradients(loss, v1.trainable_variables(f'{network}/'))
-        return tf.group(optimizer.apply_gradients(gradients), *averages.update_ops())
-
-
-def _scalars(
-    real_logits: tf.Tensor,
-    fake_logits: tf.Tensor,
-    discriminator_loss: tf.Tensor,
-    generator_loss: tf.Tensor,
-    hparams: HParams,
-) -> dict[str, tf.Tensor]:
-    loss = losses.LOSSES[hparams.loss]
-    scalars = {
-        'discriminator_loss': discriminator_loss,
-        'generator_loss': generator_loss,
-        'D_real': tf.reduce_mean(loss.score(real_logits)),
-        'D_fake': tf.reduce_mean(loss.score(fake_logits)),
-    }
-    if loss.boundary is not None:
-        scalars['D_real_sign'] = tf.reduce_mean(tf.sign(real_logits - loss.boundary))
-    return scalars
-
-
-def _host_call(scalars: dict[str, tf.Tensor], folder: str, every: int) -> tuple:
-    """Writes the scalars for TensorBoard from the host, where a TPU program cannot."""
-    step = v1.train.get_global_step()
-    # To a bucket, each flush is an upload of the whole file.
-    buffering = dict(max_queue=10_000, flush_millis=600_000) if storage.is_remote(folder) else {}
-
-    def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
-        step = global_step[0]
-        due = tf.equal(step % every, 0)  # In a graph, == compares the tensor objects.
-        with tf.summary.create_file_writer(folder, **buffering).as_default(), tf.summary.record_if(due):
-            for name, value in values.items():
-                tf.summary.scalar(name, tf.reduce_mean(value), step=step)
-            return v1.summary.all_v2_summary_ops()
-
-    # The outfeed joins the cores' values along the batch dimension, so each tensor needs one.
-    tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
-    return write, {'global_step': tf.reshape(step, [1]), **tensors}
+    weights = {name: getattr(params['hparams'], name) for name in PENALTIES}
+    seed = _seed(params, _Stream.PENALTY)
+    terms = [weight * PENALTIES[name](critic, real, fake, seed) for name, weight in weights.items() if weight]
+    return tf.add_n([tf.zeros([]), *terms])

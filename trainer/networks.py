@@ -10,8 +10,9 @@ import math
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import layers
+from trainer import layers, normalization
 from trainer.architecture import BOTTOM_SIZE, Architecture
+from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 
@@ -19,7 +20,7 @@ GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 def generator(
     noise: tf.Tensor,
     architecture: Architecture,
-    moving_averages: layers.MovingAverages | None = None,
+    updates: Updates | None = None,
     compute_dtype: str = 'float32',
     for_tpu: bool = False,
 ) -> tf.Tensor:
@@ -28,7 +29,7 @@ def generator(
     Args:
       noise: float32 [B, noise_dim] from N(0, 1).
       architecture: the shape of the network.
-      moving_averages: collects batch-norm statistics of a training pass; None normalises by the moving averages.
+      updates: collects what a training pass changes besides weights; None normalises by the moving averages.
       compute_dtype: 'float32' or 'bfloat16'; variables and the output are float32 in either case.
       for_tpu: whether to convolve in the form that suits a TPU; B must then be known.
 
@@ -40,18 +41,24 @@ def generator(
         x = tf.cast(noise, compute_dtype)
         x = layers.dense(x, BOTTOM_SIZE * BOTTOM_SIZE * filters[-1], 'dense')
         x = tf.reshape(x, [-1, BOTTOM_SIZE, BOTTOM_SIZE, filters[-1]])
-        x = tf.nn.relu(layers.batch_norm(x, f'norm{len(filters)}', moving_averages))
+        x = tf.nn.relu(layers.batch_norm(x, f'norm{len(filters)}', updates))
         for i in range(len(filters) - 1, 0, -1):
             x = layers.deconv(x, filters[i - 1], f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
-            x = tf.nn.relu(layers.batch_norm(x, f'norm{i}', moving_averages))
+            x = tf.nn.relu(layers.batch_norm(x, f'norm{i}', updates))
         x = layers.deconv(x, architecture.channels, 'deconv0', for_tpu)  # [B, image_size, image_size, channels]
         return tf.tanh(tf.cast(x, tf.float32))
+
+
+def judges_images_alone(architecture: Architecture) -> bool:
+    """Whether the discriminator's logit of an image depends on that image alone, and not on its batch."""
+    coupled = normalization.NORMS[architecture.discriminator_norm].couples_images
+    return not (coupled or architecture.minibatch_stddev)
 
 
 def discriminator(
     images: tf.Tensor,
     architecture: Architecture,
-    moving_averages: layers.MovingAverages | None = None,
+    updates: Updates | None = None,
     compute_dtype: str = 'float32',
     for_tpu: bool = False,
 ) -> tf.Tensor:
@@ -59,17 +66,24 @@ def discriminator(
 
     Args:
       images: float32 [B, image_size, image_size, channels] in [-1, 1].
-      architecture, moving_averages, compute_dtype, for_tpu: as in `generator`.
+      architecture, updates, compute_dtype, for_tpu: as in `generator`.
 
     Returns:
       float32 logits [B, 1].
     """
+    norm = normalization.NORMS[architecture.discriminator_norm]
+
+    def kernel_norm(kernel: tf.Tensor) -> tf.Tensor:
+        return norm.kernel(kernel, updates)
+
     with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
         x = tf.cast(images, compute_dtype)
         for i, filters in enumerate(architecture.filters):
-            x = layers.conv(x, filters, f'conv{i}', for_tpu)  # [B, H / 2, W / 2, filters]
+            x = layers.conv(x, filters, f'conv{i}', for_tpu, kernel_norm)  # [B, H / 2, W / 2, filters]
             if i > 0:
-                x = layers.batch_norm(x, f'norm{i}', moving_averages)
+                x = norm.output(x, f'norm{i}', updates)
             x = layers.leaky_relu(x)
+        if architecture.minibatch_stddev:
+            x = layers.minibatch_stddev(x)
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]
-        return tf.cast(layers.dense(x, 1, 'dense'), tf.float32)
+        return tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32)

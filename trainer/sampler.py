@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import images, networks, noise
+from trainer.generator_weights import GeneratorWeights
 from trainer.hparams import HParams
 
 # Every picture is made in a batch of this size, padded if need be: the convolutions of another batch size round
@@ -43,13 +44,12 @@ class CheckpointGenerator(Generator):
             self._noise = v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim])
             # In float32 whatever --compute_dtype was: bfloat16 rounds by more than a grey level across machines.
             self._images = images.to_uint8(networks.generator(self._noise, hparams.architecture))
-            self._saver = v1.train.Saver(v1.global_variables())
+            self._weights = GeneratorWeights(hparams)
             self._session = v1.Session()
 
     def restore(self, checkpoint: str) -> CheckpointGenerator:
         """Loads the generator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
-        with self._session.graph.as_default():
-            self._saver.restore(self._session, checkpoint)
+        self._weights.load(self._session, checkpoint)
         return self
 
     def _run(self, batch: np.ndarray) -> np.ndarray:

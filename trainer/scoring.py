@@ -18,7 +18,7 @@ class CheckpointDiscriminator:
     def __init__(self, hparams: HParams):
         size, channels = hparams.image_size, hparams.channels
         with tf.Graph().as_default():
-            self._pixels = v1.placeholder(tf.uint8, [None, size, size, channels])
+            self._pixels = v1.placeholder(tf.uint8, [_BATCH, size, size, channels])
             self._logits = networks.discriminator(images.to_model_range(self._pixels), hparams.architecture)
             self._saver = v1.train.Saver(v1.global_variables())
             self._session = v1.Session()
@@ -31,8 +31,8 @@ class CheckpointDiscriminator:
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] -> float32 [N], high for images that look real."""
-        parts = [
-            self._session.run(self._logits, {self._pixels: pixels[i : i + _BATCH]})[:, 0]
-            for i in range(0, len(pixels), _BATCH)
-        ]
-        return np.concatenate(parts)
+        batches = -(-len(pixels) // _BATCH)
+        # The last batch is filled up from the first images: D may compare the images of a batch with each other.
+        filled = np.resize(pixels, (batches * _BATCH, *pixels.shape[1:]))
+        parts = [self._session.run(self._logits, {self._pixels: batch})[:, 0] for batch in np.split(filled, batches)]
+        return np.concatenate(parts)[: len(pixels)]
