@@ -11,7 +11,8 @@ from tensorflow.python.framework import function_def_to_graph, kernels
 
 from tests import tpu_program
 from tests.conftest import write_dataset
-from trainer import architecture, dataset, inputs, manifest, model
+from tests.test_tpu_step import OPTIONS
+from trainer import architecture, dataset, inputs, manifest, optimization
 from trainer.hparams import HParams
 
 BATCH = 1024
@@ -27,13 +28,14 @@ def noise_input_fn(params: dict) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensors({'noise': noise})
 
 
-def program(mode: str, size: int, cores: int) -> tpu_program.TpuProgram:
+def program(mode: str, size: int, cores: int, options: str = 'default') -> tpu_program.TpuProgram:
     """The real networks, batch 1,024; built once, as several tests look at each."""
-    if (mode, size, cores) not in _built:
+    key = mode, size, cores, options
+    if key not in _built:
         input_fn = noise_input_fn if mode == 'infer' else inputs.null_input_fn
-        hparams = HParams(image_size=size, base_filters=64, train_batch_size=BATCH)
-        _built[mode, size, cores] = tpu_program.build(hparams, mode, input_fn, 'never_written', cores)
-    return _built[mode, size, cores]
+        hparams = HParams(image_size=size, base_filters=64, train_batch_size=BATCH, **OPTIONS[options][0])
+        _built[key] = tpu_program.build(hparams, mode, input_fn, 'never_written', cores)
+    return _built[key]
 
 
 def shapes_of(node: v1.NodeDef) -> list[list[int]]:
@@ -52,13 +54,14 @@ def unsummed(found: tpu_program.TpuProgram) -> set[str]:
 
 
 # A Pod cannot predict (TPUEstimator says so), which is why samples are drawn from checkpoints, on the host.
-GRAPHS = [('train', 8), ('train', 32), ('eval', 8), ('eval', 32), ('infer', 8)]
+MODES = [('train', 8), ('train', 32), ('eval', 8), ('eval', 32), ('infer', 8)]
+GRAPHS = [(mode, cores, size, 'default') for mode, cores in MODES for size in architecture.IMAGE_SIZES]
+GRAPHS += [('train', 8, 32, options) for options in OPTIONS if options != 'default']
 
 
-@pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
-@pytest.mark.parametrize('mode, cores', GRAPHS)
-def test_a_graph_is_fit_for_a_tpu(mode, cores, size):
-    found, share = program(mode, size, cores), BATCH // cores
+@pytest.mark.parametrize('mode, cores, size, options', GRAPHS)
+def test_a_graph_is_fit_for_a_tpu(mode, cores, size, options):
+    found, share = program(mode, size, cores, options), BATCH // cores
     (metadata,) = found.nodes('TPUReplicateMetadata')
     assert metadata.attr['num_replicas'].i == cores
 
@@ -88,10 +91,9 @@ def test_the_check_of_kernels_sees_what_a_tpu_has_not(op):
     assert not has_xla_kernel(op)
 
 
-@pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
-@pytest.mark.parametrize('mode, cores', GRAPHS)
-def test_every_shape_on_the_tpu_is_static(mode, cores, size):
-    step = tpu_program.XlaStep(program(mode, size, cores))
+@pytest.mark.parametrize('mode, cores, size, options', GRAPHS)
+def test_every_shape_on_the_tpu_is_static(mode, cores, size, options):
+    step = tpu_program.XlaStep(program(mode, size, cores, options))
     graph = step.step.get_concrete_function().graph
     needed = [op for op in graph.get_operations() if op.type.startswith(('Resource', 'Assign'))]
     needed += [tensor.op for tensor in graph.outputs]
@@ -106,13 +108,10 @@ def test_every_shape_on_the_tpu_is_static(mode, cores, size):
 @pytest.mark.parametrize('forgotten', ['generator', 'discriminator'])
 def test_a_forgotten_cross_shard_optimizer_is_seen(forgotten, monkeypatch):
     """TensorFlow 2.15 accepts the graph in silence, and eight replicas drift apart."""
-    wrap = v1.tpu.CrossShardOptimizer
-
-    def forget(optimizer: v1.train.Optimizer) -> v1.train.Optimizer:
-        scope = v1.get_variable_scope().name
-        return optimizer if scope == f'{forgotten}_optimizer' else wrap(optimizer)
-
-    monkeypatch.setattr(model.v1.tpu, 'CrossShardOptimizer', forget)
+    make = optimization._adam
+    monkeypatch.setattr(
+        optimization, '_adam', lambda network, params: make(network, {**params, 'use_tpu': network != forgotten})
+    )
     hparams = HParams(base_filters=4, train_batch_size=16)
     found = tpu_program.build(hparams, 'train', inputs.null_input_fn, 'never_written')
     assert unsummed(found) == {name for name in found.trainable if name.startswith(f'{forgotten}/')}

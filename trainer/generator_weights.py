@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import checkpoints, ema, networks
+from trainer import ema, networks
 from trainer.hparams import HParams
 from trainer.updates import Updates
 
@@ -38,7 +38,7 @@ class GeneratorWeights:
         """Loads a checkpoint prefix such as 'model_dir/model.ckpt-600' into the session of the graph."""
         with session.graph.as_default():
             self._last.restore(session, checkpoint)
-            if self._averaged and checkpoints.step_of(checkpoint):  # At step 0 there is nothing to average yet.
+            if self._averaged:
                 self._average.restore(session, checkpoint)
                 self._estimate(session)
 

@@ -87,7 +87,7 @@ def minibatch_stddev(x: tf.Tensor) -> tf.Tensor:
     variance = tf.math.reduce_variance(grouped, axis=0)
     # The small number keeps the square root's own gradient finite at 0.
     stddev = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=[1, 2, 3])  # [B / group]
-    channel = tf.broadcast_to(tf.tile(stddev, [group])[:, None, None, None], [batch, height, width, 1])
+    channel = tf.tile(stddev, [group])[:, None, None, None] * tf.ones([batch, height, width, 1])
     return tf.concat([x, tf.cast(channel, x.dtype)], axis=3)
 
 

@@ -37,9 +37,7 @@ def joint_step(
     gradients = _gradients(discriminator_loss, generator_loss, optimizers, variables)
     steps = []
     for network in _NETWORKS:
-        # A scope of its own names Adam's accumulators after the network; otherwise they are numbered by creation order,
-        # and a later version that swaps the two calls would swap them on resume without a word.
-        with v1.variable_scope(f'{network}_optimizer'):
+        with v1.variable_scope(_scope(network)):
             steps += [optimizers[network].apply_gradients(gradients[network]), *updates[network].ops()]
     global_step = v1.train.get_global_step()
     if hparams.ema_half_life_kimg:
@@ -48,6 +46,15 @@ def joint_step(
             steps += ema.update(generator, global_step, hparams.train_batch_size, hparams.ema_half_life_kimg)
     with tf.control_dependencies(steps):
         return v1.assign_add(global_step, 1).op
+
+
+def _scope(network: str) -> str:
+    """Names Adam's accumulators after the network.
+
+    Otherwise they are numbered by creation order, and a later version that swaps the two calls would swap them on
+    resume without a word.
+    """
+    return f'{network}_optimizer'
 
 
 def _adam(network: str, params: dict[str, Any]) -> v1.train.Optimizer:
