@@ -164,10 +164,10 @@ def test_pixels_are_said_to_be_blind(found):
 @pytest.mark.parametrize(
     ('count', 'number', 'augmentation'),
     [
-        (400, 'are few', 'Colour, translation and cutout'),
-        (4000, 'enough to begin with', 'Colour, translation and cutout'),
-        (20000, 'a good number', 'Translation and cutout'),
-        (60000, 'are plenty', 'None: with 60,000'),
+        (400, 'are few', 'for 400 images it is color,translation,cutout (arXiv'),
+        (4000, 'enough to begin with', 'Where the exact shade matters, give --augment=translation,cutout.'),
+        (20000, 'a good number', 'for 20,000 images it is translation,cutout (arXiv'),
+        (60000, 'are plenty', 'for 60,000 images it is none'),
     ],
 )
 def test_advice_follows_the_number_of_images(found, count, number, augmentation):
@@ -175,7 +175,24 @@ def test_advice_follows_the_number_of_images(found, count, number, augmentation)
         found.images, source=dataclasses.replace(found.images.source, records=count)
     ))  # fmt: skip
     assert number in about(many, 'number')
-    assert about(many, 'augmentation').startswith(augmentation)
+    assert about(many, 'augmentation').startswith('--augment=auto of trainer.task')
+    assert augmentation in about(many, 'augmentation')
+
+
+def test_grey_pictures_in_colour_keep_their_colours(found):
+    grey = dataclasses.replace(found.colours, chroma=np.zeros(len(found.images)))
+    told = about(dataclasses.replace(found, colours=grey), 'augmentation')
+    assert told.startswith('--augment=translation,cutout of trainer.task')
+
+
+@pytest.mark.parametrize(
+    ('told_apart', 'counsel'),
+    [(0.5, 'Give trainer.task --flip'), (0.6, 'give trainer.task --flip'), (0.9, 'Leave --flip off')],
+)
+def test_advice_on_mirroring_names_the_flag(found, told_apart, counsel):
+    tested = symmetry.Symmetry(told_apart, 0.04, 160)
+    seeing = dataclasses.replace(found, symmetry=tested, extractor=registry.make('squeezenet'))
+    assert counsel in about(seeing, 'mirroring')
 
 
 def test_advice_follows_the_size_of_the_originals(found):

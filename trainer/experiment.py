@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer import (
+    augmentation,
     checkpoints,
     errors,
     export,
@@ -19,65 +20,33 @@ from trainer import (
     machine,
     preflight,
     samples,
-    schedule,
+    training,
     tuning,
 )
 from trainer import hparams as hparams_file
-from trainer.checkup import Checkup
-from trainer.estimator import make_estimator
-from trainer.event_log import EventListener, EventLog
+from trainer.event_log import EventLog
 from trainer.hparams import HParams
 from trainer.image_set import ImageSet
-from trainer.lock import Lock, LockHook
-from trainer.machine import Machine
+from trainer.lock import Lock
+from trainer.monitoring import patience
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
-from trainer.progress import ProgressHook
-from trainer.signals import GracefulStop, StopHook
-from trainer.watchdog import Watchdog, WatchdogHook
+from trainer.signals import GracefulStop
+from trainer.watchdog import Watchdog
 
 _REAL = 1024  # Images to compare sample grids with.
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """What is trained, on what, and where, once all of it has been found and checked."""
-
-    hparams: HParams
-    data: DataOptions
-    options: RunOptions
-    machine: Machine
-    train: ImageSet
-    holdout: ImageSet | None
-    events: EventLog
-    lock: Lock
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether all images are kept: where they fit, they would have to be read into memory only to be shuffled."""
-        return self.data.cache or inputs.fits(self.train.source, self.hparams, self.data.shuffle_mib)
-
-    @property
-    def eval_batch_size(self) -> int:
-        """Images in a batch of the hold-out; 0 if there are not enough for one."""
-        records = len(self.holdout) if self.holdout else 0
-        return self.machine.eval_batch_size(self.hparams.train_batch_size, records)
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether there is a wish to evaluate."""
-        return bool(self.options.eval_steps or self.options.hptuning_metric)
+_MANY_EPOCHS = 1000
 
 
 def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
-    """Trains from the newest checkpoint in model_dir, or from scratch, to `train_steps`.
+    """Trains from the newest checkpoint in model_dir, or from scratch, to `train_steps` or until it is of no more use.
 
     Returns:
       The exit code: 0, or 128 + the signal that ended the run early.
 
     Raises:
       errors.UserError: the data, the machine, the flags and model_dir do not fit together, another job trains in
-        model_dir, a bucket refuses, or training diverged.
+        model_dir, a bucket refuses, or training diverged twice.
     """
     preflight.check([data.train_data, data.holdout_data], options)
     with lock.hold(options.model_dir, os.environ) as held:
@@ -89,13 +58,16 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     start_step = checkpoints.step_of(checkpoint)
     if checkpoint:
         hparams_file.check_change(options.model_dir, hparams)
-    if start_step >= hparams.train_steps and not options.hptuning_metric:
-        logging.info('%s is finished at step %d: raise --train_steps to go on', options.model_dir, start_step)
+    finished = _why_finished(hparams, options, start_step)
+    if finished and not options.hptuning_metric:
+        logging.info('%s %s', options.model_dir, finished)
         _finish(hparams, options)
         return 0
     with Watchdog(tpu.stall_timeout_s) as watchdog:
         found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
-    job = _Job(hparams, data, options, found, *_open_data(hparams, data), EventLog(options, found.is_this_host), held)
+    train, holdout = _open_data(hparams, data)
+    hparams = _fit_to_data(hparams, len(train))
+    job = training.Job(hparams, data, options, found, train, holdout, EventLog(options, found.is_this_host), held)
     _check_holdout(job)
     hparams_file.write(options.model_dir, hparams)
     if start_step:
@@ -105,7 +77,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     monitor = Monitor(hparams, options, job.train, job.holdout, real, start_step)
     with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
         try:
-            images_per_s = _train(job, monitor, stop, watchdog)
+            images_per_s = training.train(job, monitor, stop, watchdog)
         except errors.TrainingDiverged as error:
             monitor.end_diverged(str(error))
             raise
@@ -119,6 +91,13 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     _finish(hparams, options)
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
     return 0
+
+
+def _why_finished(hparams: HParams, options: RunOptions, step: int) -> str:
+    """Why there is nothing to train beyond `step`, in one line; '' if there is."""
+    if step < hparams.train_steps:
+        return patience.reason_to_end(options, step)
+    return f'is finished at step {step}: raise --{"train_kimg" if hparams.train_kimg else "train_steps"} to go on'
 
 
 def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet | None]:
@@ -135,7 +114,23 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
     return train, holdout
 
 
-def _check_holdout(job: _Job) -> None:
+def _fit_to_data(hparams: HParams, images: int) -> HParams:
+    """Puts what --augment=auto stands for in its place; warns of too many passes over so many training images."""
+    if hparams.augment == augmentation.AUTO:
+        chosen = augmentation.resolve(hparams.augment, images, hparams.channels)
+        hparams = dataclasses.replace(hparams, augment=chosen)
+        logging.info('--augment=auto is %s, for %s training images', chosen, f'{images:,}')
+    epochs = hparams.train_steps * hparams.train_batch_size / images
+    if epochs > _MANY_EPOCHS and not hparams.augmentations:
+        logging.warning(
+            '%s steps of %d images are %s passes over %s images, and --augment=none: beyond about %s a discriminator '
+            'knows its images by heart (arXiv 2006.06676); give --augment=auto, fewer --train_kimg, or more images',
+            f'{hparams.train_steps:,}', hparams.train_batch_size, f'{epochs:,.0f}', f'{images:,}', f'{_MANY_EPOCHS:,}',
+        )  # fmt: skip
+    return hparams
+
+
+def _check_holdout(job: training.Job) -> None:
     if job.options.hptuning_metric not in ('', tuning.KID) and not job.eval_batch_size:
         raise errors.UserError(
             f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, and {job.data.train_data} has '
@@ -143,42 +138,6 @@ def _check_holdout(job: _Job) -> None:
         )
     if job.holdout and not job.eval_batch_size:
         logging.warning('no loss on the hold-out: its %d images do not fill a batch on the TPU', len(job.holdout))
-
-
-def _train(job: _Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -> float:
-    """Trains from one evaluation to the next; in between, checkpoints and sample grids are drawn as they fall due.
-
-    Returns:
-      Images a second.
-    """
-    hparams, options, source = job.hparams, job.options, job.train.source
-    eval_batch_size = job.eval_batch_size or hparams.train_batch_size
-    estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
-    window = 0 if job.in_memory else inputs.shuffle_window(source, hparams, job.data.shuffle_mib)
-    drawing = samples.SampleListener(
-        hparams, options.model_dir, options.sample_count, options.sample_steps, monitor.take_grid
-    )
-    sending = EventListener(job.events)
-    progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps, monitor.take_losses)
-    stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
-    watching = [LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
-    hooks = [checkpoints.ResumeHook(), progress, stopping, *watching]
-    checkup = Checkup(estimator, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog)
-    step, evaluated = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or ''), False
-    while step < hparams.train_steps and not stop.signum:
-        target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)
-        input_fn = inputs.train_input_fn(source, window, step, job.in_memory)
-        estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=[drawing, sending])
-        step = checkpoints.step_of(estimator.latest_checkpoint())
-        if step < target and not stop.signum:
-            raise errors.Transient(f'training ended at step {step}, before {target}: run the same command again')
-        due = step >= hparams.train_steps or (options.eval_steps and step % options.eval_steps == 0)
-        evaluated = bool(job.evaluates and due and not stop.signum)
-        if evaluated:
-            checkup.run(options.hptuning_metric)
-    if options.hptuning_metric and not evaluated and not stop.signum:  # A trial restarted after its last step.
-        checkup.run(options.hptuning_metric)
-    return progress.images_per_s
 
 
 def _finish(hparams: HParams, options: RunOptions) -> None:
@@ -189,7 +148,8 @@ def _finish(hparams: HParams, options: RunOptions) -> None:
     if not exported:
         logging.warning('no evaluation has found a best checkpoint: exporting the last')
     export.export(hparams, exported or checkpoint, options.export_dir)
-    gif = samples.write_gif(model_dir)
-    logging.info('pictures: %s, %s', samples.grid_path(model_dir, checkpoints.step_of(checkpoint)), gif)
+    grids = samples.grid_paths(model_dir)
+    if grids:
+        logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))
     logging.info('measures: %s', samples.chart_path(model_dir))
     logging.info('generator: %s (python -m trainer.generate --model_dir=%s --count=16)', options.export_dir, model_dir)

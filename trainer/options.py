@@ -81,6 +81,12 @@ class RunOptions:
         'the best checkpoint.',
         choices=('', *registry.EXTRACTORS),
     )
+    stop_after_evals_without_best: int = option(
+        5,
+        'Ends training after so many evaluations in a row that were no better than the best by KID; 0 never does.',
+        unit='evaluations',
+        lower=0,
+    )
     feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
     log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
     sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import errors, model
+from trainer import scalars
+from trainer.divergence import NotFinite
 from trainer.hparams import HParams
 
 
@@ -37,6 +38,7 @@ class ProgressHook(v1.train.SessionRunHook):
         self._first_step = self._last_logged = -1
         self._since_log, self._in_all = _Pace(), _Pace()
         self._sums: dict[str, float] = {}
+        self.step = -1  # The last one that was seen.
 
     @property
     def images_per_s(self) -> float:
@@ -45,10 +47,10 @@ class ProgressHook(v1.train.SessionRunHook):
 
     def begin(self) -> None:
         """See the base class."""
-        self._step = -1  # Unknown until the first call, which traces, allocates and compiles: it would spoil the pace.
+        self.step = -1  # Unknown until the first call, which traces, allocates and compiles: it would spoil the pace.
         self._fetches = {
             'step': v1.train.get_global_step(),
-            'scalars': {tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(model.SCALARS)},
+            'scalars': {tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(scalars.COLLECTION)},
         }
 
     def before_run(self, _: v1.train.SessionRunContext) -> v1.train.SessionRunArgs:
@@ -59,21 +61,21 @@ class ProgressHook(v1.train.SessionRunHook):
     def after_run(self, run_context: v1.train.SessionRunContext, run_values: v1.train.SessionRunValues) -> None:
         """See the base class."""
         now = time.monotonic()
-        scalars = run_values.results['scalars']
-        before, self._step = self._step, int(run_context.session.run(self._fetches['step']))
-        _check_finite(scalars, self._step)
+        values = run_values.results['scalars']
+        before, self.step = self.step, int(run_context.session.run(self._fetches['step']))
+        _check_finite(values, self.step)
         if self._first_step < 0:
-            self._first_step = self._last_logged = self._step
+            self._first_step = self._last_logged = self.step
             self._began = now
             return
         if before >= 0:
-            self._since_log.add(self._step - before, now - self._call_began)
-            self._in_all.add(self._step - before, now - self._call_began)
-        for name, value in scalars.items():
+            self._since_log.add(self.step - before, now - self._call_began)
+            self._in_all.add(self.step - before, now - self._call_began)
+        for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        due = self._step // self._log_steps > self._last_logged // self._log_steps  # A TPU comes by in strides.
-        if due or self._step >= self._hparams.train_steps:
-            self._log(self._step, now)
+        due = self.step // self._log_steps > self._last_logged // self._log_steps  # A TPU comes by in strides.
+        if due or self.step >= self._hparams.train_steps:
+            self._log(self.step, now)
 
     def _log(self, step: int, now: float) -> None:
         steps, batch = step - self._last_logged, self._hparams.train_batch_size
@@ -88,7 +90,7 @@ class ProgressHook(v1.train.SessionRunHook):
             self._take_losses(step, means)
         parts = [
             f'step {step:,}/{self._hparams.train_steps:,}',
-            f'{step * batch:,} images',
+            f'{step * batch / 1000:,.1f} kimg' if self._hparams.train_kimg else f'{step * batch:,} images',
             f'{pace["epochs"]:.1f} epochs',
             *([f'{pace["images_per_s"]:.0f} images/s'] if 'images_per_s' in pace else []),
             *_losses(means),
@@ -124,13 +126,10 @@ def _losses(means: dict[str, float]) -> list[str]:
     ]
 
 
-def _check_finite(scalars: dict[str, np.ndarray], step: int) -> None:
-    for name, value in scalars.items():
+def _check_finite(values: dict[str, np.ndarray], step: int) -> None:
+    for name, value in values.items():
         if not math.isfinite(value):
-            raise errors.TrainingDiverged(
-                f'{name} is {value} at step {step}; the checkpoints before it are kept: '
-                'lower --learning_rate, or start again with another --seed'
-            )
+            raise NotFinite(f'{name} is {value}', step)
 
 
 def _clock(seconds: float) -> str:

@@ -11,7 +11,8 @@ import tensorflow.compat.v1 as v1
 from absl import logging
 from PIL import Image
 
-from trainer import checkpoints, errors, images
+from trainer import checkpoints, images
+from trainer.divergence import NotFinite
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, noise_for
 
@@ -30,6 +31,12 @@ def grid_path(model_dir: str, step: int) -> str:
     return os.path.join(folder(model_dir), f'step_{step:06d}.png')
 
 
+def grid_paths(model_dir: str) -> list[str]:
+    """The sample grids that are there, in the order of their steps."""
+    found = tf.io.gfile.glob(os.path.join(folder(model_dir), 'step_*.png'))
+    return sorted(found, key=lambda path: (len(path), path))  # A million comes after 999999.
+
+
 def chart_path(model_dir: str) -> str:
     """The chart of a run's measures."""
     return os.path.join(folder(model_dir), 'metrics.png')
@@ -43,7 +50,7 @@ def write_real(model_dir: str, pixels: tf.Tensor) -> None:
 
 def write_gif(model_dir: str) -> str | None:
     """Strings the grids together as `samples/progress.gif` and returns its path, None if there are no grids."""
-    paths = sorted(tf.io.gfile.glob(os.path.join(folder(model_dir), 'step_*.png')))
+    paths = grid_paths(model_dir)
     if not paths:
         return None
     chosen = {round(i) for i in np.linspace(0, len(paths) - 1, min(len(paths), _MAX_FRAMES))}
@@ -82,10 +89,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
     def before_save(self, session: v1.Session, global_step_value: int) -> None:
         """Refuses to overwrite good checkpoints with weights that are not numbers."""
         if not session.run(self._all_finite):
-            raise errors.TrainingDiverged(
-                f'a weight is not finite at step {global_step_value}; the checkpoints before it are kept: '
-                'lower --learning_rate, or start again with another --seed'
-            )
+            raise NotFinite('a weight is not finite', int(global_step_value))
 
     def after_save(self, session: v1.Session, global_step_value: int) -> None:
         """See the base class."""

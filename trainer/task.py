@@ -6,7 +6,7 @@
       trains on your own images, made into records by python -m convert.images_to_tfrecords.
 
 Running the same command again resumes at the step where the last run ended. Exit codes: 0 finished, 1 a mistake to
-mend, 2 data absent or damaged, 3 training diverged, 4 no progress for --stall_timeout_s, 5 a bucket refuses this
+mend, 2 data absent or damaged, 3 training diverged twice, 4 no progress for --stall_timeout_s, 5 a bucket refuses this
 account, 6 storage failed for longer than the retries last, 130 and 143 stopped by SIGINT and SIGTERM (preempted) with a
 checkpoint saved.
 """

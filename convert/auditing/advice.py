@@ -10,12 +10,13 @@ import numpy as np
 
 from convert.auditing import symmetry
 from convert.auditing.examination import Audit
+from trainer import augmentation
 from trainer.features.pixels import Pixels
 
 # Images, and what StyleGAN2 on as many faces of 256 px gets without and with DiffAugment, as FID (lower is better): the
 # table of arXiv 2006.10738 and its repository.
 _FACES = ((1000, 62.2, 25.7), (5000, 26.6, 10.5), (10000, 14.8, 7.9), (30000, 6.2, 5.1), (70000, 3.8, 4.2))
-_FEW, _SOME, _MANY, _PLENTY = 1000, 10_000, 30_000, 50_000
+_FEW, _SOME, _MANY = 1000, 10_000, 30_000
 _LOW_SHARE = 0.1
 _OVER, _OVER_IMAGES = 3.0, 10  # A label is named when so many times as many, and so many, of its images are untypical.
 _RARE = 0.2  # Of an even share.
@@ -82,20 +83,20 @@ def _number(audit: Audit) -> Iterator[str]:
 
 def _augmentation(audit: Audit) -> Iterator[str]:
     count, grey = len(audit.images) - len(audit.superfluous), float(audit.colours.grey.mean())
-    if count >= _PLENTY:
-        yield f'None: with {count:,} images it costs more than it gives (FID 3.8 to 4.2 at 70,000, arXiv 2006.10738).'
-    elif count >= _SOME:
-        yield 'Translation and cutout, of real and generated images alike (arXiv 2006.10738).'
-    elif audit.images.channels == 1 or grey > _MOSTLY:
+    chosen = augmentation.resolve(augmentation.AUTO, count, audit.images.channels)
+    if chosen == augmentation.NONE:
         yield (
-            'Translation and cutout, of real and generated images alike (arXiv 2006.10738); no change of colour, '
-            'for the images are grey.'
+            f'--augment=auto of trainer.task, the default: for {count:,} images it is none, which would cost more than '
+            'it gives (FID 3.8 to 4.2 at 70,000, arXiv 2006.10738).'
         )
-    else:
-        yield (
-            'Colour, translation and cutout, of real and generated images alike (arXiv 2006.10738); leave colour out '
-            'where the exact shade matters.'
-        )
+        return
+    without_colour = augmentation.resolve(augmentation.AUTO, count, 1)
+    if chosen != without_colour and grey > _MOSTLY:
+        yield f'--augment={without_colour} of trainer.task (arXiv 2006.10738): no change of colour, for most are grey.'
+        return
+    yield f'--augment=auto of trainer.task, the default: for {count:,} images it is {chosen} (arXiv 2006.10738).'
+    if chosen != without_colour:
+        yield f'Where the exact shade matters, give --augment={without_colour}.'
 
 
 def _mirroring(audit: Audit) -> Iterator[str]:
@@ -108,13 +109,13 @@ def _mirroring(audit: Audit) -> Iterator[str]:
         f'images (50% is guessing, give or take {2 * found.error:.0%})'
     )
     if found.verdict == symmetry.SAFE:
-        yield f'Safe: {told}. It doubles the data for nothing, unless there is writing in the images.'
+        yield f'Safe: {told}. Give trainer.task --flip, unless there is writing in the images: it doubles the data.'
     elif found.verdict == symmetry.UNSAFE:
-        yield f'Not safe: {told}. Mirror images would be learned as well: letters the wrong way round.'
+        yield f'Not safe: {told}. Leave --flip off: mirror images would be learned too, letters the wrong way round.'
     elif found.verdict == symmetry.DOUBTFUL:
-        yield f'Doubtful: {told}. Look at some in a mirror; if they are as likely that way, do it.'
+        yield f'Doubtful: {told}. Look at some in a mirror; if they are as likely that way, give trainer.task --flip.'
     else:
-        yield f'Cannot be told from {found.images} images: leave it off unless left and right are the same to you.'
+        yield f'Cannot be told from {found.images} images: leave --flip off unless left and right are the same to you.'
 
 
 def _resolution(audit: Audit) -> Iterator[str]:
@@ -131,7 +132,10 @@ def _resolution(audit: Audit) -> Iterator[str]:
         )
     larger = 1 - files.smaller_than(2 * side)
     if side >= 128:
-        yield 'At 128 px spectral normalisation is what matters most (FID 61 to 28 on faces, arXiv 1807.04720).'
+        yield (
+            'At 128 px spectral normalisation is what matters most (FID 61 to 28 on faces, arXiv 1807.04720): '
+            '--discriminator_norm=spectral, the default.'
+        )
         if count < _SOME:
             yield f'With {count:,} images try 64 px first: a run takes a fraction of the time, and collapses less.'
     elif larger >= _LARGE_ENOUGH:

@@ -15,14 +15,20 @@ _FILE_NAME = 'best.json'
 
 
 class Keeper:
-    """Copies a checkpoint to `model_dir/best/` whenever its KID is the lowest so far."""
+    """Copies a checkpoint to `model_dir/best/` whenever its KID is the lowest so far.
+
+    Attributes:
+      step, kid: of the best so far; 0 and infinity if there is none.
+    """
 
     def __init__(self, model_dir: str, extractor: str):
         """Finds what is kept there already; a KID through another extractor cannot be compared and does not count."""
         self._model_dir, self._extractor = model_dir, extractor
         self._folder = checkpoints.best_folder(model_dir)
         kept = _read(os.path.join(self._folder, _FILE_NAME))
-        self.kid = kept['kid'] if kept.get('extractor') == extractor else math.inf
+        self.step, self.kid = 0, math.inf
+        if kept.get('extractor') == extractor:
+            self.step, self.kid = int(kept['step']), float(kept['kid'])
 
     def offer(self, step: int, kid: float) -> bool:
         """Keeps the checkpoint of `step` if `kid` is the lowest so far; says whether it is."""
@@ -37,7 +43,7 @@ class Keeper:
             if older != target:
                 for path in tf.io.gfile.glob(f'{older}.*'):
                     tf.io.gfile.remove(path)
-        self.kid = kid
+        self.step, self.kid = step, kid
         logging.info('best so far: step %d, KID %.4f, kept in %s', step, kid, self._folder)
         return True
 

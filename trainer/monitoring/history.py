@@ -70,7 +70,12 @@ class History:
     def __init__(self, model_dir: str, start_step: int = 0):
         """Reads what is there up to `start_step`; what an earlier run measured beyond it will be measured again."""
         self.path = os.path.join(model_dir, FILE_NAME)
-        self.points = [point for point in _read(self.path) if point.step <= start_step]
+        self.points = _read(self.path)
+        self.go_back(start_step)
+
+    def go_back(self, step: int) -> None:
+        """Forgets what was measured beyond `step`."""
+        self.points = [point for point in self.points if point.step <= step]
 
     def add(self, step: int, **values: Any) -> Point:
         """Adds values to the point of `step`, the newest, and returns it."""

@@ -102,6 +102,12 @@ class Monitor:
         self.draw()
         return point
 
+    def go_back(self, step: int) -> None:
+        """Forgets what was measured beyond `step`, from where training begins again."""
+        self._history.go_back(step)
+        self._losses = {}
+        self._verdict = verdicts.judge(self._history.points)
+
     def say_verdict(self) -> None:
         """Logs the verdict on all that was measured so far."""
         log = logging.info if self._verdict.word == verdicts.HEALTHY else logging.warning

@@ -48,7 +48,7 @@ def _copying(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         COPYING,
         f'{close:.0%} of the samples are as near to a training image as only the nearest 5% of the hold-out are: '
-        'train on more images, or stop earlier',
+        'train on more images, with --augment=auto if it is not on, or stop earlier',
     )
 
 
@@ -59,7 +59,7 @@ def _overfitting(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         OVERFITS,
         f'to the discriminator, new real images differ from training images {gap:.0%} as much as generated ones do: it '
-        'knows its images by heart; train on more of them, or stop earlier',
+        'knows its images by heart; train on more of them, with --augment=auto if it is not on, or stop earlier',
     )
 
 
@@ -73,7 +73,7 @@ def _overfitting_unseen(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         OVERFITS,
         f'mean sign of D(real) {sign:.2f}: the discriminator is certain of every training image; '
-        'a hold-out would say more (--holdout_percent of the converter)',
+        'a hold-out would say more (--holdout_percent of the converter), and --augment=auto helps if it is not on',
     )
 
 
@@ -83,8 +83,8 @@ def _collapsing(points: Sequence[Point]) -> Verdict | None:
         return None
     return Verdict(
         COLLAPSING,
-        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: lower --learning_rate, or take '
-        'another --seed or --loss',
+        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: lower --learning_rate, take '
+        'another --seed or --loss, or begin anew with --discriminator_norm=spectral if it is not on',
     )
 
 

@@ -1,0 +1,36 @@
+"""When a run ends before its last step: several evaluations in a row were no better than the best one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from trainer import checkpoints
+from trainer.monitoring.best import Keeper
+from trainer.monitoring.history import History, Point
+from trainer.options import RunOptions
+
+
+def evaluations_after(points: Sequence[Point], step: int) -> int:
+    """How many evaluations beyond `step` have measured a KID."""
+    return sum(point.kid is not None and point.step > step for point in points)
+
+
+def reason_to_end(options: RunOptions, step: int) -> str:
+    """Why the run in --model_dir ends at `step` for --stop_after_evals_without_best, in one line; '' if it goes on.
+
+    It follows from what a run leaves in its folder, so that a run that has ended does not go on when it is started
+    again.
+    """
+    most = options.stop_after_evals_without_best
+    if not most or not options.extractor:
+        return ''
+    best = Keeper(options.model_dir, options.extractor)
+    waited = evaluations_after(History(options.model_dir, step).points, best.step)
+    if best.kid == math.inf or waited < most:
+        return ''
+    return (
+        f'ended at step {step:,}: {waited} evaluations in a row were no better than that of step {best.step:,}, KID '
+        f'{best.kid:.4f}, kept in {checkpoints.best_folder(options.model_dir)}; to go on, give '
+        f'--stop_after_evals_without_best=0, or more than {waited}'
+    )
