@@ -15,10 +15,12 @@ os.environ.update(KNOBS)  # TensorFlow reads them when it is imported.
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tensorflow.compat.v1 as v1  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from tests.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
-from trainer import manifest, records  # noqa: E402
+from trainer import ema, manifest, networks, records  # noqa: E402
+from trainer import hparams as hparams_file  # noqa: E402
 from trainer.hparams import HParams  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -66,6 +68,18 @@ def open_image(path: os.PathLike | str) -> Image.Image:
 def tiny_hparams(**changes) -> HParams:
     """The smallest model that is still a DCGAN."""
     return HParams(**{'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2, **changes})
+
+
+def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:
+    """Writes what a run leaves of its generator, with initial weights; returns the checkpoint's prefix."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        networks.generator(v1.placeholder(tf.float32, [None, hparams.noise_dim]), hparams.architecture)
+        update = ema.update(v1.trainable_variables(), tf.constant(0, tf.int64), hparams.train_batch_size, 1.0)
+        session.run(v1.global_variables_initializer())
+        session.run(update)
+        checkpoint = v1.train.Saver().save(session, str(folder / 'model.ckpt'), step, write_meta_graph=False)
+    hparams_file.write(str(folder), hparams)
+    return checkpoint
 
 
 def run_module(module: str, *args: str, cwd: os.PathLike | str, **options) -> subprocess.CompletedProcess:

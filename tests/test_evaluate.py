@@ -6,11 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow.compat.v1 as v1
 
-from tests.conftest import open_image, run_module, tiny_hparams, write_dataset
+from tests.conftest import open_image, run_module, tiny_hparams, write_dataset, write_run
 from tests.test_gcs_training import upload
-from trainer import errors, evaluate, evaluation, evaluation_report, hparams, image_set, networks
+from trainer import errors, evaluate, evaluation, evaluation_report, image_set
 from trainer.evaluate import EvaluateOptions
 from trainer.evaluation import Measure, Settings, Vectors
 from trainer.features import extraction, registry
@@ -23,13 +22,8 @@ NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_
 @pytest.fixture(scope='module')
 def run(tmp_path_factory) -> str:
     """What a run leaves that an evaluation needs: hyper-parameters and a checkpoint of step 2, of initial weights."""
-    folder, tiny = tmp_path_factory.mktemp('run'), tiny_hparams()
-    with tf.Graph().as_default(), v1.Session() as session:
-        networks.generator(v1.placeholder(tf.float32, [None, 8]), tiny.architecture)
-        saver = v1.train.Saver()
-        session.run(v1.global_variables_initializer())
-        saver.save(session, str(folder / 'model.ckpt'), 2)
-    hparams.write(str(folder), tiny)
+    folder = tmp_path_factory.mktemp('run')
+    write_run(folder, 2, tiny_hparams())
     return str(folder)
 
 

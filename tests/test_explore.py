@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow.compat.v1 as v1
 
+from tests import conftest
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
 from tests.test_page import read, unpack
-from trainer import errors, explore, hparams, image_set, networks, sampler
+from trainer import errors, explore, hparams, image_set, sampler
 from trainer.explore import ExploreOptions, Samples
 from trainer.features import extraction
 from trainer.features.pixels import Pixels
@@ -19,12 +18,7 @@ from trainer.features.space import Space
 def write_run(folder) -> hparams.HParams:
     """A run of one untrained checkpoint, at step 5."""
     made = tiny_hparams()
-    with tf.Graph().as_default(), v1.Session() as session:
-        networks.generator(v1.placeholder(tf.float32, [None, made.noise_dim]), made.architecture)
-        saver = v1.train.Saver()
-        session.run(v1.global_variables_initializer())
-        saver.save(session, str(folder / 'model.ckpt'), 5, write_meta_graph=False)
-    hparams.write(str(folder), made)
+    conftest.write_run(folder, 5, made)
     return made
 
 

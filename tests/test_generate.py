@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow.compat.v1 as v1
 
-from tests.conftest import open_image, tiny_hparams
-from trainer import errors, generate, networks, sampler
+from tests.conftest import open_image, tiny_hparams, write_run
+from trainer import errors, generate, sampler
 from trainer.generate import GenerateOptions
 
 
@@ -73,12 +71,7 @@ def test_the_map_lies_like_the_grid():
 
 def test_a_picture_does_not_depend_on_how_many_are_made(tmp_path):
     hparams = tiny_hparams()
-    with tf.Graph().as_default(), v1.Session() as session:
-        networks.generator(v1.placeholder(tf.float32, [None, 8]), hparams.architecture)
-        saver = v1.train.Saver()
-        session.run(v1.global_variables_initializer())
-        checkpoint = saver.save(session, str(tmp_path / 'model.ckpt'), 1)
-    generator = sampler.CheckpointGenerator(hparams).restore(checkpoint)
+    generator = sampler.CheckpointGenerator(hparams).restore(write_run(tmp_path, 1, hparams))
     many = generator.images(sampler.noise_for(range(37), 8))
     for seed in (0, 20, 36):
         np.testing.assert_array_equal(generator.images(sampler.noise_for([seed], 8))[0], many[seed])

@@ -32,7 +32,9 @@ def one_noise_for_all(monkeypatch) -> None:
     z = tf.constant(np.random.default_rng(1).normal(size=[BATCH, 8]), tf.float32).numpy()
     monkeypatch.setattr(model.tf.random, 'stateless_normal', lambda *_: tf.constant(z))
     monkeypatch.setattr(
-        model.tf.random, 'stateless_uniform', lambda shape, _: tf.reshape(tf.constant(uniform[: math.prod(shape)]), shape)
+        model.tf.random,
+        'stateless_uniform',
+        lambda shape, _: tf.reshape(tf.constant(uniform[: math.prod(shape)]), shape),
     )
 
 
@@ -106,7 +108,9 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
 
 def test_the_tpu_step_trains_in_bfloat16(tmp_path):
     before, _ = cpu_step(tiny_hparams(), str(tmp_path), steps=0)
-    step = tpu_step(tiny_hparams(compute_dtype='auto', learning_rate=5e-3, augment='none'))  # Which is bfloat16 on a TPU.
+    step = tpu_step(
+        tiny_hparams(compute_dtype='auto', learning_rate=5e-3, augment='none')
+    )  # Which is bfloat16 on a TPU.
     load(step, before)
     assert_it_trains(step, first=1)
 

@@ -47,11 +47,12 @@ class GeneratorWeights:
         found = [session.run(self._moments, {self._number: number}) for number in range(_BATCHES)]
         values = {name: np.stack([batch[name] for batch in found]) for name in self._moments}
         feed = {}
-        for name, of_batches in values.items():
-            value = of_batches.mean(axis=0)
-            if name.endswith('/moving_variance:0'):
-                value += values[name.replace('moving_variance', 'moving_mean')].var(axis=0)
-            feed[self._new[name]] = value
+        with np.errstate(over='ignore'):  # Of weights that have run away; the pictures show that.
+            for name, of_batches in values.items():
+                value = of_batches.mean(axis=0)
+                if name.endswith('/moving_variance:0'):
+                    value += values[name.replace('moving_variance', 'moving_mean')].var(axis=0)
+                feed[self._new[name]] = value
         session.run(self._assign, feed)
 
 

@@ -171,7 +171,7 @@ def check_change(model_dir: str, new: HParams) -> None:
     before = read(model_dir)
     for field in dataclasses.fields(HParams) if before else ():
         old_value, new_value = getattr(before, field.name), getattr(new, field.name)
-        if old_value == new_value:
+        if old_value == new_value or new_value == augmentation.AUTO:  # Which is not known before the data is.
             continue
         # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
         begins_average = field.name == 'ema_half_life_kimg' and not old_value

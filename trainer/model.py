@@ -52,15 +52,15 @@ def _train_spec(
     loss = losses.LOSSES[hparams.loss]
     updates = {network: Updates() for network in (networks.GENERATOR, networks.DISCRIMINATOR)}
     real, fake = _real_and_fake(pixels, params, updates[networks.GENERATOR])
-    one_pass_back = bool(loss.slope_ratio and networks.judges_images_alone(hparams.architecture))
-    if one_pass_back:
-        fake = losses.turn(fake, lambda: loss.slope_ratio(fake_logits))
+    slope_ratio = loss.slope_ratio if networks.judges_images_alone(hparams.architecture) else None
+    if slope_ratio:
+        fake = losses.turn(fake, lambda: slope_ratio(fake_logits))
     real, fake = _augment(real, fake, params)
     real_logits = _discriminate(real, params, updates[networks.DISCRIMINATOR])
     fake_logits = _discriminate(fake, params, updates[networks.DISCRIMINATOR])
     discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
     discriminator_loss += _penalties(real, tf.stop_gradient(fake), params, updates[networks.DISCRIMINATOR])
-    train_op = optimization.joint_step(discriminator_loss, None if one_pass_back else generator_loss, params, updates)
+    train_op = optimization.joint_step(discriminator_loss, None if slope_ratio else generator_loss, params, updates)
     found = scalars.of_step(real_logits, fake_logits, discriminator_loss, generator_loss, hparams.loss)
     if not params['use_tpu']:
         scalars.collect(found)
