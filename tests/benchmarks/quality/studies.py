@@ -1,0 +1,145 @@
+"""What is compared: tables only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+CLEAN, FOREIGN, FILTERED = '', 'foreign', 'filtered'
+EVALUATIONS = 8  # In each run.
+# The usual length; a run of another one has it in its name.
+KIMG = {32: 1024, 64: 512, 128: 256}
+_BASE_FILTERS = {32: 32, 64: 32, 128: 16}
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which images are trained on.
+
+    Attributes:
+      part: one `part`-th of the full set.
+      count: so many of it, in place of a part.
+      variant: CLEAN, with FOREIGN images among them, or these FILTERED by the audit.
+    """
+
+    part: int = 1
+    count: int = 0
+    variant: str = CLEAN
+
+    def images(self, full: int) -> int:
+        """How many that is of a full set of `full` images; of a filtered set, before the filter."""
+        return self.count or full // self.part
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+      recipe: what `flags` are called.
+      size: side of the images, px.
+      kimg: thousands of images to train on, repeats counted.
+    """
+
+    recipe: str
+    flags: tuple[str, ...]
+    size: int
+    kimg: float
+    seed: int
+    data: Data = Data()
+    base_filters: int = 0
+    batch: int = 64
+
+    @property
+    def steps(self) -> int:
+        return round(self.kimg * 1000 / self.batch)
+
+    def name(self, images: int) -> str:
+        """The run's folder; two studies share a run by giving it the same name."""
+        variant = f'-{self.data.variant}' if self.data.variant else ''
+        length = f'-{self.kimg:g}kimg' if self.kimg != KIMG[self.size] else ''
+        return f'{self.recipe}-{self.size}-n{images}-s{self.seed}{variant}{length}'
+
+    def training_flags(self) -> list[str]:
+        """The flags of python -m trainer.task but those that name folders."""
+        every = self.steps // EVALUATIONS
+        return [
+            f'--image_size={self.size}',
+            f'--base_filters={self.base_filters or _BASE_FILTERS[self.size]}',
+            '--noise_dim=100',
+            f'--train_batch_size={self.batch}',
+            f'--train_steps={self.steps}',
+            f'--seed={self.seed}',
+            '--compute_dtype=bfloat16',
+            *(f'--{what}_steps={every}' for what in ('eval', 'save', 'sample')),
+            '--stop_after_evals_without_best=0',
+            '--keep_checkpoints=2',
+            '--log_steps=200',
+            *self.flags,
+        ]
+
+
+def changed(flags: tuple[str, ...], *changes: str) -> tuple[str, ...]:
+    """The flags with some replaced, or added where they were not there."""
+    merged = {flag.partition('=')[0]: flag for flag in (*flags, *changes)}
+    return tuple(merged.values())
+
+
+RECIPES = {
+    'article': (
+        '--discriminator_norm=batch',
+        '--augment=none',
+        '--ema_half_life_kimg=0',
+        '--learning_rate=2e-4',
+    ),
+    'ours': (
+        '--discriminator_norm=spectral',
+        '--augment=auto',
+        '--ema_half_life_kimg=10',
+        '--learning_rate=2e-4',
+    ),
+}
+_ARTICLE, _OURS = RECIPES['article'], RECIPES['ours']
+
+# From the article's recipe to ours one feature at a time, and then one step away from ours.
+SWEEP = {
+    **RECIPES,
+    'spectral': changed(_ARTICLE, '--discriminator_norm=spectral'),
+    'spectral_ema': changed(_ARTICLE, '--discriminator_norm=spectral', '--ema_half_life_kimg=10'),
+    'ours_hinge': changed(_OURS, '--loss=hinge'),
+    'ours_flip': changed(_OURS, '--flip=true'),
+    'ours_unaugmented': changed(_OURS, '--augment=none'),
+    'ours_stddev': changed(_OURS, '--minibatch_stddev=true'),
+    'r1': changed(_OURS, '--discriminator_norm=none', '--r1_gamma=0.05'),
+}
+
+
+def _distinct(variants: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Without those that say the same as one before them."""
+    first: dict[frozenset[str], str] = {}
+    for name, flags in variants.items():
+        first.setdefault(frozenset(flags), name)
+    return {name: variants[name] for name in first.values()}
+
+
+def _final(size: int, data: Data = Data()) -> list[Run]:  # noqa: B008  Frozen.
+    return [Run(name, flags, size, KIMG[size], seed, data) for seed in (0, 1) for name, flags in RECIPES.items()]
+
+
+STUDIES = {
+    'sweep32': [Run(name, flags, 32, 512, 0) for name, flags in _distinct(SWEEP).items()],
+    'final32': _final(32),
+    'final32-n1000': _final(32, Data(count=1000)),
+    'final64': _final(64),
+    'final128': _final(128),
+    'how_many': [
+        Run(name, flags, 32, 512, 0, Data(part=part)) for part in (8, 4, 2, 1) for name, flags in RECIPES.items()
+    ],
+    'foreign': [Run('ours', _OURS, 32, 512, 0, Data(4, variant=variant)) for variant in (CLEAN, FOREIGN, FILTERED)],
+}
+
+
+def small(run: Run) -> Run:
+    """The same in seconds, to try the studies themselves."""
+    data = Data(part=2) if run.data.count else run.data
+    flags = (*run.flags, '--extractor=pixels', '--eval_samples=64')
+    return dataclasses.replace(run, data=data, flags=flags, kimg=0.128, base_filters=4, batch=8)
