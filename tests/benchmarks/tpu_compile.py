@@ -9,7 +9,8 @@ of a step. That is an estimate of a model, made by a compiler of 2025: it knows 
 of the gradients' way from core to core. Never quote it as a measurement.
 
 Writes the estimates into the table of README.md and, with the costliest operations, to docs/tpu_compile.md. The form
-`plain` is the same model with the convolutions as TensorFlow has them, without those of trainer/convolution.py.
+`plain` is the same model with the convolutions as TensorFlow has them, without those of trainer/convolution.py. All is
+of the article's recipe, the plain DCGAN; what each option of another recipe adds is a table of its own.
 """
 
 from __future__ import annotations
@@ -53,6 +54,21 @@ CHIPS = {
 INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobody has shown it on a v4.
 
 
+_ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+RECIPES: dict[str, dict] = {
+    'article': _ARTICLE,
+    'default': {},
+    'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
+    'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
+    'stddev': {**_ARTICLE, 'minibatch_stddev': True},
+    'r1': {**_ARTICLE, 'discriminator_norm': 'none', 'r1_gamma': 0.1},
+    'flip': {**_ARTICLE, 'flip': True},
+    'color': {**_ARTICLE, 'augment': 'color'},
+    'translation': {**_ARTICLE, 'augment': 'translation'},
+    'cutout': {**_ARTICLE, 'augment': 'cutout'},
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One step to compile."""
@@ -61,10 +77,11 @@ class Case:
     size: int
     dtype: str
     form: str = 'folded'
+    recipe: str = 'article'
 
     @property
     def program(self) -> str:
-        return f'{self.size}_{self.dtype}_{self.form}.hlo'
+        return f'{self.size}_{self.dtype}_{self.form}_{self.recipe}.hlo'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +107,9 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
     from trainer.hparams import HParams
 
     hparams = HParams(
-        image_size=case.size, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES, compute_dtype=case.dtype
-    )
+        image_size=case.size, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES, compute_dtype=case.dtype,
+        **RECIPES[case.recipe],
+    )  # fmt: skip
     shape = [PER_CORE, case.size, case.size, 3]
     plain = mock.patch.object(convolution, '_fold', lambda *_: (1, 1))
     if case.form == 'plain':
@@ -168,7 +186,7 @@ def table(estimates: dict[Case, Estimate]) -> str:
         '|---|---|---|---|---|---|---|---|',
     ]
     for case, found in estimates.items():
-        if case.form == 'plain':
+        if case.form == 'plain' or case.recipe != 'article':
             continue
         plain = estimates.get(dataclasses.replace(case, form='plain'))
         beside = f'{plain.ms:.1f}' if plain else ''
@@ -176,6 +194,19 @@ def table(estimates: dict[Case, Estimate]) -> str:
             f'| {case.chip} | {case.size} px | {case.dtype} | {found.ms:.1f} | {beside} | {found.images_per_s:,.0f} '
             f'| {found.mxu:.0%} | {found.temporary_mb:.0f} MB |'
         )
+    return '\n'.join(lines)
+
+
+def recipe_table(estimates: dict[Case, Estimate]) -> str:
+    """What the options of other recipes add to the article's, in Markdown."""
+    lines = ["| TPU | size | arithmetic | recipe | ms a step | over the article's |", '|---|---|---|---|---|---|']
+    for case, found in estimates.items():
+        base = estimates.get(dataclasses.replace(case, recipe='article'))
+        if case.recipe != 'article' and base:
+            lines.append(
+                f'| {case.chip} | {case.size} px | {case.dtype} | {case.recipe} | {found.ms:.1f} '
+                f'| {found.ms / base.ms - 1:+.1%} |'
+            )
     return '\n'.join(lines)
 
 
@@ -187,10 +218,13 @@ def page(estimates: dict[Case, Estimate]) -> str:
         'compiled by libtpu 0.0.17 (see `tests/benchmarks/tpu_compile.py`, which writes this page: `make bench-tpu`). '
         f'For information only: {", ".join(INFORMATION_ONLY)}.',
         table(estimates),
+        '## What the options cost',
+        "Each added to the article's recipe, but `default`, which is the whole default recipe.",
+        recipe_table(estimates),
         '## The costliest operations',
     ]
     for case, found in estimates.items():
-        if case.form == 'folded':
+        if case.form == 'folded' and case.recipe == 'article':
             rows = [f'| {share:.1%} | `{name}` |' for share, name in found.operations]
             title = f'### {case.chip}, {case.size} px, {case.dtype}: {found.cycles / 1e6:.2f} M cycles'
             parts += [title, '\n'.join(['| cycles | operation |', '|---|---|', *rows])]
@@ -212,6 +246,7 @@ def main() -> None:
     parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 128])
     parser.add_argument('--dtypes', nargs='+', default=['float32', 'bfloat16'])
     parser.add_argument('--forms', nargs='+', choices=['plain', 'folded'], default=['plain', 'folded'])
+    parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument('--write', action='store_true', help='write the table into README.md and docs')
     parser.add_argument('--worker', choices=['write', 'compile'], help=argparse.SUPPRESS)
     parser.add_argument('--case', help=argparse.SUPPRESS)
@@ -229,7 +264,7 @@ def main() -> None:
         for case in (Case(*key) for key in cases(args)):
             found = estimates[case] = estimate(case, args.compiler, pathlib.Path(folder))
             print(
-                f'{case.chip:3s} {case.size:4d} px {case.dtype:8s} {case.form:6s} {found.cycles / 1e6:7.2f} M cycles '
+                f'{case.chip:3s} {case.size:4d} px {case.dtype:8s} {case.form:6s} {case.recipe:11s} {found.cycles / 1e6:7.2f} M cycles '
                 f'{found.ms:6.1f} ms  {found.images_per_s:8,.0f} images/s on 8 cores  MXU {found.mxu:4.0%}  '
                 f'{found.temporary_mb:5.0f} MB',
                 flush=True,
@@ -239,15 +274,17 @@ def main() -> None:
         write_readme(estimates)
 
 
-def cases(args: argparse.Namespace) -> list[tuple[str, int, str, str]]:
-    """Every case asked for; the plain form of the TPUs that matter only."""
+def cases(args: argparse.Namespace) -> list[tuple[str, int, str, str, str]]:
+    """Every case asked for; the plain form of the TPUs that matter only, and other recipes of one of them."""
     return [
-        (chip, size, dtype, form)
+        (chip, size, dtype, form, recipe)
         for chip in args.chips
         for size in args.sizes
         for dtype in args.dtypes
         for form in args.forms
+        for recipe in args.recipes
         if form == 'folded' or chip not in INFORMATION_ONLY
+        if recipe == 'article' or (chip, dtype, form) == ('v3', 'bfloat16', 'folded')
     ]
 
 

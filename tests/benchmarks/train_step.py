@@ -1,6 +1,7 @@
 """Images a second of training on this CPU, beside PyTorch with the same networks, batch and optimiser.
 
   python -m tests.benchmarks.train_step --sizes 32 64 128 --rounds 5
+  python -m tests.benchmarks.train_step --contenders estimator default spectral ema color translation
 
 Contenders, each a process of its own that stays warm while the others take their turn:
   estimator        this trainer, through TPUEstimator and its real input pipeline
@@ -8,6 +9,10 @@ Contenders, each a process of its own that stays warm while the others take thei
   bfloat16         as estimator, with --compute_dtype=bfloat16
   torch_official   PyTorch as its DCGAN example trains: D on real, D on detached fake, then G through D once more
   torch_joint      PyTorch doing the joint step of this trainer: one pass of D on the fakes serves both losses
+  two_passes       as none, with the gradients of the two players taken one after the other
+  default, and the keys of OPTIONS: as estimator, with the defaults or with one option more
+
+All but `default` and `two_passes` are of the article's recipe, the plain DCGAN, which is what PyTorch does too.
 """
 
 from __future__ import annotations
@@ -25,6 +30,19 @@ import numpy as np
 
 BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
+PLAIN = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+OPTIONS = {
+    'bfloat16': {'compute_dtype': 'bfloat16'},
+    'spectral': {'discriminator_norm': 'spectral'},
+    'none': {'discriminator_norm': 'none'},
+    'stddev': {'minibatch_stddev': True},
+    'r1': {'discriminator_norm': 'none', 'r1_gamma': 0.1},
+    'ema': {'ema_half_life_kimg': 10.0},
+    'color': {'augment': 'color'},
+    'translation': {'augment': 'translation'},
+    'cutout': {'augment': 'cutout'},
+    'flip': {'flip': True},
+}
 Step = Callable[[], None]
 
 
@@ -53,16 +71,18 @@ def turns(steps: int) -> Iterator[None]:
         print(time.perf_counter() - began, flush=True)
 
 
-def hparams_of(size: int, batch: int, dtype: str):
+def hparams_of(size: int, batch: int, changes: dict):
     from trainer.hparams import HParams
 
     return HParams(
-        image_size=size, base_filters=BASE_FILTERS, noise_dim=NOISE_DIM, train_batch_size=batch, train_steps=10**6,
-        learning_rate=LEARNING_RATE, beta1=BETA1, compute_dtype=dtype,
+        **{
+            'image_size': size, 'base_filters': BASE_FILTERS, 'noise_dim': NOISE_DIM, 'train_batch_size': batch,
+            'train_steps': 10**6, 'learning_rate': LEARNING_RATE, 'beta1': BETA1, 'compute_dtype': 'float32', **changes,
+        }
     )  # fmt: skip
 
 
-def estimator_worker(size: int, batch: int, steps: int, dtype: str = 'float32') -> None:
+def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
     import tensorflow.compat.v1 as v1
 
     from trainer import dataset, inputs
@@ -83,7 +103,7 @@ def estimator_worker(size: int, batch: int, steps: int, dtype: str = 'float32') 
 
     quieten_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
-        hparams = hparams_of(size, batch, dtype)
+        hparams = hparams_of(size, batch, changes)
         shards = dataset.find(write_records(folder, size), 'train')
         source = dataset.verify(shards, size, 3, 'hwc', 'quick')
         options = RunOptions(model_dir=folder, sample_steps=10**6, save_steps=10**6)
@@ -104,7 +124,7 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
 
     quieten_tensorflow()
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default():
-        hparams = hparams_of(size, batch, 'float32')
+        hparams = hparams_of(size, batch, PLAIN)
         shards = dataset.find(write_records(folder, size), 'train')
         source = dataset.DataSource(tuple(shard.path for shard in shards), RECORDS, records.RecordFormat())
         config = make_estimator(hparams, RunOptions(model_dir=folder), Machine(), batch).config
@@ -117,6 +137,13 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
             session.run(v1.global_variables_initializer())
             for _ in turns(steps):
                 session.run(train_op)
+
+
+def two_passes_worker(size: int, batch: int, steps: int) -> None:
+    from trainer import networks
+
+    networks.judges_images_alone = lambda _: False
+    estimator_worker(size, batch, steps, {**PLAIN, **OPTIONS['none']})
 
 
 def torch_worker(size: int, batch: int, steps: int, joint: bool) -> None:
@@ -180,12 +207,18 @@ def torch_step(size: int, batch: int, joint: bool) -> Step:
 
 
 WORKERS = {
-    'estimator': estimator_worker,
+    'estimator': lambda *args: estimator_worker(*args, changes=PLAIN),
     'bare': bare_worker,
-    'bfloat16': lambda *args: estimator_worker(*args, dtype='bfloat16'),
     'torch_official': lambda *args: torch_worker(*args, joint=False),
     'torch_joint': lambda *args: torch_worker(*args, joint=True),
+    'default': lambda *args: estimator_worker(*args, changes={}),
+    'two_passes': two_passes_worker,
+    **{
+        name: lambda *args, changes=changes: estimator_worker(*args, changes={**PLAIN, **changes})
+        for name, changes in OPTIONS.items()
+    },
 }
+AGAINST_PYTORCH = ('estimator', 'bare', 'bfloat16', 'torch_official', 'torch_joint')
 
 
 class Contender:
@@ -246,7 +279,7 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=64, help='images a step')
     parser.add_argument('--steps', type=int, default=0, help='steps a turn; 0 takes about two seconds')
     parser.add_argument('--rounds', type=int, default=7, help='turns of each contender')
-    parser.add_argument('--contenders', nargs='+', choices=list(WORKERS), default=list(WORKERS))
+    parser.add_argument('--contenders', nargs='+', choices=list(WORKERS), default=AGAINST_PYTORCH)
     parser.add_argument('--worker', choices=list(WORKERS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
