@@ -264,8 +264,9 @@ def main() -> None:
         for case in (Case(*key) for key in cases(args)):
             found = estimates[case] = estimate(case, args.compiler, pathlib.Path(folder))
             print(
-                f'{case.chip:3s} {case.size:4d} px {case.dtype:8s} {case.form:6s} {case.recipe:11s} {found.cycles / 1e6:7.2f} M cycles '
-                f'{found.ms:6.1f} ms  {found.images_per_s:8,.0f} images/s on 8 cores  MXU {found.mxu:4.0%}  '
+                f'{case.chip:3s} {case.size:4d} px {case.dtype:8s} {case.form:6s} {case.recipe:11s} '
+                f'{found.cycles / 1e6:7.2f} M cycles {found.ms:6.1f} ms  '
+                f'{found.images_per_s:8,.0f} images/s on 8 cores  MXU {found.mxu:4.0%}  '
                 f'{found.temporary_mb:5.0f} MB',
                 flush=True,
             )
