@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 
 import pytest
@@ -18,8 +19,12 @@ def test_what_was_trained_is_remembered(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('field', 'value'), [('image_size', 64), ('channels', 1), ('base_filters', 8), ('noise_dim', 9)]
-)
+    ('field', 'value'),
+    [
+        ('image_size', 64), ('channels', 1), ('base_filters', 8), ('noise_dim', 9), ('discriminator_norm', 'none'),
+        ('minibatch_stddev', True),
+    ],
+)  # fmt: skip
 def test_another_architecture_is_refused_naming_both_values(tmp_path, field, value):
     before = tiny_hparams()
     hparams.write(str(tmp_path), before)
@@ -35,6 +40,45 @@ def test_another_learning_rate_is_taken_and_logged(tmp_path, caplog):
     assert '--learning_rate changes from 0.0004 to 0.1' in caplog.text
 
 
+def test_an_average_is_kept_from_the_start_or_not_at_all(tmp_path):
+    hparams.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=0.0))
+    with pytest.raises(errors.UserError, match='trained with --ema_half_life_kimg=0.0 and cannot go on with 5.0'):
+        hparams.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
+    hparams.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
+    for value in (20.0, 0.0):
+        hparams.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=value))
+
+
+def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
+    """And so are its pictures, whatever the defaults have become."""
+    hparams.write(str(tmp_path), tiny_hparams())
+    path = tmp_path / hparams.FILE_NAME
+    known = json.loads(path.read_text())
+    for name in ('discriminator_norm', 'augment', 'flip', 'ema_half_life_kimg', 'minibatch_stddev', 'train_kimg'):
+        del known[name]
+    path.write_text(json.dumps(known))
+    found = hparams.read(str(tmp_path))
+    assert (found.discriminator_norm, found.augment, found.ema_half_life_kimg) == ('batch', 'none', 0.0)
+    assert found.train_steps == tiny_hparams().train_steps
+
+
+@pytest.mark.parametrize(
+    ('changes', 'steps'),
+    [
+        ({}, 2400),
+        ({'train_steps': 7}, 7),
+        ({'train_kimg': 1.0}, 16),
+        ({'train_kimg': 1.001}, 16),
+        ({'train_kimg': 2.0}, 32),
+    ],
+)
+def test_the_length_is_given_in_steps_or_in_thousands_of_images(changes, steps):
+    """In batches of 64, the last of them whole."""
+    found = HParams(**changes)
+    assert found.train_steps == steps
+    assert dataclasses.replace(found, seed=1).train_steps == steps
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / hparams.FILE_NAME).write_text('{"image_size":')
     with pytest.raises(errors.UserError, match=r'hparams\.json cannot be read .*restore it, or choose another'):
@@ -47,6 +91,11 @@ def test_a_damaged_file_is_named(tmp_path):
         ({'loss': 'hinge', 'label_smoothing': 0.1}, 'no meaning with --loss=hinge.*non_saturating, least_squares'),
         ({'label_smoothing': 1.0}, '--label_smoothing=1.0 must be below 1'),
         ({'beta1': 1.0}, '--beta1=1.0 must be below 1'),
+        (
+            {'train_steps': 10, 'train_kimg': 1.0},
+            '--train_steps=10 and --train_kimg=1, which is 125 steps of 8 images, both say where training ends',
+        ),
+        ({'augment': 'flip'}, "--augment=flip: 'flip' is no augmentation"),
         ({'loss': 'wasserstein'}, 'diverges without a penalty: add --gradient_penalty=10'),
     ],
 )
