@@ -165,8 +165,9 @@ def test_pixels_are_said_to_be_blind(found):
     ('count', 'number', 'augmentation'),
     [
         (400, 'are few', 'for 400 images it is color,translation,cutout (arXiv'),
-        (4000, 'enough to begin with', 'Where the exact shade matters, give --augment=translation,cutout.'),
-        (20000, 'a good number', 'for 20,000 images it is translation,cutout (arXiv'),
+        (400, 'are few', 'Where the exact shade matters, give --augment=translation,cutout.'),
+        (4000, 'enough to begin with', 'for 4,000 images it is translation (arXiv'),
+        (20000, 'a good number', 'for 20,000 images it is translation (arXiv'),
         (60000, 'are plenty', 'for 60,000 images it is none'),
     ],
 )

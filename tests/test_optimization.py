@@ -8,9 +8,10 @@ from tests.test_model import run_steps
 from trainer import losses, networks
 
 
-@pytest.mark.parametrize('changes', [{}, {'loss': 'wasserstein', 'gradient_penalty': 10.0}], ids=['default', 'penalty'])
+@pytest.mark.parametrize('changes', [{}, {'loss': 'wasserstein', 'gradient_penalty': 10.0}], ids=['plain', 'penalty'])
 def test_one_pass_back_gives_both_players_the_gradients_of_two(changes, tmp_path, monkeypatch):
     """Adam's first moment after a step is the gradient times a constant."""
+    changes = {'discriminator_norm': 'spectral', 'augment': 'color,translation,cutout', **changes}
     _, _, one = run_steps(tmp_path, steps=1, **changes)
     monkeypatch.setattr(networks, 'judges_images_alone', lambda _: False)
     _, _, two = run_steps(tmp_path, steps=1, **changes)

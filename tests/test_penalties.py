@@ -50,4 +50,4 @@ def test_a_penalty_keeps_the_discriminator_flatter(penalty, tmp_path):
 
 def test_r1_and_spectral_normalisation_are_not_stacked():
     with pytest.raises(errors.UserError, match='--r1_gamma=0.1 and --discriminator_norm=spectral both flatten'):
-        tiny_hparams(r1_gamma=0.1)
+        tiny_hparams(r1_gamma=0.1, discriminator_norm='spectral')

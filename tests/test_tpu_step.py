@@ -70,11 +70,12 @@ def load(step: tpu_program.XlaStep, values: dict) -> None:
 
 ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
 OPTIONS = {
-    'default': ({}, 22),
+    'default': ({}, 26),
     'article': (ARTICLE, 26),
+    'spectral': ({'discriminator_norm': 'spectral'}, 22),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
     'r1': ({'discriminator_norm': 'none', 'r1_gamma': 1.0, 'augment': 'translation', 'flip': True}, 22),
-    'stddev': ({'minibatch_stddev': True, 'loss': 'hinge', 'augment': 'cutout'}, 22),
+    'stddev': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', 'augment': 'cutout'}, 22),
 }
 
 

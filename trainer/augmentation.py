@@ -16,7 +16,9 @@ from trainer import errors
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository).
-_FEW, _SOME = 10_000, 50_000  # Images.
+# A DCGAN that is trained for hours, not days, learns fastest with translation alone unless images are very few
+# (python -m tests.benchmarks.quality).
+_VERY_FEW, _SOME = 1_000, 50_000  # Images.
 _SHIFT = 1 / 8  # Of the side, at most.
 _HOLE = 1 / 2  # Side of the grey square, of the image's.
 
@@ -46,10 +48,10 @@ def resolve(text: str, images: int, channels: int) -> str:
         return text
     if images > _SOME:
         return NONE
-    names = [_TRANSLATION, _CUTOUT]
-    if images < _FEW and channels > 1:  # Grey pictures differ in little but brightness: it would be the subject.
-        names.insert(0, _COLOR)
-    return ','.join(names)
+    if images >= _VERY_FEW:
+        return _TRANSLATION
+    # Grey pictures differ in little but brightness: it would be the subject.
+    return ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1)
 
 
 def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor) -> tf.Tensor:

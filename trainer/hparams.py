@@ -35,8 +35,8 @@ class HParams:
     base_filters: int = option(32, 'Filters of the layer at the image; each layer inwards doubles them.', lower=1)
     noise_dim: int = option(100, "Length of the generator's input vector.", lower=1)
     discriminator_norm: str = option(
-        'spectral',
-        "What bounds the discriminator's layers: spectral normalisation, batch normalisation as in the DCGAN paper, or "
+        'batch',
+        "What bounds the discriminator's layers: batch normalisation as in the DCGAN paper, spectral normalisation, or "
         'nothing.',
         choices=tuple(normalization.NORMS),
     )
@@ -56,8 +56,8 @@ class HParams:
     augment: str = option(
         augmentation.AUTO,
         'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
-        'cutout with commas between; auto is all three below 10,000 images, no color up to 50,000 or for grey images, '
-        'none beyond.',
+        'cutout with commas between; auto is all three below 1,000 images (no color for grey ones), translation up to '
+        '50,000, none beyond.',
     )
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
     ema_half_life_kimg: float = option(

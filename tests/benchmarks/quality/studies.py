@@ -92,10 +92,10 @@ RECIPES = {
         '--learning_rate=2e-4',
     ),
     'ours': (
-        '--discriminator_norm=spectral',
+        '--discriminator_norm=batch',
         '--augment=auto',
         '--ema_half_life_kimg=10',
-        '--learning_rate=2e-4',
+        '--learning_rate=4e-4',
     ),
 }
 _ARTICLE, _OURS = RECIPES['article'], RECIPES['ours']
@@ -103,13 +103,14 @@ _ARTICLE, _OURS = RECIPES['article'], RECIPES['ours']
 # From the article's recipe to ours one feature at a time, and then one step away from ours.
 SWEEP = {
     **RECIPES,
-    'spectral': changed(_ARTICLE, '--discriminator_norm=spectral'),
-    'spectral_ema': changed(_ARTICLE, '--discriminator_norm=spectral', '--ema_half_life_kimg=10'),
+    'ema': changed(_ARTICLE, '--ema_half_life_kimg=10'),
+    'ours_unaugmented': changed(_OURS, '--augment=none'),
+    'ours_all_augmentations': changed(_OURS, '--augment=color,translation,cutout'),
+    'ours_spectral': changed(_OURS, '--discriminator_norm=spectral'),
     'ours_hinge': changed(_OURS, '--loss=hinge'),
     'ours_flip': changed(_OURS, '--flip=true'),
-    'ours_unaugmented': changed(_OURS, '--augment=none'),
     'ours_stddev': changed(_OURS, '--minibatch_stddev=true'),
-    'r1': changed(_OURS, '--discriminator_norm=none', '--r1_gamma=0.05'),
+    'ours_r1': changed(_OURS, '--discriminator_norm=none', '--r1_gamma=0.05'),
 }
 
 
