@@ -56,7 +56,7 @@ class HParams:
     augment: str = option(
         augmentation.AUTO,
         'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
-        'cutout with commas between; auto is all three below 1,000 images (no color for grey ones), translation up to '
+        'cutout with commas between; auto is all three below 200 images (no color for grey ones), translation up to '
         '50,000, none beyond.',
     )
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
