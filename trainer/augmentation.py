@@ -16,8 +16,9 @@ from trainer import errors
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository).
-# A DCGAN that is trained for hours, not days, comes furthest with translation alone, from 232 images on
-# (python -m tests.benchmarks.quality).
+# Which ones, from one run each of 512,000 images at 32 px. Of 3,605 photographs: KID 0.24 with translation, 0.35 with
+# all three; 0.22 with none, by a discriminator that overfits four times as much. Of 1,000: 0.24 and 0.29. Below 200
+# images nothing was measured here, and the paper's own choice stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
 _SHIFT = 1 / 8  # Of the side, at most.
 _HOLE = 1 / 2  # Side of the grey square, of the image's.

@@ -35,7 +35,7 @@ def model_fn(
       config: tells how often there are summaries.
 
     Returns:
-      The spec; predictions are {'images': uint8 [B, H, W, C]}.
+      The spec; predictions are {'images': uint8 [B, H, W, C]}, by the trained weights: `sampler` has their average.
     """
     if mode == tf.estimator.ModeKeys.PREDICT:
         generated = _generate(features['noise'], params, None)

@@ -134,7 +134,7 @@ def _resolution(audit: Audit) -> Iterator[str]:
     if side >= 128:
         yield (
             'At 128 px deep discriminators gain most from spectral normalisation (FID 61 to 28 on faces, arXiv '
-            '1807.04720): if samples become alike, try --discriminator_norm=spectral and twice the steps.'
+            '1807.04720): if samples become alike, try --discriminator_norm=spectral, which learns more slowly.'
         )
         if count < _SOME:
             yield f'With {count:,} images try 64 px first: a run takes a fraction of the time, and collapses less.'
