@@ -7,7 +7,7 @@ import dataclasses
 CLEAN, FOREIGN, FILTERED = '', 'foreign', 'filtered'
 EVALUATIONS = 8  # In each run.
 # The usual length; a run of another one has it in its name.
-KIMG = {32: 1024, 64: 512, 128: 256}
+KIMG = {32: 1024, 64: 512, 128: 192}
 _BASE_FILTERS = {32: 32, 64: 32, 128: 16}
 
 
@@ -122,20 +122,24 @@ def _distinct(variants: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
     return {name: variants[name] for name in first.values()}
 
 
-def _final(size: int, data: Data = Data()) -> list[Run]:  # noqa: B008  Frozen.
-    return [Run(name, flags, size, KIMG[size], seed, data) for seed in (0, 1) for name, flags in RECIPES.items()]
+def _final(size: int, kimg: float = 0, data: Data = Data()) -> list[Run]:  # noqa: B008  Frozen.
+    return [
+        Run(name, flags, size, kimg or KIMG[size], seed, data) for seed in (0, 1) for name, flags in RECIPES.items()
+    ]
+
+
+def _ours32(data: Data) -> Run:
+    return Run('ours', _OURS, 32, 384, 0, data)
 
 
 STUDIES = {
-    'sweep32': [Run(name, flags, 32, 512, 0) for name, flags in _distinct(SWEEP).items()],
+    'sweep32': [Run(name, flags, 32, 256, 0) for name, flags in _distinct(SWEEP).items()],
     'final32': _final(32),
-    'final32-n1000': _final(32, Data(count=1000)),
+    'final32-n1000': _final(32, 512, Data(count=1000)),
     'final64': _final(64),
     'final128': _final(128),
-    'how_many': [
-        Run(name, flags, 32, 512, 0, Data(part=part)) for part in (8, 4, 2, 1) for name, flags in RECIPES.items()
-    ],
-    'foreign': [Run('ours', _OURS, 32, 512, 0, Data(4, variant=variant)) for variant in (CLEAN, FOREIGN, FILTERED)],
+    'how_many': [_ours32(Data(part)) for part in (8, 4, 2, 1)],
+    'foreign': [_ours32(Data(4, variant=variant)) for variant in (CLEAN, FOREIGN, FILTERED)],
 }
 
 
