@@ -57,7 +57,8 @@ INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobo
 _ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
-    'default': {},
+    'default': {'augment': 'translation'},
+    'default_few': {},  # Below 200 images.
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
     'stddev': {**_ARTICLE, 'minibatch_stddev': True},
@@ -219,7 +220,8 @@ def page(estimates: dict[Case, Estimate]) -> str:
         f'For information only: {", ".join(INFORMATION_ONLY)}.',
         table(estimates),
         '## What the options cost',
-        "Each added to the article's recipe, but `default`, which is the whole default recipe.",
+        "Each added to the article's recipe, but `default`, the whole default recipe from 200 images on, and "
+        '`default_few`, the same below.',
         recipe_table(estimates),
         '## The costliest operations',
     ]
