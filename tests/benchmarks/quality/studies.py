@@ -129,7 +129,7 @@ def _final(size: int, kimg: float = 0, data: Data = Data()) -> list[Run]:  # noq
 
 
 def _ours32(data: Data) -> Run:
-    return Run('ours', _OURS, 32, 384, 0, data)
+    return Run('ours', _OURS, 32, 256, 0, data)
 
 
 STUDIES = {
