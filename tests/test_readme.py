@@ -91,10 +91,14 @@ def test_the_make_targets_exist(target):
     assert wanted[target] in planned
 
 
-def test_files_that_the_readme_names_exist():
-    for path in re.findall(r'\]\(([^):#]+)\)', README):
-        assert (ROOT / path).exists(), path
-    for recipe in re.findall(r'`(\w+\.cfg)`', README):
+@pytest.mark.parametrize(
+    'page', [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))], ids=lambda path: path.name
+)
+def test_files_that_a_page_names_exist(page):
+    text = page.read_text()
+    for path in re.findall(r'\]\(([^):#]+)[)#]', text):
+        assert (page.parent / path).exists(), path
+    for recipe in re.findall(r'`(?:configs/)?(\w+\.cfg)`', text):
         assert (ROOT / 'configs' / recipe).exists(), recipe
 
 

@@ -66,14 +66,14 @@ def write_csv(path: pathlib.Path, lines: Sequence[Row]) -> None:
 
 
 def markdown(lines: Sequence[Row]) -> str:
-    """Mean [least .. most] over the seeds of each recipe, data set and checkpoint; real images beside twins and KID."""
+    """Mean [least .. most] over the seeds of each recipe, data set and checkpoint; real images beside twins."""
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         key = (line['size'], line['images'], line['variant'], line['recipe'], line['checkpoint'])
         groups.setdefault(key, []).append(line)
     heads = (
-        'recipe', 'px', 'images', 'kimg', 'checkpoint', 'seeds', 'KID', 'KID of real images', 'coverage', 'recall',
-        'precision', 'twins', 'twins of real images', 'copying z', 'training s', 'diverged',
+        'recipe', 'px', 'images', 'kimg', 'checkpoint', 'seeds', 'KID', 'coverage', 'recall', 'precision',
+        'twins (real)', 'copying z', 'minutes', 'diverged',
     )  # fmt: skip
     table = [heads, ['---'] * len(heads), *(_table_row(group) for group in groups.values())]
     return '\n'.join(f'| {" | ".join(cells)} |' for cells in table) + '\n'
@@ -90,11 +90,10 @@ def _table_row(group: list[Row]) -> list[str]:
         str(first['checkpoint']),
         str(len(group)),
         _over_seeds(group, 'kid', 3) + (f' ± {first["kid_std"]:.3f}' if len(group) == 1 else ''),
-        _over_seeds(group[:1], 'kid_real', 3),
-        *(_over_seeds(group, name, 3) for name in ('coverage', 'recall', 'precision', 'twins')),
-        _over_seeds(group[:1], 'twins_real', 3),
+        *(_over_seeds(group, name, 3) for name in ('coverage', 'recall', 'precision')),
+        f'{_over_seeds(group, "twins", 3)} ({first["twins_real"]:.3f})',
         _over_seeds(group, 'copying_z', 1),
-        _over_seeds(group, 'train_seconds', 0),
+        _minutes(group),
         str(sum(line['diverged'] == 'yes' for line in group)),
     ]
 
@@ -111,6 +110,11 @@ def _over_seeds(group: list[Row], name: str, digits: int) -> str:
         return ''
     mean = f'{statistics.mean(known):.{digits}f}'
     return mean if len(known) == 1 else f'{mean} [{min(known):.{digits}f} .. {max(known):.{digits}f}]'
+
+
+def _minutes(group: list[Row]) -> str:
+    known = [line['train_seconds'] / 60 for line in group if line['train_seconds']]
+    return f'{statistics.mean(known):.0f}' if known else ''
 
 
 def _measures(found: dict[str, Any]) -> Row:
