@@ -206,7 +206,7 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
     run(dataset32, tmp_path / 'run', train_steps=0, train_kimg=0.016)
     learned = tiny_hparams(train_steps=2, train_kimg=0.016, augment='color,translation,cutout')
     assert hparams.read(str(tmp_path / 'run')) == learned
-    assert '--augment=auto is color,translation,cutout, for 24 training images' in caplog.text
+    assert '--augment=auto is color,translation,cutout, for 1 passes over 24 images' in caplog.text
     assert 'step 2/2 | 0.0 kimg | 0.7 epochs' in caplog.text
 
 

@@ -116,11 +116,11 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
 
 def _fit_to_data(hparams: HParams, images: int) -> HParams:
     """Puts what --augment=auto stands for in its place; warns of too many passes over so many training images."""
-    if hparams.augment == augmentation.AUTO:
-        chosen = augmentation.resolve(hparams.augment, images, hparams.channels)
-        hparams = dataclasses.replace(hparams, augment=chosen)
-        logging.info('--augment=auto is %s, for %s training images', chosen, f'{images:,}')
     epochs = hparams.train_steps * hparams.train_batch_size / images
+    if hparams.augment == augmentation.AUTO:
+        chosen = augmentation.resolve(hparams.augment, images, hparams.channels, epochs)
+        hparams = dataclasses.replace(hparams, augment=chosen)
+        logging.info('--augment=auto is %s, for %s passes over %s images', chosen, f'{epochs:,.0f}', f'{images:,}')
     if epochs > _MANY_EPOCHS and not hparams.augmentations:
         logging.warning(
             '%s steps of %d images are %s passes over %s images, and --augment=none: beyond about %s a discriminator '

@@ -57,7 +57,7 @@ class HParams:
         augmentation.AUTO,
         'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
         'cutout with commas between; auto is all three below 200 images (no color for grey ones), translation up to '
-        '50,000, none beyond.',
+        '50,000 if the run passes over them more than 150 times, none otherwise.',
     )
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
     ema_half_life_kimg: float = option(
