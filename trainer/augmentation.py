@@ -7,6 +7,7 @@ and every change is a sum, a product or a matrix product, as a TPU wants it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -22,7 +23,7 @@ _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # 1,000 photographs, 0.24 with translation and 0.29 with all three. Below 200 images nothing was measured here, and the
 # paper's own choice stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
-_FEW_PASSES = 150
+FEW_PASSES = 150
 _SHIFT = 1 / 8  # Of the side, at most.
 _HOLE = 1 / 2  # Side of the grey square, of the image's.
 
@@ -46,14 +47,14 @@ def parse(text: str) -> tuple[str, ...]:
     return names
 
 
-def resolve(text: str, images: int, channels: int, passes: float) -> str:
+def resolve(text: str, images: int, channels: int, passes: float = math.inf) -> str:
     """What 'auto' stands for in a run of so many passes over so many images; any other text is returned as it is."""
     if text != AUTO:
         return text
     if images < _VERY_FEW:
         # Grey pictures differ in little but brightness: it would be the subject.
         return ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1)
-    return _TRANSLATION if images <= _SOME and passes > _FEW_PASSES else NONE
+    return _TRANSLATION if images <= _SOME and passes > FEW_PASSES else NONE
 
 
 def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor) -> tf.Tensor:

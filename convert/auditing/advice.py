@@ -94,7 +94,10 @@ def _augmentation(audit: Audit) -> Iterator[str]:
     if chosen != without_colour and grey > _MOSTLY:
         yield f'--augment={without_colour} of trainer.task (arXiv 2006.10738): no change of colour, for most are grey.'
         return
-    yield f'--augment=auto of trainer.task, the default: for {count:,} images it is {chosen} (arXiv 2006.10738).'
+    passes = augmentation.FEW_PASSES
+    of_short_runs = augmentation.resolve(augmentation.AUTO, count, audit.images.channels, passes)
+    told = chosen if of_short_runs == chosen else f'{chosen}, in a run of more than {passes} passes'
+    yield f'--augment=auto of trainer.task, the default: for {count:,} images it is {told} (arXiv 2006.10738).'
     if chosen != without_colour:
         yield f'Where the exact shade matters, give --augment={without_colour}.'
 
