@@ -65,15 +65,15 @@ def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'steps'),
     [
-        ({}, 2400),
+        ({}, 8000),
         ({'train_steps': 7}, 7),
-        ({'train_kimg': 1.0}, 16),
-        ({'train_kimg': 1.001}, 16),
-        ({'train_kimg': 2.0}, 32),
+        ({'train_kimg': 1.0}, 63),
+        ({'train_kimg': 1.008}, 63),
+        ({'train_kimg': 2.0}, 125),
     ],
 )
 def test_the_length_is_given_in_steps_or_in_thousands_of_images(changes, steps):
-    """In batches of 64, the last of them whole."""
+    """In batches of 16, the last of them whole."""
     found = HParams(**changes)
     assert found.train_steps == steps
     assert dataclasses.replace(found, seed=1).train_steps == steps

@@ -67,12 +67,12 @@ class RunOptions:
         unit='folder',
         environment='AIP_MODEL_DIR',
     )
-    sample_steps: int = option(200, 'Steps between two sample grids.', unit='steps', lower=1)
+    sample_steps: int = option(500, 'Steps between two sample grids.', unit='steps', lower=1)
     save_steps: int = option(
-        600, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
+        1000, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
     )
     eval_steps: int = option(
-        1200, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
+        4000, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
     )
     eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
     extractor: str = option(
@@ -88,7 +88,7 @@ class RunOptions:
         lower=0,
     )
     feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
-    log_steps: int = option(50, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
+    log_steps: int = option(200, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
     sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
     export_checkpoint: str = option(

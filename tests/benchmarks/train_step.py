@@ -11,8 +11,10 @@ Contenders, each a process of its own that stays warm while the others take thei
   torch_joint      PyTorch doing the joint step of this trainer: one pass of D on the fakes serves both losses
   two_passes       as none, with the gradients of the two players taken one after the other
   default, and the keys of OPTIONS: as estimator, with the defaults or with one option more
+  default_batch    as default, in batches of the default's own size, as many images a turn
 
-All but `default` and `two_passes` are of the article's recipe, the plain DCGAN, which is what PyTorch does too.
+All but `default`, `default_batch` and `two_passes` are of the article's recipe, the plain DCGAN, which is what PyTorch
+does too.
 """
 
 from __future__ import annotations
@@ -139,6 +141,13 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
                 session.run(train_op)
 
 
+def default_batch_worker(size: int, batch: int, steps: int) -> None:
+    from trainer.hparams import HParams
+
+    own = HParams.train_batch_size
+    estimator_worker(size, own, steps * batch // own, {})
+
+
 def two_passes_worker(size: int, batch: int, steps: int) -> None:
     from trainer import networks
 
@@ -212,6 +221,7 @@ WORKERS = {
     'torch_official': lambda *args: torch_worker(*args, joint=False),
     'torch_joint': lambda *args: torch_worker(*args, joint=True),
     'default': lambda *args: estimator_worker(*args, changes={}),
+    'default_batch': default_batch_worker,
     'two_passes': two_passes_worker,
     **{
         name: lambda *args, changes=changes: estimator_worker(*args, changes={**PLAIN, **changes})

@@ -9,6 +9,7 @@ EVALUATIONS = 8  # In each run.
 # The usual length; a run of another one has it in its name.
 KIMG = {32: 1024, 64: 512, 128: 192}
 _BASE_FILTERS = {32: 32, 64: 32, 128: 16}
+_BATCH = '--train_batch_size'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Run:
     """One training run.
 
     Attributes:
-      recipe: what `flags` are called.
+      recipe: what `flags` are called; they say the batch too.
       size: side of the images, px.
       kimg: thousands of images to train on, repeats counted.
     """
@@ -47,7 +48,10 @@ class Run:
     seed: int
     data: Data = Data()
     base_filters: int = 0
-    batch: int = 64
+
+    @property
+    def batch(self) -> int:
+        return next(int(value) for name, _, value in (flag.partition('=') for flag in self.flags) if name == _BATCH)
 
     @property
     def steps(self) -> int:
@@ -66,7 +70,6 @@ class Run:
             f'--image_size={self.size}',
             f'--base_filters={self.base_filters or _BASE_FILTERS[self.size]}',
             '--noise_dim=100',
-            f'--train_batch_size={self.batch}',
             f'--train_steps={self.steps}',
             f'--seed={self.seed}',
             '--compute_dtype=bfloat16',
@@ -86,12 +89,14 @@ def changed(flags: tuple[str, ...], *changes: str) -> tuple[str, ...]:
 
 RECIPES = {
     'article': (
+        f'{_BATCH}=64',
         '--discriminator_norm=batch',
         '--augment=none',
         '--ema_half_life_kimg=0',
         '--learning_rate=2e-4',
     ),
     'ours': (
+        f'{_BATCH}=16',
         '--discriminator_norm=batch',
         '--augment=auto',
         '--ema_half_life_kimg=10',
@@ -99,13 +104,14 @@ RECIPES = {
     ),
 }
 _ARTICLE, _OURS = RECIPES['article'], RECIPES['ours']
-_TRANSLATED = changed(_OURS, '--augment=translation')  # Where the run is too short for auto to choose it.
 
 # From the article's recipe to ours one feature at a time, and then one step away from ours.
 SWEEP = {
     **RECIPES,
     'ema': changed(_ARTICLE, '--ema_half_life_kimg=10'),
-    'ours_translation': _TRANSLATED,
+    'article_batch_16': changed(_ARTICLE, f'{_BATCH}=16'),
+    'ours_batch_64': changed(_OURS, f'{_BATCH}=64'),
+    'ours_translation': changed(_OURS, '--augment=translation'),
     'ours_all_augmentations': changed(_OURS, '--augment=color,translation,cutout'),
     'ours_spectral': changed(_OURS, '--discriminator_norm=spectral'),
     'ours_hinge': changed(_OURS, '--loss=hinge'),
@@ -124,13 +130,12 @@ def _distinct(variants: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
 
 
 def _final(size: int, kimg: float = 0, data: Data = Data()) -> list[Run]:  # noqa: B008  Frozen.
-    return [
-        Run(name, flags, size, kimg or KIMG[size], seed, data) for seed in (0, 1) for name, flags in RECIPES.items()
-    ]
+    def run(recipe: str, seed: int) -> Run:
+        return Run(recipe, SWEEP[recipe], size, kimg or KIMG[size], seed, data)
 
-
-def _translated(size: int) -> Run:
-    return Run('ours_translation', _TRANSLATED, size, KIMG[size], 0)
+    runs = [run(recipe, seed) for seed in (0, 1) for recipe in RECIPES]
+    # How much of the difference is the batch.
+    return [*runs, run('ours_batch_64', 0)] if size < 128 else runs
 
 
 def _ours32(data: Data) -> Run:
@@ -141,8 +146,8 @@ STUDIES = {
     'sweep32': [Run(name, flags, 32, 256, 0) for name, flags in _distinct(SWEEP).items()],
     'final32': _final(32),
     'final32-n1000': _final(32, 512, Data(count=1000)),
-    'final64': [*_final(64), _translated(64)],
-    'final128': [*_final(128), _translated(128)],
+    'final64': _final(64),
+    'final128': _final(128),
     'how_many': [_ours32(Data(part)) for part in (8, 4, 2, 1)],
     'foreign': [_ours32(Data(4, variant=variant)) for variant in (CLEAN, FOREIGN, FILTERED)],
 }
@@ -151,5 +156,5 @@ STUDIES = {
 def small(run: Run) -> Run:
     """The same in seconds, to try the studies themselves."""
     data = Data(part=2) if run.data.count else run.data
-    flags = (*run.flags, '--extractor=pixels', '--eval_samples=64')
-    return dataclasses.replace(run, data=data, flags=flags, kimg=0.128, base_filters=4, batch=8)
+    flags = (*changed(run.flags, f'{_BATCH}=8'), '--extractor=pixels', '--eval_samples=64')
+    return dataclasses.replace(run, data=data, flags=flags, kimg=0.128, base_filters=4)
