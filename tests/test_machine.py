@@ -32,11 +32,19 @@ def test_a_tpu_vm_shares_the_batch_and_loops(tpu_vm, caplog):
     caplog.set_level(logging.INFO, 'absl')
     with tpu_program.tpu_system(8):
         found = prepare(TpuOptions(use_tpu=True))
-    assert (found.use_tpu, found.cores, found.iterations_per_loop) == (True, 8, 200)
+    assert (found.use_tpu, found.cores, found.iterations_per_loop) == (True, 8, 500)
     assert found.cluster.master() == ''
     assert 'phase: resolve' in caplog.text
     assert 'phase: init' in caplog.text
-    assert '8 TPU cores; 128 images a step each; 200 steps a loop' in caplog.text
+    assert '8 TPU cores; 128 images a step each; 500 steps a loop' in caplog.text
+    assert 'idle' not in caplog.text
+
+
+def test_a_batch_that_leaves_a_tpu_idle_is_told(tpu_vm, caplog):
+    with tpu_program.tpu_system(8):
+        prepare(TpuOptions(use_tpu=True), 16)
+    assert '--train_batch_size=16 leaves 2 images to a TPU core' in caplog.text
+    assert 'at best 128 each, by --train_batch_size=1024' in caplog.text
 
 
 def test_a_tpu_by_address_is_probed_before_tensorflow_waits_for_it():

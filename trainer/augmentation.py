@@ -17,11 +17,11 @@ from trainer import errors
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository),
-# and they come late, once a discriminator has seen the images too often. From one run each (docs/quality.md): of 3,567
-# photographs at 64 px, KID 0.24 without augmentation and 0.62 with translation after 143 passes; of 3,605 at 32 px,
-# 0.22 and 0.24 after 142, but by a discriminator that overfits four times as much; after 284, 35 passes without doubled
-# it. Which ones: of 1,000 photographs, 0.24 with translation and 0.29 with all three. Below 200 images nothing was
-# measured here, and the paper's own choice stands.
+# and they come late, once a discriminator has seen the images too often. From one run each (docs/quality.md): of 3,605
+# photographs at 32 px, KID 0.22 without augmentation and 0.24 with translation after 71 passes, 0.16 each after 142,
+# and after 284, 35 passes more without doubled it; of 3,567 at 64 px in batches of 64, 0.24 and 0.62 after 143. Which
+# ones: of 1,000 photographs, 0.24 with translation and 0.29 with all three. Below 200 images nothing was measured
+# here, and the paper's own choice stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
 FEW_PASSES = 150
 _SHIFT = 1 / 8  # Of the side, at most.

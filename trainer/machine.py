@@ -15,6 +15,8 @@ from trainer import errors, schedule, tpu_address, tpu_node, tpu_runtime
 from trainer.options import RunOptions, TpuOptions
 from trainer.watchdog import Watchdog
 
+_TILE = 8, 128  # Numbers that a TPU core works on at a time (Cloud TPU performance guide).
+
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
@@ -71,6 +73,11 @@ def prepare(
     cores = _count_cores(cluster, address)
     _check_batch(batch_size, cores)
     logging.info('%d TPU cores; %d images a step each; %d steps a loop', cores, batch_size // cores, iterations)
+    if batch_size // cores < _TILE[0]:
+        logging.warning(
+            '--train_batch_size=%d leaves %d images to a TPU core, most of which then idles: it wants a multiple of %d, '
+            'at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
+        )  # fmt: skip
     return Machine(cluster, cores, iterations)
 
 
