@@ -107,7 +107,7 @@ ARGS = [
     ('tpu_v3', 'gs://my-bucket/data', 'gs://my-bucket/data,--seed=1', 'data,', "a comma, where gcloud's --args"),
     ('tpu_v3', 'gs://my-bucket/data', 'gs://my-bucket/data,', 'data,', "a comma, where gcloud's --args"),
     ('gpu', '- --train_steps=20000', '- --flagfile=my.cfg', '', 'the images hold the files configs/*.cfg'),
-    ('python_package', '- --train_steps=20000', '- --flagfile=configs/demo.cfg', '', 'a package carries no recipes'),
+    ('python_package', '- --train_steps=64000', '- --flagfile=configs/demo.cfg', '', 'a package carries no recipes'),
     ('tpu_v3', '--use_tpu=true', '--use_tpu=false', '--use_tpu', 'pays for a TPU and does not use it'),
     ('tpu_v3', '- --use_tpu=true', '- --nouse_tpu', '', 'pays for a TPU and does not use it'),
     ('tpu_v3', '- --use_tpu=true', '- --beta1=0.5', 'args:', 'pays for a TPU and does not use it'),

@@ -75,8 +75,8 @@ def prepare(
     logging.info('%d TPU cores; %d images a step each; %d steps a loop', cores, batch_size // cores, iterations)
     if batch_size // cores < _TILE[0]:
         logging.warning(
-            '--train_batch_size=%d leaves %d images to a TPU core, most of which then idles: it wants a multiple of %d, '
-            'at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
+            '--train_batch_size=%d leaves %d images to a TPU core, most of which then idles: it wants a multiple of %d,'
+            ' at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
         )  # fmt: skip
     return Machine(cluster, cores, iterations)
 
