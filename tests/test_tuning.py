@@ -62,7 +62,7 @@ def test_each_trial_has_folders_of_its_own():
     shared = RunOptions('gs://b/run', trial_id='3')
     assert (shared.model_dir, shared.tensorboard_dir) == ('gs://b/run/trial_3', 'gs://b/run/trial_3')
     assert shared.export_dir == 'gs://b/run/trial_3/saved_model'
-    assert dataclasses.replace(shared, save_steps=200).model_dir == shared.model_dir
+    assert dataclasses.replace(shared, save_steps=100).model_dir == shared.model_dir
     assert RunOptions('gs://b/3', trial_id='3').model_dir == 'gs://b/3/trial_3'
     given = RunOptions('gs://b/3/checkpoints/', 'gs://b/3/logs/', 'gs://b/3/model/', trial_id='3')
     assert (given.model_dir, given.tensorboard_dir) == ('gs://b/3/checkpoints', 'gs://b/3/logs')
