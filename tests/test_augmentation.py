@@ -16,19 +16,17 @@ def pictures(count: int = 16, size: int = 32, channels: int = 3) -> tf.Tensor:
 
 
 @pytest.mark.parametrize(
-    'count, passes, channels, expected',
+    'count, channels, expected',
     [
-        (199, 1, 3, 'color,translation,cutout'),
-        (199, 1, 1, 'translation,cutout'),
-        (200, 151, 3, 'translation'),
-        (200, 150, 3, 'none'),
-        (50_000, 151, 1, 'translation'),
-        (50_001, 151, 3, 'none'),
+        (199, 3, ('color,translation,cutout', 0)),
+        (199, 1, ('translation,cutout', 0)),
+        (200, 3, ('translation', 90)),
+        (50_000, 1, ('translation', 90)),
+        (50_001, 3, ('none', 0)),
     ],
 )
-def test_auto_goes_by_the_size_of_the_set_and_the_length_of_the_run(count, passes, channels, expected):
-    assert augmentation.resolve('auto', count, channels, passes) == expected
-    assert augmentation.resolve('cutout', count, channels, passes) == 'cutout'
+def test_auto_goes_by_the_size_of_the_set(count, channels, expected):
+    assert augmentation.resolve(count, channels) == expected
 
 
 def test_names_are_parsed_and_others_refused():

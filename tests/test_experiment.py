@@ -211,6 +211,21 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({'train_steps': 9000}, ('none', 0.0)),  # 72,000 images, 90 passes over 800.
+        ({'train_steps': 9001}, ('translation', 72.0)),
+        ({'train_kimg': 144.0}, ('translation', 72.0)),
+        ({'train_steps': 9001, 'augment_after_kimg': 5.0}, ('translation', 5.0)),
+        ({'train_steps': 1, 'augment': 'cutout', 'augment_after_kimg': 5.0}, ('cutout', 5.0)),
+    ],
+)
+def test_augmentation_begins_once_a_run_has_passed_over_its_images_often(changes, expected):
+    found = experiment._fit_to_data(tiny_hparams(**{'train_steps': 0, **changes}), 800)
+    assert (found.augment, found.augment_after_kimg) == expected
+
+
+@pytest.mark.parametrize(
     ('augment', 'images', 'warns'), [('none', 8, True), ('none', 16, False), ('auto', 8, False), ('cutout', 8, False)]
 )
 def test_too_many_passes_over_images_that_stay_the_same_are_warned_of(augment, images, warns, caplog):

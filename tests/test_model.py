@@ -91,6 +91,13 @@ def test_the_discriminator_learns_to_tell_one_batch_from_noise(tmp_path):
     assert history[-1]['scalars/D_real'] > history[-1]['scalars/D_fake'] + 0.3
 
 
+def test_augmentation_begins_when_it_is_time(tmp_path):
+    plain, _, _ = run_steps(tmp_path, steps=3, augment='none')
+    late, _, _ = run_steps(tmp_path, steps=3, augment='cutout', augment_after_kimg=0.016)  # Two batches of 8.
+    assert late[:2] == plain[:2]
+    assert late[2] != plain[2]
+
+
 def test_bfloat16_keeps_variables_in_float32_and_follows_float32(tmp_path):
     exact, _, _ = run_steps(tmp_path, steps=1)
     rounded, before, after = run_steps(tmp_path, steps=1, compute_dtype='bfloat16')

@@ -76,6 +76,7 @@ OPTIONS = {
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
     'r1': ({'discriminator_norm': 'none', 'r1_gamma': 1.0, 'augment': 'translation', 'flip': True}, 22),
     'stddev': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', 'augment': 'cutout'}, 22),
+    'late': ({'augment': 'translation', 'augment_after_kimg': 0.001}, 26),
 }
 
 

@@ -18,11 +18,14 @@ FILE_NAME = 'hparams.json'
 _ARCHITECTURE_FIELDS = (
     'image_size', 'channels', 'base_filters', 'noise_dim', 'discriminator_norm', 'minibatch_stddev',
 )  # fmt: skip
+# What --augment=auto leaves to the data.
+_DATA_FIELDS = ('augment', 'augment_after_kimg')
 _DEFAULT_STEPS = 8000
 # What runs of versions that did not have these fields were trained with.
 _BEFORE = {
-    'discriminator_norm': 'batch', 'augment': 'none', 'flip': False, 'ema_half_life_kimg': 0.0,
-    'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0, 'd_learning_rate': 0.0, 'r1_gamma': 0.0,
+    'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
+    'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
+    'd_learning_rate': 0.0, 'r1_gamma': 0.0,
 }  # fmt: skip
 
 
@@ -63,7 +66,13 @@ class HParams:
         augmentation.AUTO,
         'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
         'cutout with commas between; auto is all three below 200 images (no color for grey ones), translation up to '
-        '50,000 if the run passes over them more than 150 times, none otherwise.',
+        '50,000, once the run has passed over them 90 times, none otherwise.',
+    )
+    augment_after_kimg: float = option(
+        0.0,
+        'Thousands of images to train on before --augment begins; 0 is from the start, or what --augment=auto chooses.',
+        unit='kimg',
+        lower=0,
     )
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
     ema_half_life_kimg: float = option(
@@ -145,6 +154,11 @@ class HParams:
         """The names in `augment`; all of them while it is still 'auto'."""
         return augmentation.parse(self.augment)
 
+    @property
+    def augment_after_steps(self) -> int:
+        """The first step that `augment` changes."""
+        return math.ceil(1000 * self.augment_after_kimg / self.train_batch_size)
+
 
 def read(model_dir: str) -> HParams | None:
     """Reads the hyper-parameters that `model_dir` was trained with; None if nothing was trained there.
@@ -177,7 +191,7 @@ def check_change(model_dir: str, new: HParams) -> None:
     before = read(model_dir)
     for field in dataclasses.fields(HParams) if before else ():
         old_value, new_value = getattr(before, field.name), getattr(new, field.name)
-        if old_value == new_value or new_value == augmentation.AUTO:  # Which is not known before the data is.
+        if old_value == new_value or (new.augment == augmentation.AUTO and field.name in _DATA_FIELDS):
             continue
         # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
         begins_average = field.name == 'ema_half_life_kimg' and not old_value

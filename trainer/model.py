@@ -100,10 +100,16 @@ def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[
     hparams = params['hparams']
     if hparams.flip:
         real = augmentation.flip(real, _seed(params, _Stream.FLIP))
-    return (
-        augmentation.augment(real, hparams.augmentations, _seed(params, _Stream.AUGMENT_REAL)),
-        augmentation.augment(fake, hparams.augmentations, _seed(params, _Stream.AUGMENT_FAKE)),
-    )
+    return _change(real, params, _Stream.AUGMENT_REAL), _change(fake, params, _Stream.AUGMENT_FAKE)
+
+
+def _change(x: tf.Tensor, params: dict[str, Any], stream: _Stream) -> tf.Tensor:
+    """Augmented once the run has seen so many images that it is time for it."""
+    hparams = params['hparams']
+    changed = augmentation.augment(x, hparams.augmentations, _seed(params, stream))
+    if not hparams.augmentations or not hparams.augment_after_steps:
+        return changed
+    return tf.where(v1.train.get_global_step() < hparams.augment_after_steps, x, changed)
 
 
 def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
