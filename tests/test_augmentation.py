@@ -54,6 +54,13 @@ def test_compiles_with_static_shapes_and_lets_gradients_through(names, channels)
         assert np.abs(slope).sum() > 0
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_changes_nothing_before_it_is_time(name):
+    x = pictures()
+    np.testing.assert_allclose(augmentation.augment(x, [name], SEED, begun=False), x, rtol=0, atol=1e-6)
+    assert np.abs(augmentation.augment(x, [name], SEED, begun=True) - x).max() > 0.1
+
+
 def test_each_image_is_changed_in_its_own_way():
     same = tf.repeat(pictures(1), 16, axis=0)
     changed = augmentation.augment(same, NAMES, SEED).numpy()

@@ -7,7 +7,8 @@ and every change is a sum, a product or a matrix product, as a TPU wants it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -16,11 +17,12 @@ from trainer import errors
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository),
-# and they come late, once a discriminator has seen the images too often. From one run each (docs/quality.md): of 3,605
-# photographs at 32 px, KID 0.22 without augmentation and 0.24 with translation after 71 passes, 0.16 each after 142,
-# and after 284, 35 passes more without doubled it; of 3,567 at 64 px in batches of 64, 0.24 and 0.62 after 143. Which
-# ones: of 1,000 photographs, 0.24 with translation and 0.29 with all three. Below 200 images nothing was measured
-# here, and the paper's own choice stands.
+# and they come late, once a discriminator has seen the images too often: from the first step translation makes a young
+# generator slower, and begun at the right time it is the largest gain of all. By one or two runs each (docs/quality.md),
+# of 3,600 photographs, KID without it and with: at 64 px 0.16 and 0.10, begun after 107 passes, by the 142nd; at 128 px
+# 0.59 and 0.29, begun after 89, by the 125th. All three at once, begun after 107, were no gain 9 passes later, where
+# translation alone had given nearly all of its. Below 200 images nothing was measured here, and the paper's own choice
+# stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
 _FEW_PASSES = 90
 _SHIFT = 1 / 8  # Of the side, at most.
@@ -54,19 +56,23 @@ def resolve(images: int, channels: int) -> tuple[str, int]:
     return (_TRANSLATION, _FEW_PASSES) if images <= _SOME else (NONE, 0)
 
 
-def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
+def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor, begun: tf.Tensor | bool = True) -> tf.Tensor:
     """Changes each image at random.
 
     Args:
       images: float32 [B, H, W, C] in [-1, 1], B known.
       names: which changes, of `parse`.
       seed: int32 [2].
+      begun: bool, scalar; before it is time, the changes are such that images stay what they are, but for rounding.
+        To choose between changed images and others would cost a TPU 3 % of its step.
 
     Returns:
       float32 [B, H, W, C], which colours may take out of [-1, 1].
     """
     for number, name in enumerate(names):
-        images = _TRANSFORMS[name](images, tf.random.experimental.stateless_fold_in(seed, number))
+        transform = _TRANSFORMS[name]
+        uniform = _uniform(images, tf.random.experimental.stateless_fold_in(seed, number), transform.numbers)
+        images = transform.change(images, tf.where(begun, uniform, transform.neutral))
     return images
 
 
@@ -76,9 +82,9 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(chosen, tf.reverse(images, [2]), images)
 
 
-def _color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _color(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Brightness by up to 0.5 either way, then saturation to 0 to 2 times, then contrast to 0.5 to 1.5 times."""
-    brightness, saturation, contrast = tf.unstack(_uniform(images, seed, 3)[:, :, :, None, None], axis=1)
+    brightness, saturation, contrast = tf.unstack(uniform[:, :, :, None, None], axis=1)
     images += brightness - 0.5
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     images = grey + 2.0 * saturation * (images - grey)
@@ -86,14 +92,14 @@ def _color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return mean + (0.5 + contrast) * (images - mean)
 
 
-def _translate(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _translate(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Shifts by up to an eighth of the side each way; what comes in is grey.
 
     By products with shifted unit matrices: a gather for each image would have a scatter for its gradient, slow on TPUs.
     Columns are shifted with their channels, so that no product needs its image transposed.
     """
     height, width, channels = images.shape[1:]
-    down, right = tf.unstack(_uniform(images, seed, 2)[:, :, 0], axis=1)
+    down, right = tf.unstack(uniform[:, :, 0], axis=1)
     lines = tf.reshape(images, [-1, height, width * channels])
     lines = tf.matmul(_shift_matrices(down, height, 1), lines)
     lines = tf.matmul(lines, _shift_matrices(right, width, channels), transpose_b=True)
@@ -108,10 +114,10 @@ def _shift_matrices(uniform: tf.Tensor, side: int, channels: int) -> tf.Tensor:
     return tf.cast(tf.equal(line[None, :, None] - line[None, None, :], shift[:, None, None]), tf.float32)
 
 
-def _cut_out(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _cut_out(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Makes a square of half the side grey, which may reach over the edge (DeVries and Taylor 2017, 1708.04552)."""
     height, width = images.shape[1:3]
-    rows, columns = tf.unstack(_uniform(images, seed, 2)[:, :, 0], axis=1)
+    rows, columns = tf.unstack(uniform[:, :, 0], axis=1)
     hole = tf.logical_and(_in_hole(rows, height)[:, :, None], _in_hole(columns, width)[:, None, :])
     return tf.where(hole[..., None], 0.0, images)
 
@@ -129,4 +135,16 @@ def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int) -> tf.Tensor:
     return tf.random.stateless_uniform([images.shape[0], count, 1], seed)
 
 
-_TRANSFORMS = {_COLOR: _color, _TRANSLATION: _translate, _CUTOUT: _cut_out}
+class _Transform(NamedTuple):
+    """A change by `numbers` random numbers of each image, uniform in [0, 1); `neutral` ones change nothing."""
+
+    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    numbers: int
+    neutral: float
+
+
+_TRANSFORMS = {
+    _COLOR: _Transform(_color, 3, 0.5),
+    _TRANSLATION: _Transform(_translate, 2, 0.5),
+    _CUTOUT: _Transform(_cut_out, 2, 2.0),  # Far outside.
+}

@@ -104,12 +104,9 @@ def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[
 
 
 def _change(x: tf.Tensor, params: dict[str, Any], stream: _Stream) -> tf.Tensor:
-    """Augmented once the run has seen so many images that it is time for it."""
     hparams = params['hparams']
-    changed = augmentation.augment(x, hparams.augmentations, _seed(params, stream))
-    if not hparams.augmentations or not hparams.augment_after_steps:
-        return changed
-    return tf.where(v1.train.get_global_step() < hparams.augment_after_steps, x, changed)
+    begun = v1.train.get_global_step() >= hparams.augment_after_steps
+    return augmentation.augment(x, hparams.augmentations, _seed(params, stream), begun)
 
 
 def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:

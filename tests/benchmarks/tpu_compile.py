@@ -57,7 +57,7 @@ INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobo
 _ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
-    'default': {'augment': 'translation'},
+    'default': {'augment': 'translation', 'augment_after_kimg': 1.0},
     'default_few': {},  # Below 200 images.
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},

@@ -33,6 +33,7 @@ import numpy as np
 BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
 PLAIN = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 200 images on.
 OPTIONS = {
     'bfloat16': {'compute_dtype': 'bfloat16'},
     'spectral': {'discriminator_norm': 'spectral'},
@@ -145,7 +146,7 @@ def default_batch_worker(size: int, batch: int, steps: int) -> None:
     from trainer.hparams import HParams
 
     own = HParams.train_batch_size
-    estimator_worker(size, own, steps * batch // own, {})
+    estimator_worker(size, own, steps * batch // own, DEFAULT)
 
 
 def two_passes_worker(size: int, batch: int, steps: int) -> None:
@@ -220,7 +221,7 @@ WORKERS = {
     'bare': bare_worker,
     'torch_official': lambda *args: torch_worker(*args, joint=False),
     'torch_joint': lambda *args: torch_worker(*args, joint=True),
-    'default': lambda *args: estimator_worker(*args, changes={}),
+    'default': lambda *args: estimator_worker(*args, changes=DEFAULT),
     'default_batch': default_batch_worker,
     'two_passes': two_passes_worker,
     **{
