@@ -7,7 +7,7 @@ import dataclasses
 CLEAN, FOREIGN, FILTERED = '', 'foreign', 'filtered'
 EVALUATIONS = 8  # In each run.
 # The usual length; a run of another one has it in its name.
-KIMG = {32: 1024, 64: 512, 128: 320}
+KIMG = {32: 1024, 64: 512, 128: 448}
 _BASE_FILTERS = {32: 32, 64: 32, 128: 16}
 _BATCH = '--train_batch_size'
 
@@ -111,6 +111,7 @@ SWEEP = {
     'ema': changed(_ARTICLE, '--ema_half_life_kimg=10'),
     'article_batch_16': changed(_ARTICLE, f'{_BATCH}=16'),
     'ours_batch_64': changed(_OURS, f'{_BATCH}=64'),
+    'ours_no_augmentation': changed(_OURS, '--augment=none'),
     'ours_translation': changed(_OURS, '--augment=translation'),
     'ours_all_augmentations': changed(_OURS, '--augment=color,translation,cutout'),
     'ours_spectral': changed(_OURS, '--discriminator_norm=spectral'),
@@ -134,8 +135,8 @@ def _final(size: int, kimg: float = 0, data: Data = Data()) -> list[Run]:  # noq
         return Run(recipe, SWEEP[recipe], size, kimg or KIMG[size], seed, data)
 
     runs = [run(recipe, seed) for seed in (0, 1) for recipe in RECIPES]
-    # How much of the difference is the batch.
-    return [*runs, run('ours_batch_64', 0)] if size < 128 else runs
+    # How much of the difference is the augmentation, and how much the batch.
+    return [*runs, run('ours_no_augmentation', 0), run('ours_batch_64', 0)]
 
 
 def _shorter(data: Data) -> Run:
@@ -143,7 +144,7 @@ def _shorter(data: Data) -> Run:
 
 
 STUDIES = {
-    'sweep32': [Run(name, flags, 32, 256, 0) for name, flags in _distinct(SWEEP).items()],
+    'sweep32': [Run(name, flags, 32, 512, 0) for name, flags in _distinct(SWEEP).items()],
     'final32': _final(32),
     'final32-n1000': _final(32, 512, Data(count=1000)),
     'final64': _final(64),
