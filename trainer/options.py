@@ -83,7 +83,8 @@ class RunOptions:
     )
     stop_after_evals_without_best: int = option(
         5,
-        'Ends training after so many evaluations in a row that were no better than the best by KID; 0 never does.',
+        'Ends training after so many evaluations in a row that were no better than the best by KID, those before '
+        '--augment begins not counted; 0 never does.',
         unit='evaluations',
         lower=0,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainer import checkpoints
+from trainer import checkpoints, hparams
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.options import RunOptions
@@ -20,13 +20,14 @@ def reason_to_end(options: RunOptions, step: int) -> str:
     """Why the run in --model_dir ends at `step` for --stop_after_evals_without_best, in one line; '' if it goes on.
 
     It follows from what a run leaves in its folder, so that a run that has ended does not go on when it is started
-    again.
+    again. Before augmentation begins no evaluation counts: pictures stop getting better, and it is what helps them.
     """
     most = options.stop_after_evals_without_best
     if not most or not options.extractor:
         return ''
     best = Keeper(options.model_dir, options.extractor)
-    waited = evaluations_after(History(options.model_dir, step).points, best.step)
+    points = History(options.model_dir, step).points
+    waited = evaluations_after(points, max(best.step, _augmentation_begins(options.model_dir)))
     if best.kid == math.inf or waited < most:
         return ''
     return (
@@ -34,3 +35,9 @@ def reason_to_end(options: RunOptions, step: int) -> str:
         f'{best.kid:.4f}, kept in {checkpoints.best_folder(options.model_dir)}; to go on, give '
         f'--stop_after_evals_without_best=0, or more than {waited}'
     )
+
+
+def _augmentation_begins(model_dir: str) -> int:
+    """The first step that is augmented in the run of model_dir; 0 if none is."""
+    trained = hparams.read(model_dir)
+    return trained.augment_after_steps if trained and trained.augmentations else 0
