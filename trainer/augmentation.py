@@ -20,9 +20,9 @@ _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # and they come late, once a discriminator has seen the images too often: from the first step translation makes a young
 # generator slower, and begun at the right time it is the largest gain of all. By two or three runs each of 3,600
 # photographs (docs/quality.md), KID without it and with: at 64 px 0.17 and 0.09, begun after 90 or 107 passes, by the
-# 142nd; at 128 px 0.56 and 0.29, begun after 89, by the 125th. All three at once, begun after 107, were no gain 9 passes
-# later, where translation alone had given nearly all of its. Below 200 images nothing was measured here, and the
-# paper's own choice stands.
+# 142nd; at 128 px 0.56 and 0.29, begun after 89, by the 125th. All three at once, begun after 107, were no gain 9
+# passes later, where translation alone had given nearly all of its. Below 200 images nothing was measured here, and
+# the paper's own choice stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
 _FEW_PASSES = 90
 _SHIFT = 1 / 8  # Of the side, at most.
