@@ -5,7 +5,7 @@
 
 The same command again goes on where the last one ended, and what two studies share is trained once. Any number of these
 may work in one --output_dir at a time, each on a core of its own. Each study leaves DIR/STUDY.csv, .md, .png and
-_grids.png. All studies take about nine hours on two cores; --smoke tries them in half an hour, or one of them in
+_grids.png. All studies take about eleven hours on two cores; --smoke tries them in half an hour, or one of them in
 minutes, and means nothing.
 """
 

@@ -148,6 +148,7 @@ STUDIES = {
     'final32': _final(32),
     'final32-n1000': _final(32, 512, Data(count=1000)),
     'final64': _final(64),
+    'final64-n1000': _final(64, 256, Data(count=1000)),
     'final128': _final(128),
     'how_many': [_shorter(Data(part)) for part in (8, 4, 2, 1)],
     'foreign': [_shorter(Data(4, variant=variant)) for variant in (CLEAN, FOREIGN, FILTERED)],
