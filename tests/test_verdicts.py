@@ -44,7 +44,7 @@ def test_the_verdict_and_the_number_that_says_so(points, word, reason):
     verdict = verdicts.judge(points)
     assert verdict.word == word
     assert reason in verdict.reason
-    remedy = {verdicts.COLLAPSING: '--discriminator_norm=spectral', verdicts.HEALTHY: ''}.get(word, '--augment=auto')
+    remedy = {verdicts.COLLAPSING: '--train_batch_size', verdicts.HEALTHY: ''}.get(word, '--augment=auto')
     assert remedy in verdict.reason
 
 

@@ -83,8 +83,8 @@ def _collapsing(points: Sequence[Point]) -> Verdict | None:
         return None
     return Verdict(
         COLLAPSING,
-        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: lower --learning_rate, take '
-        'another --seed or --loss, or begin anew with --discriminator_norm=spectral if it is not on',
+        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: if KID falls, it is a slow '
+        'start; else lower --train_batch_size or --learning_rate, or take another --seed or --loss',
     )
 
 
