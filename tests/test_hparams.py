@@ -65,7 +65,7 @@ def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'steps'),
     [
-        ({}, 8000),
+        ({}, 6000),
         ({'train_steps': 7}, 7),
         ({'train_kimg': 1.0}, 63),
         ({'train_kimg': 1.008}, 63),

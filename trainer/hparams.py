@@ -20,7 +20,7 @@ _ARCHITECTURE_FIELDS = (
 )  # fmt: skip
 # What --augment=auto leaves to the data.
 _DATA_FIELDS = ('augment', 'augment_after_kimg')
-_DEFAULT_STEPS = 8000
+_DEFAULT_STEPS = 6000
 # What runs of versions that did not have these fields were trained with.
 _BEFORE = {
     'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,

@@ -72,7 +72,7 @@ class RunOptions:
         1000, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
     )
     eval_steps: int = option(
-        4000, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
+        3000, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
     )
     eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
     extractor: str = option(
