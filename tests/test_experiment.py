@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import pathlib
 import re
+import shutil
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +15,6 @@ import tensorflow as tf
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_shard
 from tests.test_records import cifar_record
 from trainer import (
-    architecture,
     checkpoints,
     dataset,
     device_timing,
@@ -27,6 +28,16 @@ from trainer import (
     sampler,
 )
 from trainer.options import DataOptions, RunOptions, TpuOptions
+
+
+class Run(NamedTuple):
+    """A data set and what was trained on it."""
+
+    data: str
+    model_dir: pathlib.Path
+
+    def copy(self, folder: pathlib.Path) -> pathlib.Path:
+        return shutil.copytree(self.model_dir, folder / 'run')
 
 
 def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes) -> int:
@@ -49,9 +60,19 @@ def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
     return found
 
 
-@pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
-def test_the_whole_way_at_each_size(size, tmp_path, caplog):
-    data, model_dir, shape = write_dataset(tmp_path / 'data', size), tmp_path / 'run', {'image_size': size}
+@pytest.fixture(scope='module')
+def four_steps(tmp_path_factory) -> Run:
+    """A run that tests look at, or go on with a copy of."""
+    folder = tmp_path_factory.mktemp('four_steps')
+    data = write_dataset(folder / 'data')
+    run(data, folder / 'run', train_steps=4, log_steps=2, sample_steps=2, save_steps=2)
+    return Run(data, folder / 'run')
+
+
+@pytest.mark.parametrize(('size', 'channels'), [(32, 3), (64, 1), (128, 3)])
+def test_the_whole_way_at_each_size(size, channels, tmp_path, caplog):
+    data, model_dir = write_dataset(tmp_path / 'data', size, channels), tmp_path / 'run'
+    shape = {'image_size': size, 'channels': channels}
     caplog.set_level(logging.INFO, 'absl')
     assert run(data, model_dir, shape, eval_steps=2) == 0
     assert 'hold-out at step 2: D(real)' in caplog.text
@@ -61,7 +82,7 @@ def test_the_whole_way_at_each_size(size, tmp_path, caplog):
     assert 'at step 2' in caplog.text
 
     grids = [open_image(model_dir / 'samples' / f'step_{step:06d}.png') for step in range(4)]
-    assert {grid.size for grid in grids} == {(2 * size, 2 * size)}
+    assert {(grid.size, grid.mode) for grid in grids} == {((2 * size, 2 * size), 'RGB' if channels == 3 else 'L')}
     assert open_image(model_dir / 'samples' / 'real.png').size == (2 * size, 2 * size)
     assert open_image(model_dir / 'samples' / 'progress.gif').n_frames >= 2
 
@@ -72,22 +93,15 @@ def test_the_whole_way_at_each_size(size, tmp_path, caplog):
     np.testing.assert_array_equal(np.asarray(open_image(grid)), np.asarray(grids[3]))
 
 
-def test_a_run_stopped_between_checkpoints_comes_back_onto_its_round_steps(tmp_path):
-    data, model_dir = write_dataset(tmp_path / 'data'), tmp_path / 'run'
-    run(data, model_dir, train_steps=3, sample_steps=2, save_steps=2)
-    run(data, model_dir, train_steps=6, sample_steps=2, save_steps=2)
-    drawn = {path.name for path in (model_dir / 'samples').glob('step_*.png')}
-    assert drawn == {f'step_{step:06d}.png' for step in (0, 2, 3, 4, 6)}
-
-
-def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
-    """Weights, noise and images all follow from the seed and the step."""
-    data = write_dataset(tmp_path / 'data')
-    run(data, tmp_path / 'unbroken', train_steps=6, sample_steps=6, save_steps=6)
-    run(data, tmp_path / 'broken', train_steps=4, sample_steps=4, save_steps=4)
-    run(data, tmp_path / 'broken', train_steps=6, sample_steps=6, save_steps=6)
+def test_a_run_stopped_between_checkpoints_ends_where_an_unbroken_one_does(four_steps, tmp_path):
+    """Weights, noise and images all follow from the seed and the step; samples come back onto their round steps."""
+    for steps in (3, 4):
+        run(four_steps.data, tmp_path / 'broken', train_steps=steps, sample_steps=2, save_steps=2)
+    drawn = {path.name for path in (tmp_path / 'broken' / 'samples').glob('step_*.png')}
+    assert drawn == {f'step_{step:06d}.png' for step in (0, 2, 3, 4)}
     kernels = [
-        tf.train.load_variable(str(tmp_path / name), 'discriminator/conv1/kernel') for name in ('unbroken', 'broken')
+        tf.train.load_variable(str(path), 'discriminator/conv1/kernel')
+        for path in (four_steps.model_dir, tmp_path / 'broken')
     ]
     np.testing.assert_allclose(*kernels, rtol=0, atol=1e-5)
 
@@ -110,52 +124,41 @@ def test_a_run_says_whether_its_input_held_it_up(images_per_s, verdict, dataset3
     assert verdict in ''.join(said)
 
 
-def test_grey_images_train_and_sample(tmp_path):
-    data = write_dataset(tmp_path / 'data', channels=1)
-    assert run(data, tmp_path / 'run', {'channels': 1}) == 0
-    assert open_image(tmp_path / 'run' / 'samples' / 'step_000002.png').mode == 'L'
-
-
 def test_foreign_records_train(tmp_path):
     write_shard(tmp_path / 'cifar.tfrecord', [cifar_record(picture) for picture in smooth_images(16, 32)])
     assert run(f'{tmp_path}/*.tfrecord', tmp_path / 'run') == 0
 
 
-def test_tensorboard_gets_the_scalars_and_the_grids(dataset32, tmp_path):
-    run(dataset32, tmp_path / 'run', train_steps=4, log_steps=2, sample_steps=2, save_steps=2)
-    found = scalars_in(tmp_path / 'run')
+def test_tensorboard_gets_the_scalars_and_the_grids(four_steps):
+    found = scalars_in(four_steps.model_dir)
     named = {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake', 'images_per_s', 'epochs', 'samples'}
     assert named <= set(found)
     assert found['samples'] == [0, 2, 4]
     assert set(found['D_real']) <= {0, 2, 4}
 
 
-def test_the_exported_model_needs_nothing_of_ours(dataset32, tmp_path):
-    run(dataset32, tmp_path / 'run')
-    loaded = tf.saved_model.load(str(tmp_path / 'run' / 'saved_model'))
+def test_the_exported_model_needs_nothing_of_ours(four_steps):
+    loaded = tf.saved_model.load(str(four_steps.model_dir / 'saved_model'))
     vectors = sampler.noise_for([5, 6, 7], 8)
     of_noise = loaded.signatures['serving_default'](noise=tf.constant(vectors))['images']
     of_seeds = loaded.signatures['seeds'](seed=tf.constant(5), count=tf.constant(3))['images']
     assert (of_noise.dtype, of_noise.shape) == (tf.uint8, [3, 32, 32, 3])
     np.testing.assert_array_equal(of_noise, of_seeds)
-    exported = sampler.ExportedGenerator(str(tmp_path / 'run' / 'saved_model')).images(vectors)
-    trained = sampler.CheckpointGenerator(tiny_hparams()).restore(checkpoints.recover(str(tmp_path / 'run')))
+    exported = sampler.ExportedGenerator(str(four_steps.model_dir / 'saved_model')).images(vectors)
+    trained = sampler.CheckpointGenerator(tiny_hparams()).restore(checkpoints.recover(str(four_steps.model_dir)))
     np.testing.assert_allclose(exported.astype(int), trained.images(vectors), atol=1)
 
 
-def test_a_finished_run_says_so_and_ends_well(dataset32, tmp_path, caplog):
-    run(dataset32, tmp_path / 'run')
-    caplog.clear()
+def test_a_finished_run_says_so_and_ends_well(four_steps, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'absl')
-    assert run(dataset32, tmp_path / 'run') == 0
-    assert 'is finished at step 2: raise --train_steps' in caplog.text
+    assert run(four_steps.data, four_steps.copy(tmp_path), train_steps=4) == 0
+    assert 'is finished at step 4: raise --train_steps' in caplog.text
     assert ' | ' not in caplog.text
 
 
-def test_a_changed_architecture_is_refused(dataset32, tmp_path):
-    run(dataset32, tmp_path / 'run')
+def test_a_changed_architecture_is_refused(four_steps, tmp_path):
     with pytest.raises(errors.UserError, match='trained with --base_filters=4 and cannot go on with 8'):
-        run(dataset32, tmp_path / 'run', {'base_filters': 8}, train_steps=3)
+        run(four_steps.data, four_steps.copy(tmp_path), {'base_filters': 8}, train_steps=5)
 
 
 def test_a_mistake_before_the_first_step_binds_nobody(dataset32, tmp_path):
@@ -164,25 +167,20 @@ def test_a_mistake_before_the_first_step_binds_nobody(dataset32, tmp_path):
     assert run(dataset32, tmp_path / 'run') == 0
 
 
-def test_a_checkpoint_cut_short_costs_its_steps_only(dataset32, tmp_path, caplog):
-    run(dataset32, tmp_path / 'run', train_steps=4)
-    newest = tmp_path / 'run' / 'model.ckpt-4.data-00000-of-00001'
+def test_a_checkpoint_cut_short_costs_its_steps_only(four_steps, tmp_path, caplog):
+    model_dir = four_steps.copy(tmp_path)
+    newest = model_dir / 'model.ckpt-4.data-00000-of-00001'
     newest.write_bytes(newest.read_bytes()[:1000])
     caplog.set_level(logging.INFO, 'absl')
-    assert run(dataset32, tmp_path / 'run', train_steps=5) == 0
+    assert run(four_steps.data, model_dir, train_steps=5) == 0
     assert 'falling back' in caplog.text
-    assert f'resuming {tmp_path / "run"} at step 3' in caplog.text
-    assert checkpoints.step_of(checkpoints.recover(str(tmp_path / 'run'))) == 5
+    assert f'resuming {model_dir} at step 2' in caplog.text
+    assert checkpoints.step_of(checkpoints.recover(str(model_dir))) == 5
 
 
 def test_a_set_smaller_than_a_batch_names_both_numbers(dataset32, tmp_path):
     with pytest.raises(errors.DataError, match='holds 24 training images, fewer than --train_batch_size=32'):
         run(dataset32, tmp_path / 'run', train_batch_size=32)
-
-
-def test_without_a_hold_out_the_run_goes_on(tmp_path):
-    data = write_dataset(tmp_path / 'data', holdout=0)
-    assert run(data, tmp_path / 'run') == 0
 
 
 def test_deprecation_warnings_of_tensorflow_are_one_line(dataset32, tmp_path, caplog):
@@ -237,7 +235,7 @@ def test_too_many_passes_over_images_that_stay_the_same_are_warned_of(augment, i
 def test_a_session_of_one_call_has_no_pace_to_log(tmp_path, caplog):
     """A TPU takes all steps to the next evaluation in one call if it may; its time is mostly compilation."""
     caplog.set_level(logging.INFO, 'absl')
-    run(write_dataset(tmp_path / 'data'), tmp_path / 'run', train_steps=3, eval_steps=1)
+    run(write_dataset(tmp_path / 'data'), tmp_path / 'run', eval_steps=1)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith('step ')]
     assert lines
     assert not any('images/s' in line for line in lines)

@@ -108,7 +108,7 @@ def test_the_published_run_is_kept(parsed, capsys):
 @pytest.mark.parametrize(
     'wrong, code',
     [
-        ('--image_size=96', 1), ('--train_dat=x', 1), ('word', 1), ('--flagfile=nowhere.cfg', 1),
+        ('--image_size=96', 1), ('word', 1), ('--flagfile=nowhere.cfg', 1),
         ('--train_data=nowhere', errors.DataError.exit_code),
     ],
 )  # fmt: skip

@@ -69,14 +69,13 @@ def load(step: tpu_program.XlaStep, values: dict) -> None:
 
 
 ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
 OPTIONS = {
     'default': ({}, 26),
     'article': (ARTICLE, 26),
-    'spectral': ({'discriminator_norm': 'spectral'}, 22),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
     'r1': ({'discriminator_norm': 'none', 'r1_gamma': 1.0, 'augment': 'translation', 'flip': True}, 22),
-    'stddev': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', 'augment': 'cutout'}, 22),
-    'late': ({'augment': 'translation', 'augment_after_kimg': 0.001}, 26),
+    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **LATE}, 22),
 }
 
 
