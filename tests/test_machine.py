@@ -9,13 +9,14 @@ import pytest
 
 from tests import tpu_program
 from trainer import errors, machine, tpu_runtime
+from trainer.hparams import HParams
 from trainer.machine import Machine
 from trainer.options import RunOptions, TpuOptions
 from trainer.watchdog import Watchdog
 
 
 def prepare(tpu: TpuOptions, batch_size: int = 1024, environ: dict | None = None) -> Machine:
-    return machine.prepare(tpu, RunOptions(), batch_size, environ or {}, Watchdog(0))
+    return machine.prepare(tpu, RunOptions(), HParams(train_batch_size=batch_size), environ or {}, Watchdog(0))
 
 
 @pytest.fixture
@@ -26,6 +27,24 @@ def tpu_vm(monkeypatch):
 
 def test_without_a_tpu_nothing_is_looked_for():
     assert prepare(TpuOptions(), batch_size=7) == Machine(None, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ('flags', 'compute_dtype', 'is_told'),
+    [
+        ('sse2 avx2', 'bfloat16', True),
+        ('avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (README).
+        ('avx512_bf16 amx_bf16', 'bfloat16', False),
+        ('sse2 avx2', 'auto', False),
+        (None, 'bfloat16', False),
+    ],
+)
+def test_bfloat16_on_a_cpu_that_imitates_it_is_told(flags, compute_dtype, is_told, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(machine, '_CPU_INFO', str(tmp_path / 'cpuinfo'))
+    if flags is not None:
+        (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
+    machine.prepare(TpuOptions(), RunOptions(), HParams(compute_dtype=compute_dtype), {}, Watchdog(0))
+    assert ('give --compute_dtype=float32' in caplog.text) == is_told
 
 
 def test_a_tpu_vm_shares_the_batch_and_loops(tpu_vm, caplog):

@@ -28,7 +28,7 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
     progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
     try:
         with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
-            found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
+            found = machine.prepare(tpu, options, hparams, os.environ, watchdog)
             # One checkpoint, at the end: to save more would take time from the device.
             options = dataclasses.replace(
                 options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps

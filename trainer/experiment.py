@@ -64,7 +64,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
         _finish(hparams, options)
         return 0
     with Watchdog(tpu.stall_timeout_s) as watchdog:
-        found = machine.prepare(tpu, options, hparams.train_batch_size, os.environ, watchdog)
+        found = machine.prepare(tpu, options, hparams, os.environ, watchdog)
     train, holdout = _open_data(hparams, data)
     hparams = _fit_to_data(hparams, len(train))
     job = training.Job(hparams, data, options, found, train, holdout, EventLog(options, found.is_this_host), held)

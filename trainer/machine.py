@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -12,10 +13,12 @@ from absl import logging
 from tensorflow.python.tpu import tpu_system_metadata
 
 from trainer import errors, schedule, tpu_address, tpu_node, tpu_runtime
+from trainer.hparams import HParams
 from trainer.options import RunOptions, TpuOptions
 from trainer.watchdog import Watchdog
 
 _TILE = 8, 128  # Numbers that a TPU core works on at a time (Cloud TPU performance guide).
+_CPU_INFO = '/proc/cpuinfo'  # Of Linux; elsewhere nothing is known of the CPU, and nothing said.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Machine:
 
 
 def prepare(
-    tpu: TpuOptions, options: RunOptions, batch_size: int, environ: Mapping[str, str], watchdog: Watchdog
+    tpu: TpuOptions, options: RunOptions, hparams: HParams, environ: Mapping[str, str], watchdog: Watchdog
 ) -> Machine:
     """Finds the machine that the flags ask for, and makes sure that it can train before TensorFlow touches it.
 
@@ -56,7 +59,9 @@ def prepare(
       errors.UserError: the TPU cannot be used, or does not fit the batch or the schedule.
     """
     if not tpu.use_tpu:
+        _warn_of_slow_arithmetic(hparams.compute_dtype)
         return Machine()
+    batch_size = hparams.train_batch_size
     iterations = schedule.iterations_per_loop(tpu.iterations_per_loop, options)
     watchdog.phase('resolve', patience=1 + tpu.tpu_ready_timeout_s / max(tpu.stall_timeout_s, 1))
     address = tpu_address.locate(tpu.tpu, tpu.tpu_zone, tpu.gcp_project, environ)
@@ -79,6 +84,22 @@ def prepare(
             ' at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
         )  # fmt: skip
     return Machine(cluster, cores, iterations)
+
+
+def _warn_of_slow_arithmetic(compute_dtype: str) -> None:
+    if compute_dtype == 'bfloat16' and not tf.config.list_physical_devices('GPU') and not _multiplies_bfloat16():
+        logging.warning(
+            '--compute_dtype=bfloat16 on a CPU without AMX, which has to imitate it, takes up to 8 times as long as '
+            'float32: give --compute_dtype=float32'
+        )
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this CPU has AMX; True where that cannot be known."""
+    try:
+        return 'amx_bf16' in pathlib.Path(_CPU_INFO).read_text().split()
+    except OSError:
+        return True
 
 
 def _check_batch(batch_size: int, cores: int) -> None:

@@ -73,6 +73,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--output_dir', type=pathlib.Path, required=True)
     parser.add_argument('--study', default=','.join(STUDIES), help=f'some of {", ".join(STUDIES)}')
     parser.add_argument('--count', type=int, default=2000, help='images to generate for an evaluation')
+    parser.add_argument(
+        '--compute_dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 is for CPUs with AMX'
+    )
     parser.add_argument('--cpu', type=int, help='work on this core alone')
     parser.add_argument('--report_only', action='store_true', help='train and measure nothing')
     parser.add_argument('--dry_run', action='store_true', help='print what would be done')
@@ -93,7 +96,7 @@ def main() -> int:
     folder = options.output_dir.resolve()
     data_sets = DataSets(options.images.resolve(), folder / 'data', options.cpu)
     extractor, count = ('pixels', 100) if options.smoke else (registry.DEFAULT, options.count)
-    runs = Runs(folder, data_sets, count, extractor, options.cpu)
+    runs = Runs(folder, data_sets, count, extractor, options.compute_dtype, options.cpu)
     done = True
     for name in options.study:
         study = [small(run) for run in STUDIES[name]] if options.smoke else STUDIES[name]

@@ -37,6 +37,7 @@ class Runs:
       folder: has runs/, a model_dir and a log for each run, and evaluations/.
       count: images to generate for an evaluation.
       extractor: what they are compared by.
+      compute_dtype: what all runs are trained in.
       cpu: the core to work on, None for all.
     """
 
@@ -44,6 +45,7 @@ class Runs:
     data_sets: DataSets
     count: int
     extractor: str
+    compute_dtype: str
     cpu: int | None = None
 
     def name(self, run: Run) -> str:
@@ -57,7 +59,12 @@ class Runs:
 
     def task_flags(self, run: Run) -> list[str]:
         data = self.data_sets.path(run.data, run.size)
-        return [f'--model_dir={self.model_dir(run)}', f'--train_data={data}', *run.training_flags()]
+        return [
+            f'--model_dir={self.model_dir(run)}',
+            f'--train_data={data}',
+            f'--compute_dtype={self.compute_dtype}',
+            *run.training_flags(),
+        ]
 
     def last_step(self, run: Run) -> int:
         """The step of the newest checkpoint, 0 if there is none."""

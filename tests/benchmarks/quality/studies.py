@@ -72,7 +72,6 @@ class Run:
             '--noise_dim=100',
             f'--train_steps={self.steps}',
             f'--seed={self.seed}',
-            '--compute_dtype=bfloat16',
             *(f'--{what}_steps={every}' for what in ('eval', 'save', 'sample')),
             '--stop_after_evals_without_best=0',
             '--keep_checkpoints=2',
