@@ -5,8 +5,8 @@
 
 The same command again goes on where the last one ended, and what two studies share is trained once. Any number of these
 may work in one --output_dir at a time, each on a core of its own. Each study leaves DIR/STUDY.csv, .md, .png and
-_grids.png. All studies take about eleven hours on two cores; --smoke tries them in half an hour, or one of them in
-minutes, and means nothing.
+_grids.png. All studies take about eleven hours on two cores with AMX and --compute_dtype=bfloat16, and far longer
+elsewhere; --smoke tries them in half an hour, or one of them in minutes, and means nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def report(name: str, runs: Runs, study: Sequence[Run]) -> None:
     (runs.folder / f'{name}.md').write_text(table)
     picture = runs.folder / f'{name}.png'
     if name == 'how_many':
-        plots.draw_sizes(picture, name, lines)
+        plots.draw_sizes(picture, lines)
     else:
         plots.draw_curves(picture, name, runs, finished)
     plots.draw_grids(runs.folder / f'{name}_grids.png', runs, finished, lines)

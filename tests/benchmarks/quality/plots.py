@@ -23,6 +23,7 @@ _INCHES, _DPI = (10, 5.5), 100
 _COLORS = (
     '#2a6f97', '#c8553d', '#6c757d', '#588157', '#9a6fb0', '#d4a017', '#14a3a8', '#8d5524', '#e07aa0', '#22333b',
 )  # fmt: skip
+_BY_SIZE = {'kid': 'KID: less is better', 'coverage': 'Coverage', 'recall': 'Recall'}  # By all images.
 _TILES = 6  # In a row and in a column of each panel.
 _PANEL_PX, _GAP_PX, _LABEL_PX, _COLUMNS = 384, 12, 26, 4
 
@@ -46,23 +47,21 @@ def draw_curves(path: pathlib.Path, title: str, runs: Runs, study: Sequence[Run]
     figure.savefig(path)
 
 
-def draw_sizes(path: pathlib.Path, title: str, lines: Sequence[Row]) -> None:
-    """KID and coverage of the last checkpoint over the number of training images, a line for each recipe."""
+def draw_sizes(path: pathlib.Path, lines: Sequence[Row]) -> None:
+    """KID, coverage and recall of the last checkpoint over the number of training images, a line for each recipe."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout='constrained')
-    axes = figure.subplots(1, 2)
     last = [line for line in lines if line['checkpoint'] == LAST]
-    for axis, name in zip(axes, ('kid', 'coverage')):
+    counts = sorted({line['images'] for line in last})
+    for axis, (name, title) in zip(figure.subplots(1, 3), _BY_SIZE.items()):
         for color, recipe in zip(_COLORS, dict.fromkeys(line['recipe'] for line in last)):
             known = sorted((line['images'], line[name]) for line in last if line['recipe'] == recipe)
             axis.plot(*zip(*known), color=color, marker='o', markersize=4, label=recipe)
         real = sorted((line['images'], line[f'{name}_real']) for line in last)
-        if name != 'kid':  # Of real images it is zero, which a logarithmic axis does not have.
-            axis.plot(*zip(*real), '--', color=_COLORS[2], label='real images')
-        _finish(axis, f'{title}: {name}', 'training images', f'{name} by all images')
+        axis.plot(*zip(*real), '--', color=_COLORS[2], label='real images')
+        _finish(axis, title, 'training images', '')
         axis.set_xscale('log', base=2)
-        counts = sorted({line['images'] for line in last})
         axis.set_xticks(counts, [f'{count:,}' for count in counts])
-    axes[0].set_yscale('log')
+        axis.set_ylim(bottom=min(0, *axis.get_ylim()))
     figure.savefig(path)
 
 
