@@ -73,7 +73,8 @@ def test_google_cloud_storage_works_at_its_real_address(gcs, client):
     blob.delete()
     assert gcs.server.paths(gcs.bucket) == [f'{gcs.bucket}/large']
     hosts = {request.host for request in gcs.server.requests}
-    assert hosts == {'oauth2.googleapis.com', 'iamcredentials.googleapis.com', 'storage.googleapis.com'}
+    hosts.discard('iamcredentials.googleapis.com')  # Asked by some versions of google-auth where the account may work.
+    assert hosts == {'oauth2.googleapis.com', 'storage.googleapis.com'}
     assert client.project == PROJECT
 
 
