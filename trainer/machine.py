@@ -89,8 +89,8 @@ def prepare(
 def _warn_of_slow_arithmetic(compute_dtype: str) -> None:
     if compute_dtype == 'bfloat16' and not tf.config.list_physical_devices('GPU') and not _multiplies_bfloat16():
         logging.warning(
-            '--compute_dtype=bfloat16 on a CPU without AMX, which has to imitate it, takes up to 8 times as long as '
-            'float32: give --compute_dtype=float32'
+            '--compute_dtype=bfloat16 on a CPU without AMX, which has to imitate it, is slower than float32, with AVX2 '
+            'alone 8 times: give --compute_dtype=float32'
         )
 
 
