@@ -33,8 +33,9 @@ def test_without_a_tpu_nothing_is_looked_for():
     ('flags', 'compute_dtype', 'is_told'),
     [
         ('sse2 avx2', 'bfloat16', True),
-        ('avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (README).
-        ('avx512_bf16 amx_bf16', 'bfloat16', False),
+        ('sse2 avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (README).
+        ('sse2 avx512_bf16 amx_bf16', 'bfloat16', False),
+        ('fp asimd bf16', 'bfloat16', False),  # An Arm.
         ('sse2 avx2', 'auto', False),
         (None, 'bfloat16', False),
     ],

@@ -95,11 +95,12 @@ def _warn_of_slow_arithmetic(compute_dtype: str) -> None:
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether this CPU has AMX; True where that cannot be known."""
+    """Whether this CPU has AMX; True where that cannot be known, and of other kinds than x86, where nobody measured."""
     try:
-        return 'amx_bf16' in pathlib.Path(_CPU_INFO).read_text().split()
+        words = pathlib.Path(_CPU_INFO).read_text().split()
     except OSError:
         return True
+    return 'amx_bf16' in words or 'sse2' not in words
 
 
 def _check_batch(batch_size: int, cores: int) -> None:
