@@ -1,7 +1,15 @@
 """Trains a DCGAN on TFRecords of your own images, on Cloud TPU or on a CPU, with one code base."""
 
 import os
+import sys
 import warnings
+
+from trainer import environment, terminal
+
+terminal.open_streams()
+environment.hide_from_tensorflow()
+if sys.argv[:1] == ['-m']:  # `python -m trainer.task`, whose modules take seconds to import.
+    terminal.interrupt_in_one_line()
 
 # TensorFlow 2.15 reports its missing CUDA libraries as six errors at every start, and a harmless optimiser failure at
 # every training run; real errors reach Python as exceptions. TF_CPP_MIN_LOG_LEVEL=0 in the environment shows them all.

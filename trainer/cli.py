@@ -1,7 +1,7 @@
 """From frozen dataclasses to command-line flags and back, so that each option is written once.
 
-A field made with `option` carries its default, its help, its unit and its allowed values. An entry module hands its
-dataclasses to `run` and builds them in its `main` with `from_flags`; nothing else in the project sees a flag.
+An entry module hands its dataclasses, whose fields `declaration.option` has made, to `run` and builds them in its
+`main` with `from_flags`; nothing else in the project sees a flag.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import shlex
 import signal
 import sys
 import textwrap
-import typing
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Callable, TypeVar, cast
@@ -20,55 +20,29 @@ from typing import Any, Callable, TypeVar, cast
 from absl import app, flags
 from absl import logging as absl_logging
 
-from trainer import errors, storage_errors
+from trainer import declaration, disk_errors, errors, flagfiles, storage_errors, terminal
+from trainer.declaration import Rule, rule_of, typed_fields
 
 T = TypeVar('T')
 _HELP_FLAGS = ('--help', '-help', '-h', '--helpfull', '--helpshort')
 
 
-def option(
-    default: Any,
-    help: str,
-    *,
-    unit: str = '',
-    choices: Sequence[Any] = (),
-    lower: float | None = None,
-    environment: str = '',
-) -> Any:  # `Any`, so that a type checker accepts `image_size: int = option(32, ...)`.
-    """Declares one dataclass field that is also a flag.
-
-    Args:
-      default: the flag's default; its type is the field's annotation (int, float, bool or str).
-      help: one sentence, shown by `--help`.
-      unit: what the number counts or measures ('px', 'steps'), shown beside the default.
-      choices: the allowed values, if they are few.
-      lower: the smallest allowed number.
-      environment: the environment variable that gives the flag's default where it is set.
-    """
-    meta = dict(help=help, unit=unit, choices=tuple(choices), lower=lower, environment=environment)
-    return dataclasses.field(default=default, metadata=meta)
-
-
 class _Number(flags.ArgumentParser):
     """Parses an int or a float and names the flag's rule when the value breaks it."""
 
-    def __init__(self, kind: type, choices: Sequence[Any], lower: float | None):
-        self.kind, self.choices, self.lower = kind, choices, lower
+    def __init__(self, kind: type, rule: Rule):
+        self.kind, self.rule = kind, rule
+        self.choices = rule.choices
         self.syntactic_help = 'a whole number' if kind is int else 'a number'
 
     def parse(self, argument: Any) -> Any:
-        try:
-            number = float(argument)
-        except ValueError:
-            raise ValueError(f'expected {self.syntactic_help}') from None
-        # Tuning services hand whole numbers over as "32.0".
-        if self.kind is int and number != int(number):
+        number = declaration.parsed(self.kind, str(argument))
+        if number is None:
             raise ValueError(f'expected {self.syntactic_help}')
-        if self.choices and number not in self.choices:
-            raise ValueError('choose one of ' + ', '.join(map(str, self.choices)))
-        if self.lower is not None and number < self.lower:
-            raise ValueError(f'it must be at least {self.lower:g}')
-        return self.kind(argument) if self.kind is float else int(number)
+        problem = self.rule.problem(number)
+        if problem:
+            raise ValueError(problem)
+        return number
 
     def flag_type(self) -> str:
         return self.kind.__name__
@@ -76,23 +50,36 @@ class _Number(flags.ArgumentParser):
 
 def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag for each field of the dataclass `options`."""
-    for field, kind in _typed_fields(options):
-        meta, default = field.metadata, cast(Any, field.default)
-        default = os.environ.get(meta['environment']) or default
+    for field, kind in typed_fields(options):
+        rule, default = rule_of(field), cast(Any, field.default)
+        default = os.environ.get(rule.environment) or default
         if kind is bool:
-            flags.DEFINE_bool(field.name, default, meta['help'], flag_values=values)
+            flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
         elif kind in (int, float):
-            parser = _Number(kind, meta['choices'], meta['lower'])
-            flags.DEFINE(parser, field.name, default, meta['help'], flag_values=values)
-        elif meta['choices']:
-            flags.DEFINE_enum(field.name, default, list(meta['choices']), meta['help'], flag_values=values)
+            flags.DEFINE(_Number(kind, rule), field.name, default, rule.help, flag_values=values)
+        elif rule.choices:
+            flags.DEFINE_enum(field.name, default, list(rule.choices), rule.help, flag_values=values)
         else:
-            flags.DEFINE_string(field.name, default, meta['help'], flag_values=values)
+            flags.DEFINE_string(field.name, default, rule.help, flag_values=values)
 
 
 def from_flags(options: type[T], values: flags.FlagValues) -> T:
-    """Builds the dataclass `options` from the parsed flags."""
-    return options(**{field.name: values[field.name].value for field, _ in _typed_fields(options)})
+    """Builds the dataclass `options` from the parsed flags.
+
+    Raises:
+      errors.UserError: a value breaks the rule of its flag, or a flag that needs one is given without, as by
+        --model_dir=$UNSET.
+    """
+    for field, _ in typed_fields(options):
+        flag = values[field.name]
+        if flag.present and flag.value == '' and not rule_of(field).empty:
+            raise errors.UserError(f'--{field.name} is empty: give it a value, or leave it out')
+    return options(**{field.name: values[field.name].value for field, _ in typed_fields(options)})
+
+
+def command(module: str, **flags_: Any) -> str:
+    """A command that can be pasted into a shell: `python -m module --name=value ...`, each word quoted if need be."""
+    return ' '.join([f'python -m {module}', *(f'--{name}={shlex.quote(str(value))}' for name, value in flags_.items())])
 
 
 def help_page(description: str, groups: Sequence[type]) -> str:
@@ -100,7 +87,7 @@ def help_page(description: str, groups: Sequence[type]) -> str:
     page = [textwrap.dedent(description).strip()]
     for group in groups:
         page += ['', (group.__doc__ or group.__name__).strip().splitlines()[0]]
-        page += [line for field, kind in _typed_fields(group) for line in _flag_help(field, kind)]
+        page += [line for field, kind in typed_fields(group) for line in _flag_help(field, kind)]
     page += ['', 'Everywhere', '  --flagfile=FILE  read flags from FILE, one a line (see configs/); later flags win']
     return '\n'.join(page)
 
@@ -118,75 +105,98 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
 
     def parse(argv: list[str]) -> list[str]:
         if any(word in _HELP_FLAGS for word in argv[1:]):
-            print(help_page(description, groups))
-            sys.exit(0)
+            terminal.say(help_page(description, groups))
+            _end(0)
         try:
-            rest = flags.FLAGS(argv)[1:]
-        except (flags.Error, OSError) as error:
-            _fail(' '.join(str(error).split()) + ' (see --help)', 1)
+            rest = flags.FLAGS(flagfiles.expanded(argv))[1:]
+        except (flags.Error, errors.UserError) as error:
+            _fail(f'{error} (see --help)', 1)
         if rest and not argument:
             _fail(f'unexpected argument {rest[0]!r}: every option is a flag, --name=value (see --help)', 1)
         if argument and not rest:
             _fail(f'{argument} is missing (see --help)', 1)
         return rest
 
-    def guarded(rest: list[str]) -> int | None:
+    def guarded(rest: list[str]) -> None:
         _log_one_line_a_message()
-        # So that what is held is given back; and the first process of a container would not hear it at all.
-        signal.signal(signal.SIGTERM, _terminate)
+        _end_on_signals()
         try:
-            return main(*rest)
-        except errors.UserError as error:
-            _fail(str(error), error.exit_code)
+            code = main(*rest) or 0
         except KeyboardInterrupt:
-            _fail('interrupted', 130)
+            _fail('interrupted', 128 + signal.SIGINT)
         except Exception as error:
-            known = storage_errors.explain(error)
+            known = explain(error)
             if known is None:
                 raise
             _fail(str(known), known.exit_code)
-        return None
+        _end(code)
 
+    terminal.take_any_character()
     for group in groups:
         define_flags(group)
     app.run(guarded, flags_parser=parse)
 
 
+def explain(error: Exception) -> errors.UserError | None:
+    """What a person is told instead of a traceback, if it is not this program that is to be mended."""
+    if isinstance(error, errors.UserError):
+        return error
+    return storage_errors.explain(error) or disk_errors.explain(error)
+
+
 def _fail(message: str, exit_code: int) -> None:
-    print(f'error: {message}', file=sys.stderr)
+    terminal.complain(message)
+    _end(exit_code)
+
+
+def _end(exit_code: int) -> None:
+    terminal.flush()
     sys.exit(exit_code)
+
+
+def _end_on_signals() -> None:
+    """So that what is held is given back; and the first process of a container would not hear SIGTERM at all."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As under nohup.
+        signal.signal(signal.SIGHUP, _terminate)
 
 
 def _terminate(signum: int, _: FrameType | None) -> None:
     _fail('terminated', 128 + signum)
 
 
+class _Formatter(logging.Formatter):
+    """`12:34:56 message`: what a person follows, without file names, threads, and the secrets of URLs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).split('\n')
+        return '\n'.join(errors.one_line(line) if '://' in line else line for line in lines)
+
+
 def _log_one_line_a_message() -> None:
-    """Sends log lines to stderr as `12:34:56 message`: what a person follows, without file names and threads."""
+    """Sends log lines to stderr in the form of `_Formatter`."""
     absl_logging.set_verbosity(absl_logging.INFO)
+    logging.raiseExceptions = (
+        False  # A log that nobody can read any more is no reason to end a run, or for a traceback.
+    )
     handler = absl_logging.get_absl_handler()
-    handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
+    handler.setFormatter(_Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
     if 'CLOUD_ML_JOB_ID' in os.environ:  # Vertex AI takes what comes by stderr for errors.
         handler.python_handler.setStream(sys.stdout)
 
 
-def _typed_fields(options: type) -> list[tuple[dataclasses.Field, type]]:
-    kinds = typing.get_type_hints(options)
-    return [(field, kinds[field.name]) for field in dataclasses.fields(options)]
-
-
 def _flag_help(field: dataclasses.Field, kind: type) -> list[str]:
-    meta = field.metadata
+    rule = rule_of(field)
     if kind is bool:
         name = f'--[no]{field.name}'
     else:
-        name = f'--{field.name}=' + (meta['unit'].upper().replace(' ', '_') or kind.__name__.upper())
+        name = f'--{field.name}=' + (rule.unit.upper().replace(' ', '_') or kind.__name__.upper())
     facts = []
-    if meta['choices']:
-        facts.append('one of ' + ', '.join(str(choice) for choice in meta['choices'] if choice != ''))
-    elif meta['lower'] is not None:
-        facts.append(f'at least {meta["lower"]:g}')
+    if rule.choices:
+        facts.append('one of ' + ', '.join(str(choice) for choice in rule.choices if choice))
+    elif rule.lower is not None:
+        facts.append(f'at least {rule.lower:g}' + (f', at most {rule.upper:,}' if rule.upper is not None else ''))
     default = str(field.default).lower() if kind is bool else str(field.default) or 'empty'
-    facts.append('default ' + (f'${meta["environment"]}, else {default}' if meta['environment'] else default))
-    text = textwrap.wrap(f'{meta["help"]} ({"; ".join(facts)})', width=78)
+    facts.append('default ' + (f'${rule.environment}, else {default}' if rule.environment else default))
+    text = textwrap.wrap(f'{rule.help} ({"; ".join(facts)})', width=78)
     return [f'  {name}', *(f'        {line}' for line in text)]

@@ -1,6 +1,10 @@
-"""The errors a person can mend, and the exit code that each one ends the program with."""
+"""The errors a person can mend, the exit code that each one ends the program with, and how they are worded."""
 
 from __future__ import annotations
+
+import re
+
+_QUERY = re.compile(r'(https?://[^\s?"\'<>]+)\?[^\s"\'<>]*')
 
 
 class UserError(Exception):
@@ -28,6 +32,24 @@ class AccessDenied(UserError):
 
 
 class Transient(UserError):
-    """Storage or the TPU failed for longer than the retries last; the same command may succeed later, and resumes."""
+    """Storage, a disk or the TPU failed; the same command may succeed once there is room or an answer, and resumes."""
 
     exit_code = 6
+
+
+def one_line(text: str) -> str:
+    """The text as a log may hold it: in one line, without control characters and without the secrets of a URL.
+
+    A signed URL and that of an upload carry what gives access in their query, which is left out.
+    """
+    return spelled_out(_QUERY.sub(r'\1', ' '.join(text.split())))
+
+
+def spelled_out(text: str) -> str:
+    """The text as ASCII escapes where it cannot be printed or is no UTF-8: control characters, lone surrogates."""
+    return ''.join(
+        character
+        if character.isprintable() or character == ' '
+        else character.encode('unicode_escape', 'surrogatepass').decode()
+        for character in text
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import scalars
+from trainer import event_log, scalars
 from trainer.divergence import NotFinite
 from trainer.hparams import HParams
 
@@ -98,7 +98,7 @@ class ProgressHook(v1.train.SessionRunHook):
         ]
         logging.info(' | '.join(parts))
         points = [v1.Summary.Value(tag=name, simple_value=value) for name, value in pace.items()]
-        v1.summary.FileWriterCache.get(self._model_dir).add_summary(v1.Summary(value=points), step)
+        event_log.writer(self._model_dir).add_summary(v1.Summary(value=points), step)
         self._last_logged, self._since_log, self._sums = step, _Pace(), {}
 
 

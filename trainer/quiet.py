@@ -10,6 +10,7 @@ from absl import logging
 _NOISE = (
     'is deprecated and will be removed',
     'is deprecated. Please use',
+    'Reraising captured error',  # It ends the run, and is told then.
     'Training with estimator made no steps',  # Of a run that is stopped before its first; our own line says so.
 )
 

@@ -1,0 +1,85 @@
+"""Turns what the disks of this machine answer into one line: the path, what is wrong with it, and the way out.
+
+Python reports the trouble as OSError, TensorFlow as tf.errors with the system's own words behind a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from trainer import errors
+
+_ROOM = 'make room, then run the same command again, which resumes'
+_CHOOSE = 'choose another folder'
+# Error number -> what is wrong and what to do, and whether the same command may succeed later.
+_TROUBLES = {
+    errno.ENOSPC: (f'the disk is full: {_ROOM}', True),
+    errno.EDQUOT: (f'your share of the disk is used up: {_ROOM}', True),
+    errno.EIO: ('the disk does not answer: look at it, then run the same command again, which resumes', True),
+    errno.ESTALE: ('the network disk has lost it: mount it anew, then run the same command again', True),
+    errno.EROFS: (f'the disk may only be read: {_CHOOSE}', False),
+    errno.EACCES: (f'this account may not do that there: {_CHOOSE}, or change its rights', False),
+    errno.EPERM: (f'this account may not do that there: {_CHOOSE}, or change its rights', False),
+    errno.ENOTDIR: (f'there is a file where a folder should be: {_CHOOSE}, or move the file away', False),
+    errno.EISDIR: ('there is a folder where a file should be: choose another name, or move the folder away', False),
+    errno.EEXIST: (f'something of that name is there already: {_CHOOSE}', False),
+    errno.ENOENT: ('there is no such file or folder: correct the path', False),
+    errno.ENAMETOOLONG: ('the name is too long for this disk: choose a shorter one', False),
+    errno.ELOOP: (f'a link there leads back to itself: {_CHOOSE}', False),
+    errno.EMFILE: ('too many files are open: allow more, such as by ulimit -n 4096', False),
+    errno.ENFILE: ('too many files are open on this machine: end other programs', False),
+    errno.ENOMEM: ('memory is used up: end other programs, or take smaller batches, networks or images', False),
+}
+_NUMBERS = {os.strerror(number).lower(): number for number in errno.errorcode}
+# TensorFlow's form: a path, a semicolon, and the words of the system.
+_MESSAGE = re.compile(f'(?P<path>[^;\\n]*); (?P<words>{"|".join(map(re.escape, _NUMBERS))})', re.IGNORECASE)
+# TensorFlow writes a checkpoint by way of files of such names.
+_PART = re.compile(r'(/[^/]*_temp)?/[^/]*\.tempstate\d+$|/[^/]*_temp/.*$')
+
+
+def explain(error: BaseException) -> errors.UserError | None:
+    """What to tell the user about an error of a disk or of memory; None if it is another error."""
+    if isinstance(error, errors.UserError):
+        return None
+    if isinstance(error, MemoryError):
+        return errors.UserError(_TROUBLES[errno.ENOMEM][0])
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        named = isinstance(error.filename, (str, bytes))
+        if error.errno in _TROUBLES or (error.errno in errno.errorcode and named):
+            return _told(error.errno or 0, os.fsdecode(error.filename) if named else '')
+    if isinstance(error, tf.errors.OpError):
+        return _of_tensorflow(error.message or '')
+    return None
+
+
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Raises what `explain` makes of an error inside, as of what the user calls `name`, such as '--output_dir=x'."""
+    try:
+        yield
+    except (OSError, MemoryError, tf.errors.OpError) as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise type(known)(f'{name} cannot be written: {known}') from error
+
+
+def _of_tensorflow(message: str) -> errors.UserError | None:
+    """A message may have a hundred lines, most of them of where a graph was made."""
+    if re.search(r'^OOM when allocating|failed to allocate memory', message, re.IGNORECASE | re.MULTILINE):
+        return errors.UserError(_TROUBLES[errno.ENOMEM][0])
+    found = _MESSAGE.search(message)
+    return _told(_NUMBERS[found['words'].lower()], found['path'].strip()) if found else None
+
+
+def _told(number: int, path: str) -> errors.UserError:
+    words, passes = _TROUBLES.get(number, (f'{os.strerror(number).lower()}: {_CHOOSE}', False))
+    path = _PART.sub('', path)
+    kind = errors.Transient if passes else errors.UserError
+    return kind(f'{path}: {words}' if path else words)
