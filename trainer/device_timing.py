@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import inputs, machine
+from trainer import environment, files, inputs, machine
 from trainer.estimator import make_estimator
 from trainer.hparams import HParams
 from trainer.options import RunOptions, TpuOptions
@@ -24,11 +24,12 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
     Returns:
       0, or 128 + the signal that ended the run early.
     """
-    folder, steps = os.path.join(options.model_dir, 'null_input'), hparams.train_steps
+    # Of a name that nobody else has, for it is removed.
+    folder, steps = files.temporary_beside(os.path.join(options.model_dir, 'null_input')), hparams.train_steps
     progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
     try:
         with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
-            found = machine.prepare(tpu, options, hparams, os.environ, watchdog)
+            found = machine.prepare(tpu, options, hparams, environment.as_given(), watchdog)
             # One checkpoint, at the end: to save more would take time from the device.
             options = dataclasses.replace(
                 options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps

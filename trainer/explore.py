@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 
 import numpy as np
 from absl import flags, logging
 
-from trainer import cli, errors, image_set, trained
-from trainer.cli import option
+from trainer import cli, disk_errors, errors, outputs, run_data, terminal, trained
+from trainer.declaration import ANYWHERE, Options, option
 from trainer.features import extraction, registry
 from trainer.features.extractor import Extractor
 from trainer.features.space import Space
@@ -29,33 +28,43 @@ from trainer.quiet import quieten_tensorflow
 from trainer.sampler import noise_for
 from trainer.trained import Trained
 
-_FEWEST, _MOST = 100, 1000
+_MADE_BY = 'trainer.explore'
 
 
 @dataclasses.dataclass(frozen=True)
-class ExploreOptions:
+class ExploreOptions(Options):
     """What to show.
 
     Raises:
       errors.UserError: a value that breaks its rule.
     """
 
-    model_dir: str = option('', 'The training run.', unit='folder')
+    model_dir: str = option('', 'The training run.', unit='folder', path=ANYWHERE)
     data: str = option(
-        '', "The data set that it was trained on; empty takes the demo's, model_dir/data.", unit='folder'
+        '', 'The data set to compare with; empty is what it was trained on.', unit='folder', path=ANYWHERE
     )
-    output_dir: str = option('', 'Where the page goes, local or gs://; empty is explore in --model_dir.', unit='folder')
-    count: int = option(400, 'How many samples, of seeds 0, 1, 2 ...; up to 1000.', unit='images', lower=_FEWEST)
+    output_dir: str = option(
+        '', 'Where the page goes, local or gs://; empty is explore in --model_dir.', unit='folder', path=ANYWHERE
+    )
+    count: int = option(
+        400,
+        'How many samples, of seeds 0, 1, 2 ...',
+        unit='images',
+        lower=100,
+        upper=1000,
+        why='they are one page',
+    )
     checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
     extractor: str = option(registry.DEFAULT, 'What images are compared with.', choices=tuple(registry.EXTRACTORS))
-    feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file')
-    neighbours: int = option(24, 'Nearest images shown of each.', unit='images', lower=1)
+    feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file', path=ANYWHERE)
+    neighbours: int = option(
+        24, 'Nearest images shown of each.', unit='images', lower=1, upper=1000, why='the page holds all of them'
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.model_dir:
             raise errors.UserError('give --model_dir=FOLDER, a training run of python -m trainer.task')
-        if not _FEWEST <= self.count <= _MOST:
-            raise errors.UserError(f'--count={self.count} does not fit on a page: choose {_FEWEST} to {_MOST}')
 
     @property
     def folder(self) -> str:
@@ -82,20 +91,28 @@ def explore(options: ExploreOptions) -> str:
     """Writes the page and returns the path of what to open.
 
     Raises:
-      errors.UserError: no run, no data set, or a folder that cannot be written.
+      errors.UserError: no run, no data set, or a folder that cannot be written or holds something else.
     """
     made = trained.load(options.model_dir, options.checkpoint)
-    data = options.data or trained.own_data(options.model_dir)
-    train, holdout = image_set.open_both(data, made.hparams.image_size, made.hparams.channels)
+    data = run_data.options_of(options.model_dir, options.data)
+    train, holdout = run_data.open_both(data, made.hparams.image_size, made.hparams.channels)
+    run_data.warn_of_change(options.model_dir, train, holdout)
+    with outputs.claimed('--output_dir', options.folder, _MADE_BY, builder.NAMES, environ=os.environ):
+        page = _page(options, made, train, holdout)
+        with disk_errors.explained(f'--output_dir={options.folder}'):
+            builder.write_page(options.folder, page)
+    return os.path.join(options.folder, builder.INDEX)
+
+
+def _page(options: ExploreOptions, made: Trained, train: ImageSet, holdout: ImageSet | None) -> Page:
     seeds = range(options.count)
-    command = f'python -m trainer.generate --model_dir={shlex.quote(options.model_dir)} --checkpoint={made.which}'
+    command = cli.command('trainer.generate', model_dir=options.model_dir, checkpoint=made.which)
     pixels = made.generator.images(noise_for(seeds, made.generator.noise_dim))
     extractor = registry.make(options.extractor, options.feature_weights)
     generated, dataset = compare(Samples(pixels, seeds, command), train, holdout, extractor, options.neighbours)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
     title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
-    builder.write_page(options.folder, Page(title, facts, dataset, generated))
-    return os.path.join(options.folder, builder.INDEX)
+    return Page(title, facts, dataset, generated)
 
 
 def compare(
@@ -160,7 +177,7 @@ def main() -> None:
     """Writes the page that the flags ask for."""
     options = cli.from_flags(ExploreOptions, flags.FLAGS)
     quieten_tensorflow()
-    print(f'open {explore(options)}')
+    terminal.say(f'open {explore(options)}')
 
 
 if __name__ == '__main__':

@@ -14,67 +14,92 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from absl import flags, logging
 
-from trainer import cli, errors, images, noise, trained
-from trainer.cli import option
+from trainer import cli, disk_errors, errors, files, images, noise, outputs, terminal, trained
+from trainer.declaration import ANYWHERE, Options, option
 from trainer.quiet import quieten_tensorflow
 from trainer.sampler import ExportedGenerator, Generator, noise_for
 
+_MADE_BY = 'trainer.generate'
+_GRID, _FILM = 'grid.png', 'interpolation.gif'
 _FRAME_MS = 50
 _LARGEST_SEED = 2**31 - 1
+_AT_ONCE = 1024
+_MOST_PICTURES = 1_000_000
+_MOST_IN_GRID, _MOST_FRAMES = 10_000, 10_000  # Pictures that are one file, and so in memory together.
 
 
 @dataclasses.dataclass(frozen=True)
-class GenerateOptions:
+class GenerateOptions(Options):
     """What to make."""
 
-    model_dir: str = option('', 'A training run.', unit='folder')
+    model_dir: str = option('', 'A training run.', unit='folder', path=ANYWHERE)
     checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
-    saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder')
-    output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder')
+    saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
+    output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
     seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
-    count: int = option(64, 'How many pictures, of seeds 0, 1, 2 ...', unit='images', lower=1)
+    count: int = option(64, 'How many pictures, of seeds 0, 1, 2 ...', unit='images', lower=1, upper=_MOST_PICTURES)
     grid: bool = option(True, 'Write all of them as one picture, grid.png.')
     columns: int = option(0, 'Pictures in a row of the grid; 0 makes it as square as it gets.', lower=0)
     singles: bool = option(False, 'Write each as a picture of its own, seed_000017.png.')
     interpolate: bool = option(False, 'Write interpolation.gif, a walk through the seeds and back to the first.')
-    frames: int = option(24, 'Frames from one seed to the next.', unit='frames', lower=1)
+    frames: int = option(24, 'Frames from one seed to the next.', unit='frames', lower=1, upper=_MOST_FRAMES)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.model_dir) == bool(self.saved_model):
             raise errors.UserError('give one of --model_dir=FOLDER (a training run) and --saved_model=FOLDER')
         if self.checkpoint and self.saved_model:
             raise errors.UserError(
                 f'--checkpoint={self.checkpoint} chooses from a --model_dir, a --saved_model has one'
             )
-        if self.interpolate and len(self.seed_list) < 2:
-            raise errors.UserError(f'--interpolate needs at least 2 seeds, not {len(self.seed_list)}')
+        count = len(self.seed_list)
+        if self.interpolate and count < 2:
+            raise errors.UserError(f'--interpolate needs at least 2 seeds, not {count}')
+        if self.interpolate and count * self.frames > _MOST_FRAMES:
+            raise errors.UserError(
+                f'--interpolate makes {count * self.frames:,} frames of {count:,} seeds, and a film takes '
+                f'{_MOST_FRAMES:,}: give fewer seeds or --frames'
+            )
+        if self.grid and count > _MOST_IN_GRID:
+            raise errors.UserError(
+                f'--grid makes one picture, of at most {_MOST_IN_GRID:,}, not {count:,}: give fewer seeds, or --nogrid '
+                '--singles'
+            )
 
     @property
-    def seed_list(self) -> list[int]:
+    def seed_list(self) -> Sequence[int]:
         """The seeds, in the order given."""
-        return parse_seeds(self.seeds) if self.seeds else list(range(self.count))
+        return parse_seeds(self.seeds) if self.seeds else range(self.count)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the files to write, with `*` for any letters."""
+        wanted = {_GRID: self.grid, 'seed_*.png': self.singles, _FILM: self.interpolate}
+        return [name for name, written in wanted.items() if written]
 
 
 def parse_seeds(text: str) -> list[int]:
     """'3,17,40-42' -> [3, 17, 40, 41, 42].
 
     Raises:
-      errors.UserError: not a list of seeds and ranges, or out of range.
+      errors.UserError: not a list of seeds and ranges, out of range, or too many.
     """
     seeds: list[int] = []
     for part in text.split(','):
-        first, dash, last = part.strip().partition('-')
-        if not first.isdigit() or not (last if dash else first).isdigit():
+        found = re.fullmatch(r'([0-9]{1,10})(?:-([0-9]{1,10}))?', part.strip())
+        if not found:
             raise errors.UserError(f'--seeds={text}: {part!r} is neither a seed nor a range; write 3,17,40-49')
-        start, end = int(first), int(last if dash else first)
+        start, end = int(found[1]), int(found[2] or found[1])
         if start > end or end > _LARGEST_SEED:
             raise errors.UserError(f'--seeds={text}: {part!r} must rise and end at {_LARGEST_SEED} at most')
+        if len(seeds) + end - start >= _MOST_PICTURES:
+            raise errors.UserError(f'--seeds={text}: more than {_MOST_PICTURES:,} pictures; make them in several runs')
         seeds += range(start, end + 1)
     return seeds
 
@@ -86,30 +111,38 @@ def load(options: GenerateOptions) -> Generator:
       errors.UserError: there is none.
     """
     if options.saved_model:
-        if not tf.saved_model.contains_saved_model(options.saved_model):
-            raise errors.UserError(f'{options.saved_model} is no SavedModel: give the saved_model folder of a run')
         return ExportedGenerator(options.saved_model)
     return trained.load(options.model_dir, options.checkpoint).generator
 
 
 def generate(generator: Generator, options: GenerateOptions) -> list[str]:
-    """Writes the pictures that the options ask for and returns their paths."""
-    seeds = options.seed_list
-    vectors = noise_for(seeds, generator.noise_dim)
-    pictures = generator.images(vectors)
-    written = []
+    """Writes the pictures that the options ask for and returns their paths.
+
+    Raises:
+      errors.UserError: the folder holds something else, is in use, or cannot be written.
+    """
+    claimed = outputs.claimed('--output_dir', options.output_dir, _MADE_BY, options.names, environ=os.environ)
+    with claimed, disk_errors.explained(f'--output_dir={options.output_dir}'):
+        return _written(generator, options)
+
+
+def _written(generator: Generator, options: GenerateOptions) -> list[str]:
+    """Writes a picture as soon as it is made: without a grid memory does not grow with their number."""
+    shown, singles = [], []
+    for begin in range(0, len(options.seed_list), _AT_ONCE):
+        seeds = options.seed_list[begin : begin + _AT_ONCE]
+        pictures = generator.images(noise_for(seeds, generator.noise_dim))
+        shown += [pictures] if options.grid else []
+        for seed, picture in zip(seeds, pictures) if options.singles else ():
+            singles.append(os.path.join(options.output_dir, f'seed_{seed:06d}.png'))
+            images.write_png(singles[-1], picture)
+    grid, film = (os.path.join(options.output_dir, name) for name in (_GRID, _FILM))
     if options.grid:
-        written.append(os.path.join(options.output_dir, 'grid.png'))
-        images.write_png(written[-1], images.tile_grid(pictures, options.columns))
-    if options.singles:
-        for seed, picture in zip(seeds, pictures):
-            written.append(os.path.join(options.output_dir, f'seed_{seed:06d}.png'))
-            images.write_png(written[-1], picture)
+        images.write_png(grid, images.tile_grid(np.concatenate(shown), options.columns))
     if options.interpolate:
-        written.append(os.path.join(options.output_dir, 'interpolation.gif'))
-        frames = generator.images(_walk(vectors, options.frames))
-        images.write_bytes(written[-1], images.encode_gif(list(frames), _FRAME_MS))
-    return written
+        frames = generator.images(_walk(noise_for(options.seed_list, generator.noise_dim), options.frames))
+        files.write_bytes(film, images.encode_gif(list(frames), _FRAME_MS))
+    return [*([grid] if options.grid else []), *singles, *([film] if options.interpolate else [])]
 
 
 def seed_map(seeds: Sequence[int], columns: int) -> str:
@@ -127,8 +160,8 @@ def main() -> int:
         logging.info('%s', path)
     if options.grid:
         seeds = options.seed_list
-        print('seeds in the grid, row by row:')
-        print(seed_map(seeds, images.grid_columns(len(seeds), options.columns)))
+        terminal.say('seeds in the grid, row by row:')
+        terminal.say(seed_map(seeds, images.grid_columns(len(seeds), options.columns)))
     return 0
 
 

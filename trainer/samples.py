@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +12,13 @@ import tensorflow.compat.v1 as v1
 from absl import logging
 from PIL import Image
 
-from trainer import checkpoints, images
+from trainer import checkpoints, event_log, files, images
 from trainer.divergence import NotFinite
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, noise_for
 
 _FOLDER = 'samples'
+_GRID = re.compile(r'step_[0-9]{6,}\.png')
 _MAX_FRAMES = 60
 _FRAME_MS = 200
 
@@ -33,8 +35,10 @@ def grid_path(model_dir: str, step: int) -> str:
 
 def grid_paths(model_dir: str) -> list[str]:
     """The sample grids that are there, in the order of their steps."""
-    found = tf.io.gfile.glob(os.path.join(folder(model_dir), 'step_*.png'))
-    return sorted(found, key=lambda path: (len(path), path))  # A million comes after 999999.
+    place = folder(model_dir)
+    names = tf.io.gfile.listdir(place) if tf.io.gfile.isdir(place) else []
+    found = [name for name in names if _GRID.fullmatch(name)]
+    return [os.path.join(place, name) for name in sorted(found, key=lambda name: (len(name), name))]  # 1000000 is last.
 
 
 def chart_path(model_dir: str) -> str:
@@ -54,9 +58,11 @@ def write_gif(model_dir: str) -> str | None:
     if not paths:
         return None
     chosen = {round(i) for i in np.linspace(0, len(paths) - 1, min(len(paths), _MAX_FRAMES))}
-    frames = [_read(paths[i]) for i in sorted(chosen)]
+    frames = [frame for i in sorted(chosen) if (frame := _read(paths[i])) is not None]
+    if not frames:
+        return None
     path = os.path.join(folder(model_dir), 'progress.gif')
-    images.write_bytes(path, images.encode_gif(frames, _FRAME_MS))
+    files.write_bytes(path, images.encode_gif(frames, _FRAME_MS))
     return path
 
 
@@ -110,15 +116,19 @@ class SampleListener(v1.train.CheckpointSaverListener):
             height=grid.shape[0], width=grid.shape[1], encoded_image_string=images.encode_png(grid)
         )
         summary = v1.Summary(value=[v1.Summary.Value(tag='samples', image=picture)])
-        # Estimator's own writer: a second one, opened in the same second, would take the same file name.
-        v1.summary.FileWriterCache.get(self._model_dir).add_summary(summary, step)
+        event_log.writer(self._model_dir).add_summary(summary, step)
 
     def end(self, session: v1.Session, global_step_value: int) -> None:
         """See the base class."""
-        v1.summary.FileWriterCache.get(self._model_dir).flush()
+        event_log.writer(self._model_dir).flush()
 
 
-def _read(path: str) -> np.ndarray:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-        picture = np.asarray(Image.open(file))
+def _read(path: str) -> np.ndarray | None:
+    """A grid as it was written; None, and a word about it, where somebody has damaged it since."""
+    try:
+        with tf.io.gfile.GFile(path, 'rb') as file:
+            picture = np.asarray(Image.open(file))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        logging.warning('%s is left out of the film: %s', path, error)
+        return None
     return picture[..., None] if picture.ndim == 2 else picture

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -23,6 +24,8 @@ from trainer.features.extractor import Extractor
 from trainer.image_set import ImageSet
 
 FOLDER = 'features'
+# Checksum of the images, extractor, its version, layer; see `_paths`.
+_NAME = re.compile(r'([0-9a-f]{16})-[a-z0-9]+-[0-9][\w.]*(?:-\w+)?-\w+\.npy')
 _LARGEST = float(np.finfo(np.float16).max)
 _HEADER_BYTES = 128  # Of any array of two dimensions.
 
@@ -38,8 +41,8 @@ def read(images: ImageSet, extractor: Extractor) -> Features | None:
         if not all(tf.io.gfile.exists(path) for path in paths.values()):
             return None
         return {layer: _checked(_mapped(path), path, len(images)) for layer, path in paths.items()}
-    except (OSError, ValueError, EOFError, tf.errors.OpError) as error:
-        logging.warning('the kept features are made again: %s', _line(error))
+    except Exception as error:  # numpy raises what it stumbles over in a damaged header, errors of tokenize included.
+        logging.warning('the kept features are made again: %s', errors.one_line(str(error)))
         return None
 
 
@@ -69,16 +72,17 @@ def _keep(images: ImageSet, moves: Iterable[tuple[str, str]]) -> None:
                 os.replace(local, path)
         _remove_stale(images)
     except (OSError, tf.errors.OpError, errors.UserError) as error:
-        logging.warning('the features are not kept for the next time: %s', _line(error))
+        logging.warning('the features are not kept for the next time: %s', errors.one_line(str(error)))
 
 
 def _remove_stale(images: ImageSet) -> None:
-    """Removes what an older data set in the same folder has left."""
+    """Removes what an older data set in the same folder has left, by names that nothing else gives."""
     folder = os.path.join(images.folder, FOLDER)
     splits = (dataset.find(images.folder, split) for split in manifest.SPLITS)
     current = {dataclasses.replace(images, shards=tuple(shards)).checksum for shards in splits} | {images.checksum}
     for name in tf.io.gfile.listdir(folder):
-        if name.endswith('.npy') and name.split('-')[0] not in current:
+        ours = _NAME.fullmatch(name)
+        if ours and ours[1] not in current:
             tf.io.gfile.remove(os.path.join(folder, name))
 
 
@@ -142,7 +146,3 @@ def _checked(features: np.ndarray, path: str, rows: int) -> np.ndarray:
     if features.dtype != np.float16 or features.ndim != 2 or len(features) != rows:
         raise ValueError(f'{path} holds {features.dtype} {list(features.shape)}, not float16 [{rows}, D]')
     return features
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split())

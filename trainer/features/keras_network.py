@@ -103,5 +103,5 @@ def _arrays(path: str) -> list[np.ndarray]:
         with h5py.File(path, 'r') as file:
             group = file.get('model_weights', file)  # A whole model, or its weights alone.
             return [array for name in group.attrs['layer_names'] for array in of_layer(group[name])]
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):  # h5py of what is damaged.
         return []

@@ -15,6 +15,7 @@ from trainer.page.publish import publish
 from trainer.page.sprites import Sheet
 
 INDEX = 'index.html'
+NAMES = (INDEX, 'code', 'data', 'sprites')  # What a page is, at the top of its folder.
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
 _DENSITY_DIGITS, _COSINE_DIGITS = 4, 4
 

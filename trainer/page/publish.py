@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from trainer import images, storage
+from trainer import files, storage
 from trainer.storage_errors import ADMIN, explained
 
 CONTENT_TYPES = {
@@ -30,7 +30,7 @@ def publish(folder: str, name: str, data: bytes) -> None:
     """
     path = os.path.join(folder, name)
     if not storage.is_remote(path):
-        images.write_bytes(path, data)
+        files.write_bytes(path, data)
         return
     # TensorFlow's gs:// gives no type to what it writes, and a browser would offer the page for download.
     with explained(path, ADMIN):
