@@ -22,7 +22,12 @@ setup(
         'protobuf>=4.25.8,<5',  # The floor keeps pip from the pure-Python parser, a thousand times slower.
         'numpy>=1.23.5,<2',
         'absl-py>=1.4,<3',
-        'pillow>=10.3',
+        # The newest that each Python has: those before have published flaws in decoders. 11.3 is the last for 3.9, and
+        # 12.3 for 3.10, where convert/formats.py keeps most decoders out of a stranger's reach.
+        'pillow>=11.3,<12; python_version < "3.10"',
+        'pillow>=12.3,<13; python_version == "3.10"',
+        'pillow>=13.0,<14; python_version >= "3.11"',
+        'msgspec>=0.19,<1',  # Reads the JSON files that people edit into dataclasses, every type checked.
         'matplotlib>=3.7,<4',  # samples/metrics.png.
         'tqdm>=4.60',
         'google-cloud-storage>=3.1,<4',
@@ -36,7 +41,9 @@ setup(
         'setuptools>=70,<81',
     ],
     extras_require={
+        'heif': ['pillow-heif>=0.18'],  # Photographs of iPhones, for the converter.
         'dev': [
+            'pillow-heif>=0.18',
             'pytest>=8,<9',
             'pytest-xdist>=3.5,<4',
             'ruff>=0.17,<0.18',

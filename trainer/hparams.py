@@ -1,42 +1,49 @@
-"""What is learned and how: the hyper-parameters, their file in model_dir, and the rule about changing them."""
+"""What is learned and how: the hyper-parameters."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import posixpath
 
-import tensorflow as tf
-from absl import logging
+from trainer import architecture, augmentation, errors, losses, normalization
+from trainer.declaration import Options, option
 
-from trainer import architecture, augmentation, errors, images, losses, normalization
-from trainer.cli import option
-
-FILE_NAME = 'hparams.json'
-# Another value here means other variables, so no checkpoint can follow the change.
-_ARCHITECTURE_FIELDS = (
-    'image_size', 'channels', 'base_filters', 'noise_dim', 'discriminator_norm', 'minibatch_stddev',
-)  # fmt: skip
-# What --augment=auto leaves to the data.
-_DATA_FIELDS = ('augment', 'augment_after_kimg')
 _DEFAULT_STEPS = 6000
-# What runs of versions that did not have these fields were trained with.
-_BEFORE = {
-    'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
-    'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
-    'd_learning_rate': 0.0, 'r1_gamma': 0.0,
-}  # fmt: skip
+_MOST_STEPS = 1_000_000_000
+_MOST_KIMG, _MANY_IMAGES = 10_000_000, 'that is ten thousand million images'
+_LARGEST, _FLOAT32 = 3e38, 'float32 has no larger number'
+# What the sample images and --input=null are trained at.
+SMALLEST = {'image_size': 32, 'channels': 3}
 
 
 @dataclasses.dataclass(frozen=True)
-class HParams:
+class HParams(Options):
     """The model and how it learns."""
 
-    image_size: int = option(32, 'Side of the square images.', unit='px', choices=architecture.IMAGE_SIZES)
-    channels: int = option(3, 'Colour channels: 3 is RGB, 1 is grey.', choices=(1, 3))
-    base_filters: int = option(32, 'Filters of the layer at the image; each layer inwards doubles them.', lower=1)
-    noise_dim: int = option(100, "Length of the generator's input vector.", lower=1)
+    image_size: int = option(
+        0,
+        'Side of the square images; 0 is what the data set holds, or of a folder of images the largest size that most '
+        'of them can fill.',
+        unit='px',
+        choices=(0, *architecture.IMAGE_SIZES),
+    )
+    channels: int = option(
+        0, 'Colour channels: 3 is RGB, 1 is grey; 0 is what the data set holds, or the images are.', choices=(0, 1, 3)
+    )
+    base_filters: int = option(
+        32,
+        'Filters of the layer at the image; each layer inwards doubles them.',
+        lower=1,
+        upper=512,
+        why='at 128 px that is a network of three thousand million weights',
+    )
+    noise_dim: int = option(
+        100,
+        "Length of the generator's input vector.",
+        lower=1,
+        upper=8192,
+        why='more numbers than an image of 32 px has make nothing more of it',
+    )
     discriminator_norm: str = option(
         'batch',
         "What bounds the discriminator's layers: batch normalisation as in the DCGAN paper, spectral normalisation, or "
@@ -52,6 +59,8 @@ class HParams:
         'and a TPU, which splits this over its cores, 1024.',
         unit='images',
         lower=2,
+        upper=65_536,
+        why='no published batch is larger',
     )
     train_steps: int = option(
         0,
@@ -60,7 +69,12 @@ class HParams:
         lower=0,
     )
     train_kimg: float = option(
-        0.0, 'The same in thousands of images, whatever the batch; 0 goes by --train_steps.', unit='kimg', lower=0
+        0.0,
+        'The same in thousands of images, whatever the batch; 0 goes by --train_steps.',
+        unit='kimg',
+        lower=0,
+        upper=_MOST_KIMG,
+        why=_MANY_IMAGES,
     )
     augment: str = option(
         augmentation.AUTO,
@@ -73,6 +87,8 @@ class HParams:
         'Thousands of images to train on before --augment begins; 0 is from the start, or what --augment=auto chooses.',
         unit='kimg',
         lower=0,
+        upper=_MOST_KIMG,
+        why=_MANY_IMAGES,
     )
     flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
     ema_half_life_kimg: float = option(
@@ -81,19 +97,33 @@ class HParams:
         'pictures; at most 5% of those trained on so far. 0 makes pictures from the last weights.',
         unit='kimg',
         lower=0,
+        upper=_MOST_KIMG,
+        why=_MANY_IMAGES,
     )
     loss: str = option('non_saturating', 'The GAN loss.', choices=tuple(losses.LOSSES))
-    learning_rate: float = option(4e-4, 'Step size of Adam, for both networks.', lower=0)
-    g_learning_rate: float = option(0.0, "The generator's own; 0 is --learning_rate.", lower=0)
-    d_learning_rate: float = option(0.0, "The discriminator's own; 0 is --learning_rate.", lower=0)
+    learning_rate: float = option(4e-4, 'Step size of Adam, for both networks.', lower=0, upper=_LARGEST, why=_FLOAT32)
+    g_learning_rate: float = option(
+        0.0, "The generator's own; 0 is --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
+    )
+    d_learning_rate: float = option(
+        0.0, "The discriminator's own; 0 is --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
+    )
     beta1: float = option(0.5, "Adam's momentum.", lower=0)
     label_smoothing: float = option(0.0, 'Teaches the discriminator 1 - this for real images.', lower=0)
-    gradient_penalty: float = option(0.0, 'Weight of the gradient penalty; 10 is usual for wasserstein.', lower=0)
+    gradient_penalty: float = option(
+        0.0,
+        'Weight of the gradient penalty; 10 is usual for wasserstein.',
+        lower=0,
+        upper=_LARGEST,
+        why=_FLOAT32,
+    )
     r1_gamma: float = option(
         0.0,
         "Weight of the R1 penalty on the discriminator's slope at real images; 0.01 to 0.1 is usual at 64 px, more for "
         'larger images and smaller batches. Not together with spectral normalisation.',
         lower=0,
+        upper=_LARGEST,
+        why=_FLOAT32,
     )
     compute_dtype: str = option(
         'auto',
@@ -101,10 +131,17 @@ class HParams:
         'anyway, and float32 elsewhere.',
         choices=('auto', 'float32', 'bfloat16'),
     )
-    seed: int = option(0, 'Decides initial weights, noise and shuffling.', lower=0)
+    seed: int = option(
+        0,
+        'Decides initial weights, noise and shuffling.',
+        lower=0,
+        upper=2**31 - 2,
+        why='TensorFlow takes 32 bits, and a run that goes back takes the next one',
+    )
 
     def __post_init__(self) -> None:
         """Fills in train_steps; raises UserError where two hyper-parameters do not fit each other."""
+        super().__post_init__()
         loss = losses.LOSSES[self.loss]
         if self.label_smoothing and not loss.takes_real_target:
             able = ', '.join(name for name, row in losses.LOSSES.items() if row.takes_real_target)
@@ -130,6 +167,11 @@ class HParams:
         if not self.train_kimg:
             return self.train_steps or _DEFAULT_STEPS
         steps = math.ceil(1000 * self.train_kimg / self.train_batch_size)
+        if steps > _MOST_STEPS:
+            raise errors.UserError(
+                f'--train_kimg={self.train_kimg:g} in batches of {self.train_batch_size} is {steps:,} steps: at most '
+                f'{_MOST_STEPS:,}, so give a larger --train_batch_size'
+            )
         if self.train_steps not in (0, steps):
             raise errors.UserError(
                 f'--train_steps={self.train_steps} and --train_kimg={self.train_kimg:g}, which is {steps} steps of '
@@ -159,45 +201,6 @@ class HParams:
         """The first step that `augment` changes."""
         return math.ceil(1000 * self.augment_after_kimg / self.train_batch_size)
 
-
-def read(model_dir: str) -> HParams | None:
-    """Reads the hyper-parameters that `model_dir` was trained with; None if nothing was trained there.
-
-    Raises:
-      errors.UserError: the file cannot be understood.
-    """
-    path = posixpath.join(model_dir, FILE_NAME)
-    if not tf.io.gfile.exists(path):
-        return None
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            return HParams(**{**_BEFORE, **json.load(file)})
-    except (ValueError, TypeError) as error:
-        raise errors.UserError(f'{path} cannot be read ({error}): restore it, or choose another --model_dir') from None
-
-
-def write(model_dir: str, hparams: HParams) -> None:
-    """Writes `hparams.json` into `model_dir`."""
-    text = json.dumps(dataclasses.asdict(hparams), indent=2) + '\n'
-    images.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
-
-
-def check_change(model_dir: str, new: HParams) -> None:
-    """Holds new hyper-parameters against those that the checkpoints in `model_dir` were trained with.
-
-    Raises:
-      errors.UserError: the architecture differs, so the checkpoints do not fit.
-    """
-    before = read(model_dir)
-    for field in dataclasses.fields(HParams) if before else ():
-        old_value, new_value = getattr(before, field.name), getattr(new, field.name)
-        if old_value == new_value or (new.augment == augmentation.AUTO and field.name in _DATA_FIELDS):
-            continue
-        # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
-        begins_average = field.name == 'ema_half_life_kimg' and not old_value
-        if field.name in _ARCHITECTURE_FIELDS or begins_average:
-            raise errors.UserError(
-                f'{model_dir} was trained with --{field.name}={old_value} and cannot go on with {new_value}: '
-                f'give --{field.name}={old_value}, or choose another --model_dir'
-            )
-        logging.info('--%s changes from %s to %s', field.name, old_value, new_value)
+    def sized(self, image_size: int, channels: int) -> HParams:
+        """With these where size and channels are left to the data."""
+        return dataclasses.replace(self, image_size=self.image_size or image_size, channels=self.channels or channels)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
-import tensorflow as tf
 from absl import logging
 
-from trainer import checkpoints, errors, manifest
-from trainer import hparams as hparams_file
+from trainer import checkpoint_check, checkpoints, errors, hparams_file
 from trainer.hparams import HParams
+from trainer.pattern_free import plain
 from trainer.sampler import CheckpointGenerator, Generator
 
-DATA_FOLDER = 'data'
 CHOICES = ('', checkpoints.BEST, checkpoints.LAST)
 HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is the best if there is one.'
 
@@ -35,18 +32,6 @@ class Trained:
     which: str
 
 
-def own_data(model_dir: str) -> str:
-    """The data set that the demo makes in its `model_dir`, for when no other is named.
-
-    Raises:
-      errors.UserError: there is none.
-    """
-    folder = os.path.join(model_dir, DATA_FOLDER)
-    if not tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
-        raise errors.UserError(f'{model_dir} has no data set of its own: give --data=FOLDER, what it was trained on')
-    return folder
-
-
 def load(model_dir: str, which: str = '') -> Trained:
     """Loads the generator that a run left in `model_dir`.
 
@@ -55,8 +40,9 @@ def load(model_dir: str, which: str = '') -> Trained:
       which: 'best' (by KID), 'last', or '' for the best if there is one, else the last.
 
     Raises:
-      errors.UserError: nothing was trained there, no checkpoint is whole, or there is no best one.
+      errors.UserError: nothing was trained there, no checkpoint is whole or of this model, or there is no best one.
     """
+    plain(model_dir)  # Or it says at once why not.
     trained = hparams_file.read(model_dir)
     checkpoint = checkpoints.best(model_dir) if which != checkpoints.LAST else ''
     if which == checkpoints.BEST and not checkpoint:
@@ -66,8 +52,14 @@ def load(model_dir: str, which: str = '') -> Trained:
         )
     which = checkpoints.BEST if checkpoint else checkpoints.LAST
     checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
+    if checkpoint and trained is None:
+        raise errors.UserError(
+            f'{model_dir} has checkpoints but no {hparams_file.FILE_NAME}, which says what they are of: copy it from '
+            'the run, or let python -m trainer.task go on with the flags that it was trained with'
+        )
     if trained is None or not checkpoint:
         raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')
+    checkpoint_check.check(checkpoint, trained, to_train=False)
     step = checkpoints.step_of(checkpoint)
     logging.info('generator of the %s checkpoint, step %d', which, step)
     return Trained(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)

@@ -1,0 +1,66 @@
+"""`hparams.json` in the folder of a run: what it was trained with, and the rule about changing that."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+
+from absl import logging
+
+from trainer import augmentation, errors, files, state_file
+from trainer.hparams import HParams
+
+FILE_NAME = 'hparams.json'
+# Another value here means other variables, so no checkpoint can follow the change.
+_ARCHITECTURE_FIELDS = (
+    'image_size', 'channels', 'base_filters', 'noise_dim', 'discriminator_norm', 'minibatch_stddev',
+)  # fmt: skip
+# What --augment=auto leaves to the data.
+_DATA_FIELDS = ('augment', 'augment_after_kimg')
+# What runs of versions that did not have these fields were trained with.
+_BEFORE = {
+    'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
+    'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
+    'd_learning_rate': 0.0, 'r1_gamma': 0.0,
+}  # fmt: skip
+
+
+def read(model_dir: str) -> HParams | None:
+    """Reads the hyper-parameters that `model_dir` was trained with; None if there is no such file.
+
+    Raises:
+      errors.UserError: the file cannot be understood, or holds what no run can have been trained with.
+    """
+    path = posixpath.join(model_dir, FILE_NAME)
+    found = state_file.read(path, HParams, before=_BEFORE, fix='restore it, or choose another --model_dir')
+    if found and not (found.image_size and found.channels):
+        raise errors.UserError(f'{path} has no image_size or channels: restore it, or choose another --model_dir')
+    return found
+
+
+def write(model_dir: str, hparams: HParams) -> None:
+    """Writes `hparams.json` into `model_dir`."""
+    text = json.dumps(dataclasses.asdict(hparams), indent=2) + '\n'
+    files.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
+
+
+def check_change(model_dir: str, new: HParams) -> None:
+    """Holds new hyper-parameters against those that the checkpoints in `model_dir` were trained with.
+
+    Raises:
+      errors.UserError: the architecture differs, so the checkpoints do not fit.
+    """
+    before = read(model_dir)
+    for field in dataclasses.fields(HParams) if before else ():
+        old_value, new_value = getattr(before, field.name), getattr(new, field.name)
+        if old_value == new_value or (new.augment == augmentation.AUTO and field.name in _DATA_FIELDS):
+            continue
+        # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
+        begins_average = field.name == 'ema_half_life_kimg' and not old_value
+        if field.name in _ARCHITECTURE_FIELDS or begins_average:
+            raise errors.UserError(
+                f'{model_dir} was trained with --{field.name}={old_value} and cannot go on with {new_value}: '
+                f'give --{field.name}={old_value}, or choose another --model_dir'
+            )
+        logging.info('--%s changes from %s to %s', field.name, old_value, new_value)
