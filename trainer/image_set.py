@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from trainer import dataset, errors, manifest, records, shard_file
 from trainer.dataset import DataSource, ShardFile
@@ -64,18 +65,22 @@ class ImageSet:
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
-        for serialized in self._serialized().batch(size).prefetch(2):
-            yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
+        with shard_file.explained(self.folder):
+            for serialized in self._serialized().batch(size).prefetch(2):
+                yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
 
     def pixels(self, count: int | None = None) -> np.ndarray:
         """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB an image at 64 px."""
         serialized = self._serialized().take(len(self) if count is None else count).batch(256)
-        parts = [records.parse_batch(batch, self.source.format, self.image_size, self.channels) for batch in serialized]
-        return np.concatenate(parts)
+        form = self.source.format
+        with shard_file.explained(self.folder):
+            return np.concatenate(
+                [records.parse_batch(batch, form, self.image_size, self.channels) for batch in serialized]
+            )
 
     def entries(self) -> list[Entry]:
         """Name and label of each image."""
-        decoded = map(records.decode_example, self._serialized().as_numpy_iterator())
+        decoded = (record for path in self.source.paths for record in shard_file.decoded(path))
         return [Entry(record.filename, record.label) for record in decoded]
 
     def _serialized(self) -> tf.data.Dataset:
@@ -108,6 +113,9 @@ def open_split(
         first = shard_file.first_record(shards[0].path)
         image_size, channels = image_size or first.height, channels or first.channels
     source = dataset.verify(shards, image_size, channels, record_layout, verify)
+    mixed = dataset.mixed_splits(data, shards)
+    if mixed:
+        logging.warning(mixed)
     labels = manifest.read(data).labels if tf.io.gfile.isdir(data) else ()
     return ImageSet(source, tuple(shards), image_size, channels, labels)
 

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as v1
 
 from trainer import images, networks
 from trainer.hparams import HParams
+from trainer.pattern_free import plain
 
 _BATCH = 64
 
@@ -26,7 +27,7 @@ class CheckpointDiscriminator:
     def restore(self, checkpoint: str) -> CheckpointDiscriminator:
         """Loads the discriminator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
         with self._session.graph.as_default():
-            self._saver.restore(self._session, checkpoint)
+            self._saver.restore(self._session, plain(checkpoint))
         return self
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:

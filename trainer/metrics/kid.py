@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+LEAST = 4  # Rows of each set: two in a subset of half of them.
+
 
 @dataclasses.dataclass(frozen=True)
 class Kid:
@@ -28,15 +30,15 @@ def kid(real: np.ndarray, fake: np.ndarray, subsets: int = 100, subset_size: int
     The subsets are those that torch-fidelity draws for the same `rng_seed`.
 
     Args:
-      real, fake: float32 [N, D] and [M, D], at least 4 rows each.
+      real, fake: float32 [N, D] and [M, D], at least LEAST rows each.
       subsets: how many to average over.
       subset_size: rows of each set in a subset, drawn without replacement; half of the smaller set if that is less,
         so that subsets differ.
       seed: decides the subsets.
     """
     size = min(subset_size, min(len(real), len(fake)) // 2)
-    if size < 2:
-        raise ValueError(f'KID needs at least 4 rows of each set, not {len(real)} and {len(fake)}')
+    if size < LEAST // 2:
+        raise ValueError(f'KID needs at least {LEAST} rows of each set, not {len(real)} and {len(fake)}')
     random = np.random.RandomState(seed)
     distances = [
         _squared_mmd(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -9,9 +10,29 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from trainer import checkpoints, images
+from trainer import checkpoints, errors, files, state_file
 
 _FILE_NAME = 'best.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The content of `best.json`.
+
+    Attributes:
+      step, kid: of the checkpoint that is kept.
+      extractor: which the KID is by.
+      data: the checksum of the data that it is to (`run_data.checksum`).
+    """
+
+    step: int
+    kid: float
+    extractor: str
+    data: str = ''
+
+    def __post_init__(self) -> None:
+        if self.step < 0 or not math.isfinite(self.kid):
+            raise ValueError(f'step {self.step} with a KID of {self.kid} is no checkpoint')
 
 
 class Keeper:
@@ -21,48 +42,67 @@ class Keeper:
       step, kid: of the best so far; 0 and infinity if there is none.
     """
 
-    def __init__(self, model_dir: str, extractor: str):
-        """Finds what is kept there already; a KID through another extractor cannot be compared and does not count."""
-        self._model_dir, self._extractor = model_dir, extractor
+    def __init__(self, model_dir: str, extractor: str, data: str = ''):
+        """Finds what is kept there already.
+
+        A KID through another extractor, or to data of another checksum, cannot be compared and does not count.
+        """
+        self._model_dir, self._extractor, self._data = model_dir, extractor, data
         self._folder = checkpoints.best_folder(model_dir)
         kept = _read(os.path.join(self._folder, _FILE_NAME))
         self.step, self.kid = 0, math.inf
-        if kept.get('extractor') == extractor:
-            self.step, self.kid = int(kept['step']), float(kept['kid'])
+        if kept and kept.extractor == extractor and kept.data == data:
+            self.step, self.kid = kept.step, kept.kid
 
     def offer(self, step: int, kid: float) -> bool:
         """Keeps the checkpoint of `step` if `kid` is the lowest so far; says whether it is."""
         if not kid < self.kid:
             return False
-        before = checkpoints.newest_first(self._folder)
-        source, target = checkpoints.path(self._model_dir, step), checkpoints.path(self._folder, step)
-        self._copy(source, target)
-        content = {'step': step, 'kid': kid, 'extractor': self._extractor}
-        images.write_bytes(os.path.join(self._folder, _FILE_NAME), (json.dumps(content, indent=2) + '\n').encode())
-        for older in before:
-            if older != target:
-                for path in tf.io.gfile.glob(f'{older}.*'):
-                    tf.io.gfile.remove(path)
+        self._copy(step)
+        content = Best(step, kid, self._extractor, self._data)
+        text = json.dumps(dataclasses.asdict(content), indent=2) + '\n'
+        files.write_bytes(os.path.join(self._folder, _FILE_NAME), text.encode())
+        kept = set(checkpoints.parts(self._folder, step))
+        for path in checkpoints.parts(self._folder):
+            if path not in kept:
+                tf.io.gfile.remove(path)
         self.step, self.kid = step, kid
         logging.info('best so far: step %d, KID %.4f, kept in %s', step, kid, self._folder)
         return True
 
-    def _copy(self, source: str, target: str) -> None:
-        for path in tf.io.gfile.glob(f'{source}.data-*'):
-            copy = target + path[len(source) :]
-            images.make_folder(os.path.dirname(copy))
-            tf.io.gfile.copy(path, copy, overwrite=True)
-        # Last, because it is the index that makes files a checkpoint.
-        with tf.io.gfile.GFile(f'{source}.index', 'rb') as file:
-            images.write_bytes(f'{target}.index', file.read())
+    def _copy(self, step: int) -> None:
+        """Copies the files of a checkpoint; last the index, because it is that which makes files a checkpoint."""
+        files.make_folder(self._folder)
+        for path in checkpoints.parts(self._model_dir, step):
+            copy = os.path.join(self._folder, os.path.basename(path))
+            if path.endswith('.index'):
+                with tf.io.gfile.GFile(path, 'rb') as file:
+                    files.write_bytes(copy, file.read())
+            else:
+                tf.io.gfile.copy(path, copy, overwrite=True)
 
 
-def _read(path: str) -> dict:
-    if not tf.io.gfile.exists(path):
-        return {}
-    with tf.io.gfile.GFile(path) as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            logging.warning('%s cannot be read (%s): the next evaluation writes it anew', path, error)
-            return {}
+def set_aside(model_dir: str, data: str) -> str:
+    """Moves a best checkpoint that was measured on other data than `data` out of the way, and returns where to.
+
+    Returns:
+      The folder, '' if there is nothing to move.
+    """
+    folder = checkpoints.best_folder(model_dir)
+    kept = _read(os.path.join(folder, _FILE_NAME))
+    if not kept or kept.data == data:
+        return ''
+    aside = f'{folder}_of_{kept.data or "before"}_step_{kept.step}'
+    number = 0
+    while tf.io.gfile.exists(target := f'{aside}.{number}' if number else aside):
+        number += 1
+    tf.io.gfile.rename(folder, target)
+    return target
+
+
+def _read(path: str) -> Best | None:
+    try:
+        return state_file.read(path, Best, fix='the next evaluation writes it anew')
+    except errors.UserError as error:
+        logging.warning('%s', error)
+        return None

@@ -6,11 +6,12 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer import images
+from trainer import environment, files
 from trainer.monitoring.history import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INCHES, _DPI = (11, 6.5), 100
 _MARGINS = {'left': 0.05, 'right': 0.98, 'bottom': 0.08, 'top': 0.89, 'wspace': 0.12, 'hspace': 0.24}
@@ -19,12 +20,21 @@ _REAL, _FAKE, _NEUTRAL = '#2a6f97', '#c8553d', '#6c757d'
 
 def write(path: str, points: Sequence[Point]) -> None:
     """Draws the measures over the steps as a PNG, local or gs://."""
-    from matplotlib.figure import Figure  # Half a second that no other command should pay for.
+    with environment.without('MPLBACKEND', 'MATPLOTLIBRC'):  # A chart looks the same for everybody.
+        import matplotlib  # Half a second that no other command should pay for.
+        from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_INCHES, dpi=_DPI)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        _write(path, points, Figure(figsize=_INCHES, dpi=_DPI))
+
+
+def _write(path: str, points: Sequence[Point], figure: Figure) -> None:
     axes = figure.subplots(2, 2, sharex=True, gridspec_kw=_MARGINS)  # Laid out by hand, in half the time.
     for axis, draw in zip(axes.flat, (_draw_scores, _draw_gap, _draw_twins, _draw_kid)):
         draw(axis, points)
+        for step in _changes(points):
+            axis.axvline(step, color=_NEUTRAL, linestyle=':', linewidth=1)
         axis.grid(alpha=0.25)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize='small', frameon=False)
@@ -34,7 +44,7 @@ def write(path: str, points: Sequence[Point]) -> None:
         figure.suptitle(f'step {points[-1].step:,}: {points[-1].verdict}')
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
-    images.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
@@ -66,8 +76,13 @@ def _draw_kid(axis: Axes, points: Sequence[Point]) -> None:
         return
     steps, kids, spreads = zip(*known)
     axis.errorbar(steps, kids, spreads, color=_FAKE, marker='o', markersize=3, capsize=2, label='generated')
-    best = min(range(len(kids)), key=kids.__getitem__)
-    axis.plot(steps[best], kids[best], marker='*', markersize=12, color=_FAKE, linestyle='', label='best')
+    # Of the data of now: KIDs to other data cannot be compared.
+    comparable = [
+        (point.kid, point.step) for point in points if point.kid is not None and point.data == points[-1].data
+    ]
+    if comparable:
+        best, step = min(comparable)
+        axis.plot(step, best, marker='*', markersize=12, color=_FAKE, linestyle='', label='best')
     axis.set_ylim(bottom=min(0.0, *kids) - 0.03 * max(kids))
 
 
@@ -75,3 +90,8 @@ def _line(axis: Axes, points: Sequence[Point], name: str, label: str, color: str
     known = [(point.step, getattr(point, name)) for point in points if getattr(point, name) is not None]
     if known:
         axis.plot(*zip(*known), style, color=color, marker='o', markersize=3, label=label)
+
+
+def _changes(points: Sequence[Point]) -> list[int]:
+    """The first steps that were measured on other data than those before them."""
+    return [later.step for earlier, later in zip(points, points[1:]) if later.data != earlier.data]

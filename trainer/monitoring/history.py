@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 import os
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 from absl import logging
 
-from trainer import images
+from trainer import files
 
 FILE_NAME = 'metrics.csv'
 
@@ -38,6 +39,7 @@ class Point:
         than the hold-out's images are.
       close: share of samples as near to a training image as the nearest 5 % of the hold-out are; about 0.05 where
         nothing is copied.
+      data: checksum of the data that it was measured on (`run_data.checksum`).
       verdict: what this comes to.
     """
 
@@ -58,20 +60,35 @@ class Point:
     kid_real: float | None = None
     copying: float | None = None
     close: float | None = None
+    data: str = ''
     verdict: str = ''
 
 
+_TEXTS = ('data', 'verdict')
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Point))
+_NUMBERS = tuple(name for name in _COLUMNS if name != 'step' and name not in _TEXTS)
+_MOST_BYTES = 64 << 20
 
 
 class History:
     """The points of a run in the order of their steps, and their file."""
 
-    def __init__(self, model_dir: str, start_step: int = 0):
-        """Reads what is there up to `start_step`; what an earlier run measured beyond it will be measured again."""
-        self.path = os.path.join(model_dir, FILE_NAME)
+    def __init__(self, model_dir: str, start_step: int = 0, data: str = ''):
+        """Reads what is there up to `start_step`; what an earlier run measured beyond it will be measured again.
+
+        Args:
+          model_dir: of the run.
+          start_step: where it is.
+          data: checksum of the data that it is trained on now.
+        """
+        self.path, self._data = os.path.join(model_dir, FILE_NAME), data
         self.points = _read(self.path)
         self.go_back(start_step)
+
+    @property
+    def current(self) -> list[Point]:
+        """Those measured on the data of now, which alone can be compared with what comes."""
+        return [point for point in self.points if point.data == self._data]
 
     def go_back(self, step: int) -> None:
         """Forgets what was measured beyond `step`."""
@@ -80,9 +97,9 @@ class History:
     def add(self, step: int, **values: Any) -> Point:
         """Adds values to the point of `step`, the newest, and returns it."""
         if self.points and self.points[-1].step == step:
-            self.points[-1] = dataclasses.replace(self.points[-1], **values)
+            self.points[-1] = dataclasses.replace(self.points[-1], **values, data=self._data)
         else:
-            self.points.append(Point(step, **values))
+            self.points.append(Point(step, **values, data=self._data))
         return self.points[-1]
 
     def write(self) -> None:
@@ -91,7 +108,7 @@ class History:
         writer = csv.writer(text, lineterminator='\n')
         writer.writerow(_COLUMNS)
         writer.writerows([_cell(getattr(point, name)) for name in _COLUMNS] for point in self.points)
-        images.write_bytes(self.path, text.getvalue().encode())
+        files.write_bytes(self.path, text.getvalue().encode())
 
 
 def _cell(value: float | str | None) -> str:
@@ -101,19 +118,31 @@ def _cell(value: float | str | None) -> str:
 
 
 def _read(path: str) -> list[Point]:
-    if not tf.io.gfile.exists(path):
-        return []
-    with tf.io.gfile.GFile(path) as file:
-        text = file.read()
     try:
-        return [_parse(row) for row in csv.DictReader(io.StringIO(text))]
-    except (ValueError, KeyError, TypeError) as error:
+        text = files.read_text(path, _MOST_BYTES)
+        return _parse(text) if text else []
+    except (ValueError, csv.Error) as error:
         logging.warning('%s cannot be read (%s): it begins anew, and what is there goes to %s.old', path, error, path)
         tf.io.gfile.rename(path, f'{path}.old', overwrite=True)
         return []
 
 
-def _parse(row: dict[str, str]) -> Point:
+def _parse(text: str) -> list[Point]:
+    """The points of a whole file; raises ValueError where one of them can be none."""
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    if 'step' not in (rows.fieldnames or ()):
+        raise ValueError('it has no column step')
+    points = [_point(row) for row in rows]
+    if any(later.step <= earlier.step for earlier, later in zip(points, points[1:])):
+        raise ValueError('its steps do not rise')
+    return points
+
+
+def _point(row: dict[str, str | None]) -> Point:
     # A column that is not there is of another version of this program.
-    numbers = {name: float(row[name]) for name in _COLUMNS[1:-1] if row.get(name)}
-    return Point(int(row['step']), verdict=row.get('verdict', ''), **numbers)
+    step = int(row['step'] or '')
+    numbers = {name: float(value) for name in _NUMBERS if (value := row.get(name))}
+    if step < 0 or not all(map(math.isfinite, numbers.values())):
+        raise ValueError(f'a number of step {step} is none')
+    texts = {name: row.get(name) or '' for name in _TEXTS}
+    return Point(**cast(dict[str, Any], {'step': step, **numbers, **texts}))

@@ -6,14 +6,14 @@ import numpy as np
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoints, sampler, samples
+from trainer import checkpoints, event_log, sampler, samples
 from trainer.features import extraction, registry
 from trainer.features.extraction import Tick
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
 from trainer.hparams import HParams
 from trainer.image_set import ImageSet
-from trainer.metrics import twins
+from trainer.metrics import kid, twins
 from trainer.metrics.kid import Kid
 from trainer.monitoring import chart, verdicts
 from trainer.monitoring.best import Keeper
@@ -38,6 +38,7 @@ class Monitor:
         holdout: ImageSet | None,
         real: np.ndarray,
         start_step: int,
+        data: str = '',
     ):
         """Begins, or goes on with the history up to `start_step`.
 
@@ -46,10 +47,11 @@ class Monitor:
           train, holdout: the data; without a hold-out, what needs one is not measured.
           real: some training images in random order, uint8 [N, H, W, C], at least 2.
           start_step: the step that training starts from.
+          data: checksum of the data (`run_data.checksum`).
         """
         self._hparams, self._options, self._train, self._holdout = hparams, options, train, holdout
         self._real = real
-        self._history = History(options.model_dir, start_step)
+        self._history = History(options.model_dir, start_step, data)
         self._losses: dict[str, float | None] = {}
         raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
         self._space = Space.of(raw)
@@ -61,7 +63,7 @@ class Monitor:
         self._drawn: list[Point] = []
         if options.extractor:
             self._extractor = registry.make(options.extractor, options.feature_weights)
-            self._keeper = Keeper(options.model_dir, self._extractor.name)
+            self._keeper = Keeper(options.model_dir, self._extractor.name, data)
 
     def take_losses(self, step: int, means: dict[str, float]) -> None:
         """Takes the means of the steps' scalars between the last log line and that of `step`."""
@@ -94,7 +96,7 @@ class Monitor:
         pictures = _generate(generator.restore(checkpoint), vectors, tick)
         values = self._judgement(checkpoint, pictures, tick)
         values.update(self._copying(pictures, tick))
-        if self._options.extractor:
+        if self._options.extractor and len(self._train) >= kid.LEAST:
             found = self._distance(pictures, tick)
             values.update(kid=found.mean, kid_std=found.std, kid_real=self._kid_real)
             self._keeper.offer(step, found.mean)
@@ -106,7 +108,7 @@ class Monitor:
         """Forgets what was measured beyond `step`, from where training begins again."""
         self._history.go_back(step)
         self._losses = {}
-        self._verdict = verdicts.judge(self._history.points)
+        self._verdict = verdicts.judge(self._history.current)
 
     def say_verdict(self) -> None:
         """Logs the verdict on all that was measured so far."""
@@ -165,7 +167,7 @@ class Monitor:
 
     def _add(self, step: int, values: dict[str, float | None]) -> Point:
         self._history.add(step, **values)
-        verdict = verdicts.judge(self._history.points)
+        verdict = verdicts.judge(self._history.current)
         point = self._history.add(step, verdict=verdict.word)
         self._history.write()
         self._to_tensorboard(step, values)
@@ -182,7 +184,7 @@ class Monitor:
             for name, value in values.items()
             if value is not None and name not in self._losses
         ]
-        v1.summary.FileWriterCache.get(self._options.model_dir).add_summary(v1.Summary(value=points), step)
+        event_log.writer(self._options.model_dir).add_summary(v1.Summary(value=points), step)
 
 
 def _generate(generator: sampler.Generator, vectors: np.ndarray, tick: Tick) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainer import checkpoints, hparams
+from trainer import checkpoints, hparams_file
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.options import RunOptions
@@ -16,8 +16,13 @@ def evaluations_after(points: Sequence[Point], step: int) -> int:
     return sum(point.kid is not None and point.step > step for point in points)
 
 
-def reason_to_end(options: RunOptions, step: int) -> str:
+def reason_to_end(options: RunOptions, step: int, data: str = '') -> str:
     """Why the run in --model_dir ends at `step` for --stop_after_evals_without_best, in one line; '' if it goes on.
+
+    Args:
+      options: the run's.
+      step: where it is.
+      data: checksum of what it is trained on: evaluations on other data do not count.
 
     It follows from what a run leaves in its folder, so that a run that has ended does not go on when it is started
     again. Before augmentation begins no evaluation counts: pictures stop getting better, and it is what helps them.
@@ -25,8 +30,8 @@ def reason_to_end(options: RunOptions, step: int) -> str:
     most = options.stop_after_evals_without_best
     if not most or not options.extractor:
         return ''
-    best = Keeper(options.model_dir, options.extractor)
-    points = History(options.model_dir, step).points
+    best = Keeper(options.model_dir, options.extractor, data)
+    points = History(options.model_dir, step, data).current
     waited = evaluations_after(points, max(best.step, _augmentation_begins(options.model_dir)))
     if best.kid == math.inf or waited < most:
         return ''
@@ -39,5 +44,5 @@ def reason_to_end(options: RunOptions, step: int) -> str:
 
 def _augmentation_begins(model_dir: str) -> int:
     """The first step that is augmented in the run of model_dir; 0 if none is."""
-    trained = hparams.read(model_dir)
+    trained = hparams_file.read(model_dir)
     return trained.augment_after_steps if trained and trained.augmentations else 0
