@@ -10,6 +10,7 @@ from trainer import model
 from trainer.hparams import HParams
 from trainer.machine import Machine
 from trainer.options import RunOptions
+from trainer.pattern_free import plain
 
 tpu = v1.estimator.tpu
 
@@ -29,7 +30,7 @@ def make_estimator(
     session_config.graph_options.rewrite_options.remapping = 2  # OFF
     config = tpu.RunConfig(
         cluster=machine.cluster,
-        model_dir=options.model_dir,
+        model_dir=plain(options.model_dir),
         tf_random_seed=hparams.seed,
         save_checkpoints_steps=options.checkpoint_steps,
         save_summary_steps=options.log_steps,

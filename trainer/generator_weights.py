@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as v1
 
 from trainer import ema, networks
 from trainer.hparams import HParams
+from trainer.pattern_free import plain
 from trainer.updates import Updates
 
 _BATCH, _BATCHES = 64, 16
@@ -37,9 +38,9 @@ class GeneratorWeights:
     def load(self, session: v1.Session, checkpoint: str) -> None:
         """Loads a checkpoint prefix such as 'model_dir/model.ckpt-600' into the session of the graph."""
         with session.graph.as_default():
-            self._last.restore(session, checkpoint)
+            self._last.restore(session, plain(checkpoint))
             if self._averaged:
-                self._average.restore(session, checkpoint)
+                self._average.restore(session, plain(checkpoint))
                 self._estimate(session)
 
     def _estimate(self, session: v1.Session) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import images, networks, noise
+from trainer import errors, export, images, networks, noise, storage_errors
 from trainer.generator_weights import GeneratorWeights
 from trainer.hparams import HParams
+from trainer.pattern_free import plain
 
 # Every picture is made in a batch of this size, padded if need be: the convolutions of another batch size round
 # differently, and then the same seed would not always give the same pixels.
@@ -60,9 +61,27 @@ class ExportedGenerator(Generator):
     """The generator in a SavedModel that `export` wrote."""
 
     def __init__(self, path: str):
-        self._model = tf.saved_model.load(path)  # Kept: its variables live as long as it does.
-        self._signature = self._model.signatures['serving_default']
-        self.noise_dim = self._signature.structured_input_signature[1]['noise'].shape[1]
+        """Loads it.
+
+        Raises:
+          errors.UserError: it is none, one of another program, or damaged.
+        """
+        if not tf.io.gfile.isdir(path) or not export.is_ours(path):
+            raise errors.UserError(
+                f'{path} is no SavedModel that this trainer has exported: give the saved_model folder of a run'
+            )
+        try:
+            self._model = tf.saved_model.load(plain(path))  # Kept: its variables live as long as it does.
+            self._signature = self._model.signatures[export.NOISE]
+            self.noise_dim = int(self._signature.structured_input_signature[1]['noise'].shape[1])
+            self._run(np.zeros((1, self.noise_dim), np.float32))
+        except Exception as error:  # TensorFlow raises whatever it stumbles over.
+            known = storage_errors.explain(error, path, storage_errors.VIEWER)
+            if known:
+                raise known from error
+            raise errors.UserError(
+                f'{path} cannot be loaded ({errors.one_line(str(error))[:200]}): export it again'
+            ) from error
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         return self._signature(noise=tf.constant(batch))['images'].numpy()

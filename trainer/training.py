@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
@@ -26,7 +26,17 @@ from trainer.watchdog import Watchdog, WatchdogHook
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is trained, on what, and where, once all of it has been found and checked."""
+    """What is trained, on what, and where, once all of it has been found and checked.
+
+    Attributes:
+      hparams, data, options: the flags, completed by what was found.
+      machine: to train on.
+      train, holdout: the data, and
+      checksum: of both (`run_data.checksum`).
+      events: of TensorBoard.
+      lock: on model_dir.
+      on_restored: called once the checkpoint that the run resumes from, if there is one, has been restored.
+    """
 
     hparams: HParams
     data: DataOptions
@@ -36,6 +46,8 @@ class Job:
     holdout: ImageSet | None
     events: EventLog
     lock: Lock
+    checksum: str
+    on_restored: Callable[[], None]
 
     @property
     def in_memory(self) -> bool:
@@ -89,12 +101,15 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
     progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps, monitor.take_losses)
     stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
     watching = [LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
-    hooks = [checkpoints.ResumeHook(), progress, stopping, *watching]
+    remembering = checkpoints.RestoredHook(job.on_restored)
+    hooks = [checkpoints.ResumeHook(), remembering, progress, stopping, *watching]
     listeners = [drawing, EventListener(job.events)]
-    checkup = Checkup(estimator, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog)
-    step, evaluated = checkpoints.step_of(tf.train.latest_checkpoint(options.model_dir) or ''), False
+    checkup = Checkup(
+        estimator, options.model_dir, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog
+    )
+    step, evaluated = checkpoints.step_of(checkpoints.latest(options.model_dir)), False
     while step < hparams.train_steps and not stop.signum:
-        early = patience.reason_to_end(options, step)
+        early = patience.reason_to_end(options, step, job.checksum)
         if early:
             logging.info('%s %s', options.model_dir, early)
             break
@@ -104,7 +119,7 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
             estimator.train(input_fn, hooks=hooks, max_steps=target, saving_listeners=listeners)
         except v1.train.NanLossDuringTrainingError:  # Of Estimator itself: on a TPU, where `progress` sees no loss.
             raise divergence.NotFinite('the loss is nan', progress.step) from None
-        step = checkpoints.step_of(estimator.latest_checkpoint())
+        step = checkpoints.step_of(checkpoints.latest(options.model_dir))
         if step < target and not stop.signum:
             raise errors.Transient(f'training ended at step {step}, before {target}: run the same command again')
         due = step >= hparams.train_steps or (options.eval_steps and step % options.eval_steps == 0)
