@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import os
 from collections.abc import Sequence
 from concurrent import futures
@@ -12,22 +13,15 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import errors, layout, manifest, records, shard_file, storage
+from trainer import errors, layout, manifest, records, shard_file, shard_scan, storage
 from trainer.records import Record, RecordFormat
+from trainer.shard_scan import Scan, ShardFile
 
 T = TypeVar('T')
 R = TypeVar('R')
 QUICK, FULL, TRUST = 'quick', 'full', 'trust'
 _SAMPLE_OF_A_SHARD = 32  # Records; none of the samples of 16 that layout.py was measured with was misjudged.
 _AT_ONCE = 16  # Shards.
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardFile:
-    """One TFRecord file, and what the manifest beside it promises (None for foreign records)."""
-
-    path: str
-    expected: manifest.Shard | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +48,30 @@ def find(data: str, split: str) -> list[ShardFile]:
     if tf.io.gfile.isdir(data):
         shards = manifest.read(data).splits.get(split, ())
         return [ShardFile(os.path.join(data, shard.name), shard) for shard in shards]
-    paths = sorted(tf.io.gfile.glob(data))
+    paths = _matching(data)
     if not paths:
         raise errors.DataError(f'{data} matches no file: give a data-set folder, a TFRecord file or a pattern')
     promised = {folder: _promised(folder) for folder in {os.path.dirname(path) for path in paths}}
     return [ShardFile(path, _entry(path, promised[os.path.dirname(path)])) for path in paths]
+
+
+def mixed_splits(data: str, shards: Sequence[ShardFile]) -> str:
+    """A warning where a pattern takes the hold-out of a data set together with what it is held out from; else ''."""
+    folders = {os.path.dirname(shard.path) for shard in shards if shard.expected}
+    held_out = {
+        os.path.join(folder, shard.name)
+        for folder in folders
+        for shard in manifest.read(folder).splits.get(manifest.HOLDOUT, ())
+    }
+    counts = [0, 0]
+    for shard in shards:
+        counts[shard.path in held_out] += shard.expected.records if shard.expected else 0
+    if not all(counts):
+        return ''
+    return (
+        f'{data} takes {counts[0]:,} images to train on and {counts[1]:,} that were held out from training, so that '
+        f'nothing is left to judge by: name the folder instead, {next(iter(folders))}'
+    )
 
 
 def verify(shards: list[ShardFile], image_size: int, channels: int, record_layout: str, mode: str) -> DataSource:
@@ -75,17 +88,17 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
       errors.DataError: the first thing that is wrong, naming the shard and the fix.
     """
 
-    def check(shard: ShardFile) -> tuple[Record, int]:
-        shard_mode = mode if mode != 'auto' else (QUICK if storage.is_remote(shard.path) else FULL)
-        first = shard_file.first_record(shard.path)
-        _check_geometry(shard.path, first, image_size, channels)
-        return first, _count(shard, shard_mode, first)
+    def scan(shard: ShardFile) -> Scan:
+        full = mode == FULL or (mode == 'auto' and not storage.is_remote(shard.path))
+        return shard_scan.scan(shard, image_size, channels, full, len(shards))
 
-    firsts, counts = zip(*_of_each(check, shards))
-    if len({first.encoding for first in firsts}) > 1:
+    scans = _of_each(scan, shards)
+    firsts = [scan.first for scan in scans]
+    if len({(first.encoding, first.key) for first in firsts}) > 1:
         raise errors.DataError(f'{shards[0].path} and the files beside it mix raw and encoded images: name one kind')
-    record_format = RecordFormat(firsts[0].encoding, _layout(shards, firsts, record_layout, trusted=mode == TRUST))
-    return DataSource(tuple(shard.path for shard in shards), sum(counts), record_format)
+    layout_ = _layout(shards, scans, record_layout, trusted=mode == TRUST)
+    record_format = RecordFormat(firsts[0].encoding, layout_, firsts[0].key)
+    return DataSource(tuple(shard.path for shard in shards), sum(scan.records for scan in scans), record_format)
 
 
 def sample_shards(paths: list[str]) -> list[list[Record]]:
@@ -101,13 +114,13 @@ def sample_shards(paths: list[str]) -> list[list[Record]]:
 def of_one_geometry(sample: list[Record]) -> list[Record]:
     """The records of the sample that have the geometry of its first."""
     first = sample[0]
-    return [record for record in sample if _geometry(record) == _geometry(first)]
+    return [record for record in sample if record.geometry == first.geometry]
 
 
 def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
     """What the pixels of raw records say about their layout; those of another geometry than the first are left out."""
     flat = np.stack([np.frombuffer(record.data, np.uint8) for record in of_one_geometry(sample)])
-    return layout.examine(flat, *_geometry(sample[0]))
+    return layout.examine(flat, *sample[0].geometry)
 
 
 def _of_each(function: Callable[[T], R], shards: Sequence[T]) -> list[R]:
@@ -116,8 +129,15 @@ def _of_each(function: Callable[[T], R], shards: Sequence[T]) -> list[R]:
         return list(pool.map(function, shards))
 
 
-def _geometry(record: Record) -> tuple[int, int, int]:
-    return record.height, record.width, record.channels
+def _matching(pattern: str) -> list[str]:
+    """The files that a path or a pattern names; its folder is taken as it is written if there is one of that name."""
+    if tf.io.gfile.exists(pattern):
+        return [pattern]
+    folder, name = os.path.split(pattern)
+    if not tf.io.gfile.isdir(folder or '.'):
+        return sorted(tf.io.gfile.glob(pattern))
+    names = tf.io.gfile.listdir(folder or '.')
+    return sorted(os.path.join(folder, found) for found in names if fnmatch.fnmatchcase(found, name))
 
 
 def _promised(folder: str) -> dict[str, manifest.Shard] | None:
@@ -138,47 +158,9 @@ def _entry(path: str, promised: dict[str, manifest.Shard] | None) -> manifest.Sh
     return promised[os.path.basename(path)]
 
 
-def _check_geometry(path: str, record: Record, image_size: int, channels: int) -> None:
-    found = _geometry(record)
-    if found == (image_size, image_size, channels):
-        return
-    # JPEG and PNG files are decoded to the channels that are asked for.
-    if record.encoding == records.ENCODED and found[:2] == (image_size, image_size):
-        return
-    height, width, depth = found
-    fix = f'give --image_size={height} --channels={depth}' if height == width else 'records must be square'
-    raise errors.DataError(
-        f'{path} holds images of {height}x{width}x{depth} (height x width x channels), the model expects '
-        f'{image_size}x{image_size}x{channels}: {fix}, or convert the images again'
-    )
-
-
-def _count(shard: ShardFile, mode: str, first: Record) -> int:
-    """Number of records in the shard, checked as far as `mode` says."""
-    size, expected = tf.io.gfile.stat(shard.path).length, shard.expected
-    if expected and size != expected.bytes:
-        raise errors.DataError(
-            f'{shard.path} has {size:,} bytes, its manifest says {expected.bytes:,}: it was cut off or replaced; '
-            'copy it again, or convert again with --overwrite'
-        )
-    if mode != FULL and expected:
-        return expected.records
-    if mode != FULL and first.encoding == records.RAW:
-        # Foreign raw records are all of one length, give or take a byte in the label.
-        return round(size / shard_file.first_record_bytes(shard.path))
-    if not expected:
-        return shard_file.count_parsed(shard.path, first)
-    count = shard_file.count_records(shard.path)
-    if count != expected.records or manifest.file_crc32c(shard.path) != expected.crc32c:
-        raise errors.DataError(
-            f'{shard.path} is not the file that its manifest describes ({count:,} records, CRC32C or count differs '
-            f'from {expected.records:,} and {expected.crc32c}): copy it again, or convert again with --overwrite'
-        )
-    return count
-
-
-def _layout(shards: list[ShardFile], firsts: Sequence[Record], record_layout: str, trusted: bool) -> str:
+def _layout(shards: Sequence[ShardFile], scans: Sequence[Scan], record_layout: str, trusted: bool) -> str:
     """The layout to read: as declared by flag or records, else what the pixels say; no shard's pixels contradict it."""
+    firsts = [scan.first for scan in scans]
     if firsts[0].encoding == records.ENCODED or firsts[0].channels == 1:
         return records.HWC
     paths = [shard.path for shard in shards]
@@ -188,8 +170,10 @@ def _layout(shards: list[ShardFile], firsts: Sequence[Record], record_layout: st
     samples = sample_shards(paths)
     evidence = examine_layout([record for sample in samples for record in sample])
     chosen = declared or _layout_from_pixels(paths[0], evidence)
-    for path, sample in zip(paths, samples):
+    for path, sample, scan in zip(paths, samples, scans):
         _check_layout(path, chosen, examine_layout(sample))
+        for chunk in scan.chunks:
+            _check_layout(f'{path}, from record {chunk.begin} on,', chosen, chunk.evidence)
     logging.info(
         'record layout %s, %s; %s', chosen, 'as declared' if declared else 'found out from the pixels', evidence
     )

@@ -17,6 +17,7 @@ from absl import logging
 
 from trainer import storage
 from trainer.options import RunOptions
+from trainer.pattern_free import plain
 
 _EVALUATION = 'eval'  # Estimator's name for the folder of its evaluations.
 _STEPS = 'train'
@@ -37,7 +38,8 @@ class EventLog:
           options: of the run.
           on_this_host: whether TPUEstimator's host_call runs here; that of a TPU elsewhere must write to the bucket.
         """
-        self._model_dir, self._target, self._on_this_host = options.model_dir, options.tensorboard_dir, on_this_host
+        self._model_dir, self._target = plain(options.model_dir), options.tensorboard_dir
+        self._on_this_host = on_this_host
         self._sent: dict[str, int] = {}
 
     def __enter__(self) -> EventLog:
@@ -81,6 +83,11 @@ class EventLog:
             self._sent[path] = size
         else:
             os.remove(path)
+
+
+def writer(model_dir: str) -> v1.summary.FileWriter:
+    """The one writer of a run's events; a second one, opened in the same second, would take the same file name."""
+    return v1.summary.FileWriterCache.get(plain(model_dir))
 
 
 class EventListener(v1.train.CheckpointSaverListener):

@@ -10,7 +10,7 @@ The project's own schema, one `tf.train.Example` an image:
 
 `image` and `label` alone are what victordibia/tpuDCGAN (HWC) and tensorflow/tpu's CIFAR converter (CHW) wrote, so one
 parser reads all three. `image/encoded` with an optional `image/class/label` (JPEG or PNG, as the TensorFlow models
-write them) is the other schema.
+write them) is the other schema; a JPEG or PNG file in `image` is what TensorFlow Datasets writes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ HWC, CHW = 'HWC', 'CHW'
 RAW, ENCODED = 'raw', 'encoded'
 
 _RAW_KEY, _ENCODED_KEY = 'image', 'image/encoded'
+_USUAL_KEYS = {RAW: _RAW_KEY, ENCODED: _ENCODED_KEY}
 _GEOMETRY_KEYS = ('height', 'width', 'channels')
 _LABEL_KEYS = {RAW: 'label', ENCODED: 'image/class/label'}
+_MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')  # How a JPEG or PNG file begins.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +41,17 @@ class RecordFormat:
     Attributes:
       encoding: RAW (uint8 bytes) or ENCODED (a JPEG or PNG file).
       layout: HWC or CHW, the order of raw bytes; encoded images are always HWC.
+      key: the feature that has them; '' is the usual one of the encoding.
     """
 
     encoding: str = RAW
     layout: str = HWC
+    key: str = ''
+
+    @property
+    def feature(self) -> str:
+        """The name of the feature that has the pixels."""
+        return self.key or _USUAL_KEYS[self.encoding]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Record:
 
     Attributes:
       encoding: RAW or ENCODED.
+      key: the feature that has the image, '' for the usual one of the encoding.
       data: the pixel bytes, or the encoded file.
       height, width, channels: as declared, or worked out from the bytes.
       layout: as declared by the record, '' if it does not say.
@@ -59,6 +69,7 @@ class Record:
     """
 
     encoding: str
+    key: str
     data: bytes
     height: int
     width: int
@@ -66,6 +77,11 @@ class Record:
     layout: str
     label: int
     filename: str
+
+    @property
+    def geometry(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
 
     def pixels(self, layout: str) -> np.ndarray:
         """uint8 [height, width, channels], reading raw bytes in the order `layout`."""
@@ -109,9 +125,10 @@ def decode_example(serialized: bytes) -> Record:
     except Exception as error:  # protobuf's DecodeError has a different home in each implementation.
         raise errors.DataError(f'the record is not a tf.train.Example ({error})') from None
     if _ENCODED_KEY in features:
-        return _decode_encoded(features)
+        return _decode_encoded(features, _ENCODED_KEY)
     if _RAW_KEY in features:
-        return _decode_raw(features)
+        as_file = _bytes_of(features, _RAW_KEY).startswith(_MAGIC)
+        return _decode_encoded(features, _RAW_KEY) if as_file else _decode_raw(features)
     raise errors.DataError(
         f'the record has no image: its keys are {sorted(features)}, and none of {_RAW_KEY!r} (raw uint8) or '
         f'{_ENCODED_KEY!r} (JPEG, PNG) is among them; make records with python -m convert.images_to_tfrecords'
@@ -125,10 +142,10 @@ def parse_batch(serialized: tf.Tensor, record_format: RecordFormat, image_size: 
     """
     batch = serialized.shape[0]
     if record_format.encoding == ENCODED:
-        images = _parse_encoded(serialized, channels)
+        images = _parse_encoded(serialized, record_format.feature, channels)
     else:
-        features = tf.io.parse_example(serialized, {_RAW_KEY: tf.io.FixedLenFeature([], tf.string)})
-        flat = tf.io.decode_raw(features[_RAW_KEY], tf.uint8)  # [B, H * W * C]
+        features = tf.io.parse_example(serialized, {record_format.feature: tf.io.FixedLenFeature([], tf.string)})
+        flat = tf.io.decode_raw(features[record_format.feature], tf.uint8)  # [B, H * W * C]
         if record_format.layout == CHW:
             images = tf.transpose(tf.reshape(flat, [-1, channels, image_size, image_size]), [0, 2, 3, 1])
         else:
@@ -136,13 +153,13 @@ def parse_batch(serialized: tf.Tensor, record_format: RecordFormat, image_size: 
     return tf.ensure_shape(images, [batch, image_size, image_size, channels])
 
 
-def _parse_encoded(serialized: tf.Tensor, channels: int) -> tf.Tensor:
-    features = tf.io.parse_example(serialized, {_ENCODED_KEY: tf.io.FixedLenFeature([], tf.string)})
+def _parse_encoded(serialized: tf.Tensor, key: str, channels: int) -> tf.Tensor:
+    features = tf.io.parse_example(serialized, {key: tf.io.FixedLenFeature([], tf.string)})
 
     def decode(data: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_image(data, channels, expand_animations=False)
 
-    return tf.map_fn(decode, features[_ENCODED_KEY], fn_output_signature=tf.uint8)
+    return tf.map_fn(decode, features[key], fn_output_signature=tf.uint8)
 
 
 def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
@@ -151,21 +168,24 @@ def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
         height, width, channels = (_int_of(features, key, 0) for key in _GEOMETRY_KEYS)
     else:
         height, width, channels = _square_geometry(len(data))
-    if height * width * channels != len(data) or not data:
+    if height * width * channels != len(data) or min(height, width, channels) < 1:
         raise errors.DataError(f'the record says {height}x{width}x{channels} but holds {len(data)} bytes')
     layout = _bytes_of(features, 'layout').decode('ascii', 'replace').upper()
     label = _int_of(features, _LABEL_KEYS[RAW], -1)
-    return Record(RAW, data, height, width, channels, layout, label, _filename_of(features))
+    return Record(RAW, '', data, height, width, channels, layout, label, _filename_of(features))
 
 
-def _decode_encoded(features: Mapping[str, tf.train.Feature]) -> Record:
-    data = _bytes_of(features, _ENCODED_KEY)
+def _decode_encoded(features: Mapping[str, tf.train.Feature], key: str) -> Record:
+    data = _bytes_of(features, key)
     try:
         height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
-    except tf.errors.InvalidArgumentError:
-        raise errors.DataError(f'{_ENCODED_KEY!r} holds {len(data)} bytes that are no JPEG, PNG, GIF or BMP') from None
-    label = _int_of(features, _LABEL_KEYS[ENCODED], -1)
-    return Record(ENCODED, data, height, width, channels, HWC, label, _filename_of(features))
+    except tf.errors.OpError:
+        raise errors.DataError(f'{key!r} holds {len(data)} bytes that are no JPEG, PNG, GIF or BMP') from None
+    label_key = _LABEL_KEYS[ENCODED] if key == _ENCODED_KEY else _LABEL_KEYS[RAW]
+    label = _int_of(features, label_key, -1)
+    return Record(
+        ENCODED, key if key != _ENCODED_KEY else '', data, height, width, channels, HWC, label, _filename_of(features)
+    )
 
 
 def _square_geometry(size: int) -> tuple[int, int, int]:
