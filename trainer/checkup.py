@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import inputs, tuning
+from trainer import checkpoints, inputs, tuning
 from trainer.image_set import ImageSet
 from trainer.monitoring.history import Point
 from trainer.monitoring.monitor import Monitor
@@ -22,7 +22,8 @@ class Checkup:
     """Evaluates a run's newest checkpoint.
 
     Attributes:
-      estimator: the run's.
+      estimator: the run's, and
+      model_dir: where it is.
       generator: on the host, of the same model.
       holdout: images that are not trained on, if there are any.
       eval_batch_size: images of them at a time; 0 if they do not fill a batch.
@@ -32,6 +33,7 @@ class Checkup:
     """
 
     estimator: v1.estimator.tpu.TPUEstimator
+    model_dir: str
     generator: CheckpointGenerator
     holdout: ImageSet | None
     eval_batch_size: int
@@ -44,7 +46,7 @@ class Checkup:
         try:
             results = self._on_holdout()
             self.watchdog.phase('evaluate: pictures')
-            point = self.monitor.evaluate(self.estimator.latest_checkpoint(), self.generator, self._tick)
+            point = self.monitor.evaluate(checkpoints.latest(self.model_dir), self.generator, self._tick)
         except _Stopped:
             return
         _log(point, results)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+_FLAT = 1e-3  # In float32 the sine of a smaller angle has lost most of its digits.
+
 
 def from_seeds(seeds: tf.Tensor, noise_dim: int) -> tf.Tensor:
     """int32 [N] -> float32 [N, noise_dim] from N(0, 1); each row depends on its own seed alone."""
@@ -43,11 +45,12 @@ def spherical(start: tf.Tensor, end: tf.Tensor, steps: int) -> tf.Tensor:
       steps: points on the way, the start included and the end not.
 
     Returns:
-      float32 [steps, noise_dim].
+      float32 [steps, noise_dim]. Between vectors of the same or of opposite directions, as those of one number always
+      are, it is the straight line: of the great circles there are none or all.
     """
-    cosine = tf.reduce_sum(start * end) / (tf.norm(start) * tf.norm(end))
+    cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end), tf.norm(start) * tf.norm(end))
     angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
     way = tf.range(steps, dtype=tf.float32)[:, None] / steps
-    if angle < 1e-4:  # The same direction: the straight line is the limit.
+    if tf.sin(angle) < _FLAT:
         return start + way * (end - start)
     return (tf.sin((1.0 - way) * angle) * start + tf.sin(way * angle) * end) / tf.sin(angle)

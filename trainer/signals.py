@@ -1,4 +1,4 @@
-"""Lets SIGTERM (a preempted machine) and SIGINT (Ctrl-C) end a run with a checkpoint instead of a loss."""
+"""Lets SIGTERM (a preempted machine), SIGINT (Ctrl-C) and SIGHUP (a closed terminal) end a run with a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class GracefulStop:
@@ -20,7 +20,10 @@ class GracefulStop:
         self._before: dict = {}
 
     def __enter__(self) -> GracefulStop:
-        self._before = {signum: signal.signal(signum, self._note) for signum in _SIGNALS}
+        # Under nohup a closed terminal is no reason to stop.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heard = [signum for signum in _SIGNALS if not (ignored and signum == signal.SIGHUP)]
+        self._before = {signum: signal.signal(signum, self._note) for signum in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -29,7 +32,10 @@ class GracefulStop:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as a shell reports it: 143 after SIGTERM, 130 after SIGINT; 0 without one."""
+        """128 + the signal's number, as a shell reports it; 0 without one.
+
+        That is 143 after SIGTERM, 130 after SIGINT and 129 after SIGHUP.
+        """
         return 128 + self.signum if self.signum else 0
 
     def _note(self, signum: int, _: FrameType | None) -> None:

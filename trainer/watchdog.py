@@ -16,19 +16,22 @@ from absl import logging
 
 EXIT_CODE = 4
 _STDERR = 2
+_LATE = 3.0  # So many beats: on a machine with too much to do they come late, but not that late for long.
 _COMPILE_PATIENCE = 3.0  # A TPU program of 128 px takes minutes to compile, and a CPU that is busy takes longer.
 
 
 class Watchdog:
     """While entered, ends the process when nothing has happened for `timeout_s` seconds; 0 never does.
 
-    The end is abrupt: a thread that hangs inside TensorFlow can neither be interrupted nor waited for. What was saved
-    stays saved, and the same command resumes.
+    Only seconds count in which the process ran: one that was stopped by Ctrl-Z, by a closed laptop or by a paused
+    machine for longer than that goes on. The end is abrupt: a thread that hangs inside TensorFlow can neither be
+    interrupted nor waited for. What was saved stays saved, and the same command resumes.
     """
 
     def __init__(self, timeout_s: float):
         self._timeout_s = timeout_s
-        self._phase, self._patience, self._seen = 'start', 1.0, time.monotonic()
+        self._phase, self._patience, self._events = 'start', 1.0, 0
+        self._beat_s = min(1.0, timeout_s / 4)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name='watchdog', daemon=True)
 
@@ -55,12 +58,17 @@ class Watchdog:
 
     def progress(self) -> None:
         """Notes that something happened."""
-        self._seen = time.monotonic()
+        self._events += 1
 
     def _watch(self) -> None:
-        while not self._over.wait(min(1.0, self._timeout_s / 4)):
+        """Adds up what passes from beat to beat; a beat that is far too late means that nothing ran meanwhile."""
+        idle_s, seen, before = 0.0, self._events, time.monotonic()
+        while not self._over.wait(self._beat_s):
+            now = time.monotonic()
+            idle_s = 0.0 if self._events != seen else idle_s + min(now - before, _LATE * self._beat_s)
+            seen, before = self._events, now
             allowed = self._timeout_s * self._patience
-            if time.monotonic() - self._seen > allowed:
+            if idle_s > allowed:
                 self._end(allowed)
 
     def _end(self, allowed: float) -> None:
