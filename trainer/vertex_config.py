@@ -15,12 +15,29 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import pathlib
 import re
+from collections.abc import Sequence
 
+import google_crc32c
 from absl import flags, logging
 
-from trainer import architecture, cli, errors, vertex_flags, vertex_rules, vertex_schema, vertex_tuning, vertex_yaml
-from trainer.cli import option
+from trainer import (
+    architecture,
+    cli,
+    errors,
+    outputs,
+    paths,
+    vertex_flags,
+    vertex_rules,
+    vertex_schema,
+    vertex_tuning,
+    vertex_yaml,
+)
+from trainer.declaration import ANYWHERE, LOCAL, Options, option
+from trainer.files import write_bytes
+
+_MADE_BY = 'trainer.vertex_config'
 
 _RULES = {
     'project': (r'([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]', 'a project id: 6 to 30 lower-case letters, digits, -'),
@@ -37,7 +54,7 @@ _TENSORBOARD_LINE = re.compile(r'^( *)tensorboard: \$\{TENSORBOARD\}$', re.MULTI
 
 
 @dataclasses.dataclass(frozen=True)
-class ProjectOptions:
+class ProjectOptions(Options):
     """What the jobs are filled with."""
 
     project: str = option('', 'The project id.')
@@ -46,27 +63,28 @@ class ProjectOptions:
     image: str = option('', "The project's image: its path without target (-cpu, -gpu, -tpu) and without tag.")
     tag: str = option('latest', 'The tag of the image.')
     name: str = option('dcgan', 'What the jobs and their folders in gs://BUCKET/runs are called.')
-    data: str = option('', 'The data set, gs://...; empty is gs://BUCKET/data.', unit='folder')
+    data: str = option('', 'The data set, gs://...; empty is gs://BUCKET/data.', unit='folder', path=ANYWHERE)
     image_size: int = option(64, 'Side of its images.', unit='px', choices=architecture.IMAGE_SIZES)
     service_account: str = option('', 'Who the jobs run as; empty is dcgan-trainer@PROJECT.iam.gserviceaccount.com.')
     tensorboard: str = option('', 'A managed TensorBoard, projects/NUMBER/locations/REGION/tensorboards/ID, if any.')
 
 
 @dataclasses.dataclass(frozen=True)
-class FileOptions:
+class FileOptions(Options):
     """The files."""
 
-    output_dir: str = option('', 'Where the filled jobs go.', unit='folder')
-    source_dir: str = option('configs/vertex', 'Where the jobs with placeholders are.', unit='folder')
+    output_dir: str = option('', 'Where the filled jobs go.', unit='folder', path=LOCAL)
+    source_dir: str = option('configs/vertex', 'Where the jobs with placeholders are.', unit='folder', path=LOCAL)
     only: str = option('', 'The jobs to fill, such as cpu_smoke,tpu_v3; empty is all of --source_dir.')
     check: str = option('', 'Check these files or folders, with commas between, and write nothing.')
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.check) == bool(self.output_dir):
             raise errors.UserError(
                 'give one of --output_dir=FOLDER (fills the jobs of configs/vertex) and --check=FILE (checks one)'
             )
-        if self.output_dir and os.path.realpath(self.output_dir) == os.path.realpath(self.source_dir):
+        if self.output_dir and paths.same(self.output_dir, self.source_dir):
             raise errors.UserError(f'--output_dir={self.output_dir} holds the placeholders: name another folder')
 
 
@@ -103,6 +121,9 @@ def fill(text: str, project: ProjectOptions, target: str) -> str:
         if not re.fullmatch(pattern, value):
             raise errors.UserError(f'--{name}={value} is not {rule}' if value else f'--{name} is missing: {rule}')
     values = {name.upper(): str(value) for name, value in dataclasses.asdict(project).items()}
+    for name, value in values.items():
+        if not value.isprintable():  # A line end would add a key to the job.
+            raise errors.UserError(f'--{name.lower()}={value} must be one line of printable characters')
     values['DATA'] = project.data or f'gs://{project.bucket}/data'
     if not re.fullmatch(r'gs://[^\s#,]+', values['DATA']):
         raise errors.UserError(f'--data={project.data} must be gs://BUCKET/FOLDER, without blanks')
@@ -133,12 +154,32 @@ def fill_all(project: ProjectOptions, files: FileOptions) -> list[str]:
         target = os.path.join(files.output_dir, os.path.basename(source))
         filled[target] = fill(_read(source), project, target)
         check_job(source, filled[target])
-    os.makedirs(files.output_dir, exist_ok=True)
-    for target, text in filled.items():
-        with open(target + '.tmp', 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(target + '.tmp', target)
+    names = [os.path.basename(target) for target in filled]
+    with outputs.claimed('--output_dir', files.output_dir, _MADE_BY, names):
+        _check_unedited(files.output_dir, names)
+        for target, text in filled.items():
+            write_bytes(target, text.encode())
+        mark = outputs.read_mark(files.output_dir)
+        assert mark  # `claimed` has just written it.
+        sums = {os.path.basename(target): _checksum(text.encode()) for target, text in filled.items()}
+        outputs.write_mark(files.output_dir, dataclasses.replace(mark, facts={**mark.facts, **sums}))
     return list(filled)
+
+
+def _check_unedited(folder: str, names: Sequence[str]) -> None:
+    """Refuses to fill a job anew that somebody has edited since."""
+    mark = outputs.read_mark(folder)
+    for name in names:
+        path = os.path.join(folder, name)
+        known = mark.facts.get(name) if mark else None
+        if known and os.path.exists(path) and _checksum(pathlib.Path(path).read_bytes()) != known:
+            raise errors.UserError(
+                f'{path} was edited since it was filled, and would be replaced: give another --output_dir, or remove it'
+            )
+
+
+def _checksum(data: bytes) -> str:
+    return f'{google_crc32c.value(data):08x}'
 
 
 def main() -> None:
@@ -155,6 +196,7 @@ def main() -> None:
 
 
 def _named(path: str) -> list[str]:
+    path = paths.completed('--check', path, local=True)
     return _in_folder(path) if os.path.isdir(path) else [path]
 
 

@@ -123,8 +123,12 @@ _ELSEWHERE = {
     'jobSpec': 'write what it holds at the top level',
 }
 _NUMBERS = {
-    'int': (('int', 'str'), re.compile(r'-?\d+'), 'a whole number'),
-    'double': (('int', 'float', 'str'), re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?'), 'a number'),
+    'int': (('int', 'str'), re.compile(r'-?[0-9]{1,18}'), 'a whole number'),
+    'double': (
+        ('int', 'float', 'str'),
+        re.compile(r'[-+]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?'),
+        'a number',
+    ),
 }
 
 

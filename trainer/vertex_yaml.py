@@ -11,7 +11,8 @@ import yaml
 from trainer import errors
 
 MAPPING, SEQUENCE, STRING = 'map', 'seq', 'str'
-_DEEPEST = 20  # An alias may hold itself.
+_DEEPEST = 20
+_MOST_CHARACTERS = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +81,12 @@ def read(source: str, text: str) -> Node:
     Raises:
       errors.UserError: it is no YAML, no single mapping, or has a key twice.
     """
+    if len(text) > _MOST_CHARACTERS:
+        raise errors.UserError(f'{source}:1: this is no job: it is larger than {_MOST_CHARACTERS:,} characters')
     try:
+        _check_aliases(source, text)
         top = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, 'problem_mark', None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, 'problem', None) or ' '.join(str(error).split())
@@ -92,12 +96,20 @@ def read(source: str, text: str) -> Node:
     return _node(source, top.start_mark.line + 1, '', top, 0)
 
 
+def _check_aliases(source: str, text: str) -> None:
+    """Refuses aliases: a few lines of them stand for gigabytes, and no job needs one."""
+    for token in yaml.scan(text, yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken):
+            line = token.start_mark.line + 1
+            raise errors.UserError(f'{source}:{line}: *{token.value} is an alias: write out what it stands for')
+
+
 def _node(source: str, line: int, path: str, node: yaml.Node, depth: int) -> Node:
     kind = node.tag.rsplit(':', 1)[-1]
     plain = getattr(node, 'style', None) is None
     made = Node(source, line, path, kind, plain, node.value)
     if depth > _DEEPEST:
-        raise made.error('this is nested too deep: an alias must not hold itself')
+        raise made.error('this is nested too deep for a job')
     if isinstance(node, yaml.SequenceNode):
         items = [
             _node(source, item.start_mark.line + 1, f'{path}[{i}]', item, depth + 1)
