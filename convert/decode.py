@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from convert import colour, options, rejection
+from convert import colour, depth, formats, options, parallel, rejection, repair
 
-_HEAD_BYTES = 32
-_LFS_MAGIC = b'version https://git-lfs'
+_LFS_MAGIC, _JPEG_MAGIC = b'version https://git-lfs', b'\xff\xd8'
+_TEXT_BYTES = (
+    16 << 20
+)  # Of one chunk of a PNG, unpacked: profiles of scanners and prompts of generators have megabytes.
+_MOST_REPAIRED = 64 << 20  # Bytes of a file that is looked at once more.
+# Pillow takes 4 bytes a pixel, and laying an image on its background as many again. Images that are decoded at the same
+# time share so much; one that needs more is decoded alone.
+_BYTES_A_PIXEL, _ROOM = 8, parallel.Room(1 << 30)
+_DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330  # TIFF tags.
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size; the resize then still halves it, and smooths what that left.
 _DRAFT_MARGIN = 2
 _TURNS = {
@@ -34,11 +42,11 @@ def prepared_pillow(max_megapixels: float) -> Iterator[None]:
 
     Pillow's settings are global to the process, hence one `with` around all threads.
     """
-    Image.preinit()  # JPEG and its like come first of all formats that are tried.
-    Image.init()
+    formats.prepare()
     logger = logging.getLogger('PIL')
-    pixels, level = Image.MAX_IMAGE_PIXELS, logger.level
+    pixels, level, text = Image.MAX_IMAGE_PIXELS, logger.level, PngImagePlugin.MAX_TEXT_CHUNK
     Image.MAX_IMAGE_PIXELS = int(max_megapixels * 1e6)
+    PngImagePlugin.MAX_TEXT_CHUNK = _TEXT_BYTES
     logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
@@ -46,12 +54,17 @@ def prepared_pillow(max_megapixels: float) -> Iterator[None]:
             warnings.simplefilter('error', Image.DecompressionBombWarning)
             yield
     finally:
-        Image.MAX_IMAGE_PIXELS = pixels
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = pixels, text
         logger.setLevel(level)
 
 
-def decode(file: BinaryIO, convert_options: options.ConvertOptions) -> np.ndarray:
-    """Decodes the first frame of a file in any format that Pillow reads; to be called within `prepared_pillow`.
+def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None = None) -> np.ndarray:
+    """Decodes the first frame of a file in any format of `formats`; to be called within `prepared_pillow`.
+
+    Args:
+      file: at its start.
+      convert_options: how to fit it.
+      levels: of the set that it belongs to.
 
     Returns:
       uint8 [image_size, image_size, channels].
@@ -59,24 +72,83 @@ def decode(file: BinaryIO, convert_options: options.ConvertOptions) -> np.ndarra
     Raises:
       rejection.Rejected: it gives no image.
     """
-    head = file.read(_HEAD_BYTES)
+    head = file.read(formats.HEAD_BYTES)
     file.seek(0)
     if not head:
         raise rejection.Rejected(rejection.EMPTY_FILE)
     if head.startswith(_LFS_MAGIC):
         raise rejection.Rejected(rejection.LFS_POINTER, 'run git lfs pull where the file comes from')
+    lacking, advice = formats.lacking(head)
+    if lacking:
+        raise rejection.Rejected(rejection.unsupported(lacking), advice)
     try:
-        with Image.open(file) as image:
-            fitted = _fit(_load(image, convert_options), convert_options)
-    except UnidentifiedImageError:
-        raise rejection.Rejected(rejection.NOT_AN_IMAGE, f'it begins with {head[:8]!r}') from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise rejection.Rejected(rejection.TOO_LARGE, str(error)) from None
-    except Exception as error:  # A plug-in fed garbage raises anything, struct.error and KeyError included.
-        reason = rejection.TRUNCATED if 'truncated' in str(error).lower() else rejection.UNREADABLE
-        raise rejection.Rejected(reason, f'{type(error).__name__}: {error}') from None
+        return _pixels(file, convert_options, levels)
+    except Exception as error:
+        found = _rejection(error, head)
+        if found.reason in (rejection.TOO_LARGE, rejection.NOT_AN_IMAGE):
+            raise found from None
+        pixels = _of_repaired(file, convert_options, levels)
+        if pixels is None:
+            raise found from None
+        return pixels
+
+
+def opened(file: BinaryIO) -> Image.Image:
+    """Opens a file whose header may be read, and whose pixels are not; raises as Pillow does."""
+    return Image.open(file, formats=formats.opened())
+
+
+def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> np.ndarray:
+    with opened(file) as image:
+        if image.format == 'TIFF' and _is_camera_raw(image):
+            raise rejection.Rejected(rejection.unsupported('camera raw'), 'export it as PNG or TIFF')
+        with _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
+            fitted = _fit(_load(image, convert_options, levels), convert_options)
     side, channels = convert_options.image_size, convert_options.channels
     return np.frombuffer(fitted.tobytes(), np.uint8).reshape(side, side, channels)
+
+
+def _of_repaired(
+    file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None
+) -> np.ndarray | None:
+    """The pixels of a file that only lacks, or has too much of, what is not pixels; None if it is worse than that."""
+    file.seek(0)
+    data = file.read(_MOST_REPAIRED + 1)
+    repaired = repair.repaired(data) if len(data) <= _MOST_REPAIRED else None
+    if repaired is None:
+        return None
+    try:
+        pixels = _pixels(io.BytesIO(repaired), convert_options, levels)
+        if data.startswith(_JPEG_MAGIC):
+            noisy = _pixels(io.BytesIO(repair.with_noise(repaired)), convert_options, levels)
+            return pixels if np.array_equal(pixels, noisy) else None
+        return pixels
+    except Exception:  # As for `decode`, whose own error says more.
+        return None
+
+
+def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
+    """Why a file gives no image, by what Pillow raised; a plug-in fed garbage raises anything."""
+    if isinstance(error, rejection.Rejected):
+        return error
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+        return rejection.Rejected(rejection.TOO_LARGE, str(error))
+    name, detail = formats.named(head), f'{type(error).__name__}: {error}'
+    if isinstance(error, UnidentifiedImageError):
+        if not name:
+            return rejection.Rejected(rejection.NOT_AN_IMAGE, f'it begins with {head[:8]!r}')
+        detail = 'its header cannot be read, or is of a kind that Pillow does not know'
+    if 'truncated' in str(error).lower():
+        return rejection.Rejected(rejection.TRUNCATED, detail)
+    if name:
+        return rejection.Rejected(rejection.damaged(name), detail)
+    return rejection.Rejected(rejection.UNREADABLE, detail)
+
+
+def _is_camera_raw(image: Image.Image) -> bool:
+    """Whether a TIFF is a camera's raw file, of which Pillow opens the thumbnail: DNG, NEF, ARW and their like."""
+    tags = getattr(image, 'tag_v2', {})
+    return _DNG_VERSION in tags or (bool(tags.get(_SUBFILE_TYPE, 0) & 1) and _SUB_IFDS in tags)
 
 
 def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:
@@ -86,11 +158,11 @@ def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:
     image.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
 
 
-def _load(image: Image.Image, convert_options: options.ConvertOptions) -> Image.Image:
+def _load(image: Image.Image, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> Image.Image:
     """Decodes the image: upright, opaque, in the wanted mode, still oblong."""
     draft(image, convert_options)
     image.load()
-    flat = colour.flatten(image, convert_options.mode, convert_options.background)
+    flat = colour.flatten(image, convert_options.mode, convert_options.background, levels)
     turn = _TURNS.get(_orientation(image))
     return flat if turn is None else flat.transpose(turn)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections
-import csv
 import posixpath
 
 import tensorflow as tf
+
+from convert import csv_cells
 
 FILE_NAME = 'rejected.csv'
 DROPPED_FILE_NAME = 'dropped.csv'  # What convert.audit has left out of a data set.
@@ -20,8 +21,18 @@ TRUNCATED = 'truncated'
 UNREADABLE = 'unreadable'
 
 
+def unsupported(format_: str) -> str:
+    """The reason for a file of a format that is not opened, such as 'HEIC, which is not opened'."""
+    return f'{format_}, a format that is not read here'
+
+
+def damaged(format_: str) -> str:
+    """The reason for a file that is meant to be of a format that is opened, and is not whole."""
+    return f'damaged {format_}'
+
+
 class Rejected(Exception):
-    """One file that gives no image; `reason` is one of the constants above, `detail` is for a person to read."""
+    """One file that gives no image; `reason` is one of those above, `detail` is for a person to read."""
 
     def __init__(self, reason: str, detail: str = ''):
         super().__init__(reason, detail)
@@ -35,13 +46,13 @@ class RejectionList:
         """Starts the list in a local folder."""
         self.counts: collections.Counter[str] = collections.Counter()
         self._file = tf.io.gfile.GFile(posixpath.join(folder, FILE_NAME), 'w')
-        self._rows = csv.writer(self._file, lineterminator='\n')
+        self._rows = csv_cells.writer(self._file)
         self._rows.writerow(['file', 'reason', 'detail'])
 
     def add(self, name: str, rejected: Rejected) -> None:
         """Notes the file `name`, a path below the input folder."""
         self.counts[rejected.reason] += 1
-        self._rows.writerow([_utf8(name), rejected.reason, _utf8(rejected.detail)])
+        self._rows.writerow(list(map(csv_cells.text, (name, rejected.reason, rejected.detail))))
 
     def __enter__(self) -> RejectionList:
         return self
@@ -58,8 +69,3 @@ def summary(counts: dict[str, int]) -> str:
 def by_frequency(counts: dict[str, int]) -> list[tuple[str, int]]:
     """Reasons and counts, the most frequent first."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _utf8(text: str) -> str:
-    """Spells out the bytes of a file name that is not UTF-8, so that any program can read the list."""
-    return text.encode('utf-8', 'backslashreplace').decode()

@@ -1,0 +1,120 @@
+"""What the headers of image files tell without decoding them: how large they are, and whether they have colours."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import warnings
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from convert import decode, options, parallel, rejection
+from convert.sources import Listing
+from trainer import architecture, errors, storage
+
+_LOOK_AT = 2000  # Files; a header each.
+_LOOK_AT_REMOTE = 200  # Downloaded whole.
+_DECODE = 200  # Images whose pixels are looked at for colours.
+_MOST = 0.5
+_GREY_MODES = ('1', 'L', 'LA', 'La', 'I', 'F')
+_GREY_CHROMA = 2.0  # As convert/auditing/colours.py: a grey JPEG is off grey by a level at most.
+_SIDE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Headers:
+    """What some files of a folder are like.
+
+    Attributes:
+      sizes: width and height in px, int64 [M, 2].
+      coloured: how many of those whose pixels were looked at have colours.
+    """
+
+    sizes: np.ndarray
+    coloured: int
+
+    def largest_size(self) -> int:
+        """The largest side that there is a network for, and that most of the images can fill; else the smallest."""
+        return max(
+            (side for side in architecture.IMAGE_SIZES if self._share_of(side) > _MOST),
+            default=min(architecture.IMAGE_SIZES),
+        )
+
+    def channels(self) -> int:
+        """1 if no image has colours, else 3."""
+        return 3 if self.coloured or not len(self.sizes) else 1
+
+    def __str__(self) -> str:
+        sides = ', '.join(f'{self._share_of(side):.0%} fill {side} px' for side in sorted(architecture.IMAGE_SIZES))
+        colours = 'some have colours' if self.coloured else 'none has colours'
+        return f'{len(self.sizes):,} images looked at: {sides}; {colours}'
+
+    def _share_of(self, side: int) -> float:
+        return float((self.sizes.min(axis=1) >= side).mean()) if len(self.sizes) else 0.0
+
+
+def look(listing: Listing) -> Headers:
+    """Looks at all files of a folder, or at enough of them, evenly spread.
+
+    Raises:
+      errors.UserError: Cloud Storage fails or refuses.
+    """
+    sizes = read_sizes(listing, listing.names)
+    fit = options.ConvertOptions(input_dir=listing.folder, output_dir='-', image_size=_SIDE, fit=options.STRETCH)
+    some = _spread(listing.names, _DECODE)
+
+    def is_coloured(name: str) -> bool:
+        try:
+            with listing.open(name) as file:
+                pixels = decode.decode(file, fit).astype(int)
+        except rejection.Rejected:
+            return False
+        return float((pixels.max(axis=-1) - pixels.min(axis=-1)).mean()) > _GREY_CHROMA
+
+    with decode.prepared_pillow(fit.max_megapixels):
+        coloured = sum(parallel.map_in_order(is_coloured, some, _threads(listing)))
+    return Headers(sizes, coloured)
+
+
+def read_sizes(listing: Listing, names: Sequence[str]) -> np.ndarray:
+    """Width and height in px of some of the files, int64 [M, 2]; of those that are no images there are none.
+
+    Raises:
+      errors.UserError: Cloud Storage fails or refuses.
+    """
+    some = _spread(names, _LOOK_AT_REMOTE if storage.is_remote(listing.folder) else _LOOK_AT)
+    with decode.prepared_pillow(float(options.ConvertOptions.max_megapixels)), warnings.catch_warnings():
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # Nothing is decoded here.
+        found = list(parallel.map_in_order(lambda name: _size(listing, name), some, _threads(listing)))
+    return np.array([size for size in found if size], np.int64).reshape(-1, 2)
+
+
+def _spread(names: Sequence[str], count: int) -> Sequence[str]:
+    return names[:: -(-len(names) // count) or 1]
+
+
+def _threads(listing: Listing) -> int:
+    return storage.CONNECTIONS if storage.is_remote(listing.folder) else os.cpu_count() or 1
+
+
+def _size(listing: Listing, name: str) -> tuple[int, int] | None:
+    try:
+        with _open(listing, name) as file, decode.opened(file) as image:
+            return image.size
+    except errors.UserError:
+        raise
+    except Exception:  # Gone, or replaced by what is no image: a plug-in may raise anything.
+        return None
+
+
+def _open(listing: Listing, name: str) -> BinaryIO:
+    if storage.is_remote(listing.folder):
+        return listing.open(name)
+    path = os.path.join(listing.folder, name)
+    if not stat.S_ISREG(os.stat(path).st_mode):  # To open a pipe would wait for its other end, for ever.
+        raise rejection.Rejected(rejection.UNREADABLE)
+    return open(path, 'rb')
