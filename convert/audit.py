@@ -11,50 +11,58 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 
 from convert import rejection
 from convert.auditing import advice, examination, filtering, report
 from convert.auditing.examination import Audit
-from convert.options import check_location
-from trainer import cli, dataset, errors, image_set, manifest, storage
-from trainer.cli import option
+from trainer import cli, dataset, disk_errors, errors, image_set, manifest, outputs, paths, terminal
+from trainer.declaration import ANYWHERE, Options, option
 from trainer.features import registry
 from trainer.image_set import ImageSet
-from trainer.page import builder
 from trainer.quiet import quieten_tensorflow
 
+_MADE_BY = 'convert.audit'
 _MIN_IMAGES = 2
 _FOLDER = 'audit'
 
 
 @dataclasses.dataclass(frozen=True)
-class AuditOptions:
+class AuditOptions(Options):
     """What to examine, and what to keep."""
 
-    data: str = option('', 'A data-set folder, or a pattern of foreign records, local or gs://.', unit='folder')
+    data: str = option(
+        '', 'A data-set folder, or a pattern of foreign records, local or gs://.', unit='folder', path=ANYWHERE
+    )
     split: str = option(manifest.TRAIN, 'Which part of a data-set folder.', choices=manifest.SPLITS)
     extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
-    feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
+    feature_weights: str = option(
+        '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
+    )
     within_labels: bool = option(
         False, 'Judge how typical an image is among those of its own label, so that rare labels stay.'
     )
-    neighbours: int = option(24, 'Nearest images shown for each on the page.', unit='images', lower=1)
+    neighbours: int = option(
+        24, 'Nearest images shown for each on the page.', unit='images', lower=1, upper=1000, why='it holds all of them'
+    )
     report_dir: str = option(
-        '', f'Where the report goes, local or gs://; empty for {_FOLDER} in the data-set folder.', unit='folder'
+        '',
+        f'Where the report goes, local or gs://; empty for {_FOLDER} in the data-set folder.',
+        unit='folder',
+        path=ANYWHERE,
     )
     keep: str = option('', 'Share of the images to keep in a new data set; empty writes none.', unit='percent')
-    output_dir: str = option('', 'Where the new data set of --keep goes, local or gs://.', unit='folder')
+    output_dir: str = option('', 'Where the new data set of --keep goes, local or gs://.', unit='folder', path=ANYWHERE)
     overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
 
     def __post_init__(self) -> None:
         """Checks what the flags cannot."""
+        super().__post_init__()
         if not self.data:
             raise errors.UserError('--data is missing: name a data-set folder with --data=FOLDER')
-        for name in ('data', 'report_dir', 'output_dir'):
-            check_location(f'--{name}', getattr(self, name))
         if bool(self.keep) != bool(self.output_dir):
             raise errors.UserError('--keep=90% and --output_dir=FOLDER belong together: give both, or neither')
         if self.keep:
@@ -64,15 +72,16 @@ class AuditOptions:
     def _check_filter(self) -> None:
         if self.split != manifest.TRAIN:
             raise errors.UserError(f'--keep filters the images to train on, not --split={self.split}: leave one out')
-        if _identity(self.output_dir) == _identity(self.data):
+        if paths.same(self.output_dir, self.data):
             raise errors.UserError(f'--output_dir={self.output_dir} is also the --data: choose another folder')
 
 
-def audit(options: AuditOptions) -> str:
-    """Examines, writes what the options ask for, and returns the report for people.
+def audit(options: AuditOptions, say: Callable[[str], None] = lambda _: None) -> str:
+    """Examines, writes what the options ask for, and returns the report for people, handed to `say` as it is known.
 
     Raises:
-      errors.UserError: there is no data, too little is left, or a folder cannot be written.
+      errors.UserError: there is no data, too little is left, or a folder cannot be written or holds something else,
+        which is found out before the work where it can be.
     """
     images = _open(options)
     if options.keep:  # Minutes earlier than it is needed.
@@ -80,19 +89,21 @@ def audit(options: AuditOptions) -> str:
         filtering.check_output(options.output_dir, options.overwrite)
     folder = options.report_dir or os.path.join(images.folder, _FOLDER)
     extractor = registry.make(options.extractor, options.feature_weights)
-    found = examination.examine(images, extractor, options.within_labels)
-    dropped = filtering.choose(found, filtering.parse_keep(options.keep)) if options.keep else []
-    counsel = advice.give(found)
-    title = f'The data set {os.path.basename(os.path.normpath(images.folder))}'
-    try:
-        written = report.write(folder, title, found, counsel, options.neighbours)
-    except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(f'--report_dir={folder} cannot be written: {error}') from error
-    logging.info('open %s', os.path.join(folder, builder.INDEX))
-    text = report.table(title, found, counsel) + '\n\nsee ' + ', '.join(written)
-    if not options.keep:
-        return text
-    return text + '\n\n' + _filter(found, dropped, options)
+    title = f'The data set {paths.name_of(images.folder)}'
+    with outputs.claimed('--report_dir', folder, _MADE_BY, report.NAMES, environ=os.environ):
+        found = examination.examine(images, extractor, options.within_labels)
+        dropped = filtering.choose(found, filtering.parse_keep(options.keep)) if options.keep else []
+        counsel = advice.give(found)
+        parts = [report.table(title, found, counsel)]
+        say(parts[0])
+        with disk_errors.explained(f'--report_dir={folder}'):
+            written = report.write(folder, title, found, counsel, options.neighbours)
+    parts.append('\nsee ' + ', '.join(written))
+    say(parts[1])
+    if options.keep:
+        parts.append('\n' + _filter(found, dropped, options))
+        say(parts[2])
+    return '\n'.join(parts)
 
 
 def _open(options: AuditOptions) -> ImageSet:
@@ -126,15 +137,11 @@ def _filter(found: Audit, dropped: list[filtering.Dropped], options: AuditOption
     return '\n'.join(lines)
 
 
-def _identity(folder: str) -> str:
-    return folder.rstrip('/') if storage.is_remote(folder) else os.path.realpath(folder)
-
-
 def main() -> None:
     """Audits as the flags say."""
     options = cli.from_flags(AuditOptions, flags.FLAGS)
     quieten_tensorflow()
-    print(audit(options))
+    audit(options, terminal.say)
 
 
 if __name__ == '__main__':

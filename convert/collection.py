@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convert import decode, parallel, progress, rejection, sources
+from convert import decode, depth, parallel, progress, rejection, sources
 from convert.options import ConvertOptions
 from convert.spool import Spool
 from trainer import manifest, records, storage
 
+MIN_IMAGES = 2  # Of a data set, and of the images to train on.
 _DIGEST_BYTES = 16
 _HOLDOUT_BUCKETS = 10000
 
@@ -55,9 +56,10 @@ class Collection:
         self._spool.append(fitted.pixels)
 
     def ensure_training(self) -> None:
-        """Trains on the hold-out images of a data set so small that all its images were held out."""
-        if not self.splits[manifest.TRAIN]:
-            self.splits = {manifest.TRAIN: self.splits[manifest.HOLDOUT], manifest.HOLDOUT: array.array('Q')}
+        """Trains on the hold-out images too of a data set so small that next to all its images were held out."""
+        if len(self.splits[manifest.TRAIN]) < MIN_IMAGES:
+            everything = sorted(number for numbers in self.splits.values() for number in numbers)
+            self.splits = {manifest.TRAIN: array.array('Q', everything), manifest.HOLDOUT: array.array('Q')}
 
     def pixels(self, number: int) -> np.ndarray:
         """The image as uint8 [image_size, image_size, channels]."""
@@ -73,7 +75,11 @@ class Collection:
 
 
 def collect(
-    listing: sources.Listing, options: ConvertOptions, spool: Spool, rejections: rejection.RejectionList
+    listing: sources.Listing,
+    options: ConvertOptions,
+    spool: Spool,
+    rejections: rejection.RejectionList,
+    levels: depth.Levels,
 ) -> Collection:
     """Decodes all files, several at a time, and takes them in the order of their names.
 
@@ -84,7 +90,7 @@ def collect(
     workers = options.workers or os.cpu_count() or 1
     # To download is to wait: many threads do it side by side, and the processor still has few images to decode at once.
     threads = storage.CONNECTIONS if storage.is_remote(listing.folder) else workers
-    fit = functools.partial(_fit, listing, options, threading.Semaphore(workers))
+    fit = functools.partial(_fit, listing, options, threading.Semaphore(workers), levels)
     with decode.prepared_pillow(options.max_megapixels), progress.Progress('decoding', len(listing.names)) as bar:
         for file, result in enumerate(parallel.map_in_order(fit, listing.names, threads)):
             try:
@@ -99,12 +105,16 @@ def collect(
 
 
 def _fit(
-    listing: sources.Listing, options: ConvertOptions, decoding: threading.Semaphore, name: str
+    listing: sources.Listing,
+    options: ConvertOptions,
+    decoding: threading.Semaphore,
+    levels: depth.Levels,
+    name: str,
 ) -> Fitted | rejection.Rejected:
     """Runs on a worker thread, and does there only what must be: all Python of all threads takes turns."""
     try:
         with listing.open(name) as file, decoding:
-            pixels = decode.decode(file, options)
+            pixels = decode.decode(file, options, levels)
     except rejection.Rejected as rejected:
         # A new one, because the traceback of the old one holds the decoded image.
         return rejection.Rejected(rejected.reason, rejected.detail)

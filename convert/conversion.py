@@ -2,75 +2,95 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import posixpath
 import random
 import tempfile
 from collections.abc import MutableSequence, Sequence
 
-import tensorflow as tf
 from absl import logging
 
 from convert import preview, progress, rejection, sources, writer
-from convert.collection import Collection, collect
+from convert.collection import MIN_IMAGES, Collection, collect
+from convert.depth import Levels
 from convert.moments import Moments
 from convert.options import ConvertOptions
 from convert.remote_staging import RemoteStaging
 from convert.spool import Spool
 from convert.staging import Staging
-from trainer import errors, manifest, records, storage
+from trainer import cli, disk_errors, errors, manifest, paths, records, storage
 
 _MIB = 1 << 20
-_MIN_IMAGES = 2
+_DARK = 8.0  # Mean grey level of a set; night photographs have more.
 _BYTES_BESIDE_PIXELS = 200  # Names and lengths of the features, and a file name.
 
 
-def convert(options: ConvertOptions) -> manifest.Manifest:
+def convert(options: ConvertOptions, flag: str = '--output_dir') -> manifest.Manifest:
     """Turns a folder of images into a data set; the same input and options give the same bytes.
 
+    Args:
+      options: what to convert, where to and how.
+      flag: that has named the output folder.
+
     Raises:
-      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written; its kinds
-        `AccessDenied` and `Transient` are Cloud Storage's.
+      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written, that holds
+        something else, or that another process writes; its kinds `AccessDenied` and `Transient` are of storage.
     """
     listing = sources.find(options.input_dir, options.output_dir)
     remote = storage.is_remote(options.output_dir)
     make = RemoteStaging if remote else Staging
-    through = f' by way of {tempfile.gettempdir()}, which TMPDIR sets' if remote else ''
-    try:
-        with make(options.output_dir, options.overwrite) as stage:
-            dataset = _write_dataset(listing, options, stage.folder)
-            stage.publish(dataset)
-    except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(f'--output_dir={options.output_dir} cannot be written{through}: {error}') from error
+    through = f' by way of {tempfile.gettempdir()}, which TMPDIR sets,' if remote else ''
+    explained = disk_errors.explained(f'{flag}={options.output_dir}{through}')
+    with make(options.output_dir, options.overwrite, flag) as stage, explained:
+        dataset = _write_dataset(listing, options, stage.folder)
+        stage.publish(dataset)
     _log_summary(dataset, options)
     return dataset
 
 
 def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: str) -> manifest.Manifest:
     """Writes all files but the manifest into the local `folder`, and returns the manifest."""
-    shape = (options.image_size, options.image_size, options.channels)
-    with Spool(folder, shape) as spool:
-        with rejection.RejectionList(folder) as rejections:
-            collection = collect(listing, options, spool, rejections)
-        if len(collection) < _MIN_IMAGES:
+    with contextlib.ExitStack() as spools:
+        levels = Levels()
+        collection, rejected = _collected(listing, options, folder, levels, spools)
+        if levels.of_the_set() != levels.white:
+            levels = Levels(levels.of_the_set())
+            logging.warning(
+                'no image of 16 bits has a value above %d: it is taken for white, and all are decoded anew',
+                levels.white,
+            )
+            collection, rejected = _collected(listing, options, folder, levels, spools)
+        if len(collection) < MIN_IMAGES:
             raise errors.UserError(
                 f'{len(collection)} images are left of {len(listing.names)} files in --input_dir={options.input_dir} '
-                f'({rejection.summary(rejections.counts)}): give at least {_MIN_IMAGES} different images'
+                f'({rejection.summary(rejected)}): give at least {MIN_IMAGES} different images'
             )
         splits, moments = _write_splits(collection, options, folder)
     preview.write_preview(folder, splits[manifest.TRAIN], options.image_size, options.channels)
+    shaping = options.shaping()
     return manifest.Manifest(
         image_size=options.image_size,
         channels=options.channels,
         layout=records.HWC,
         splits=splits,
-        labels=listing.labels,
+        labels=tuple(map(errors.spelled_out, listing.labels)),
         mean=moments.mean(),
         std=moments.std(),
-        rejected=dict(rejections.counts),
-        options=options.shaping(),
-        source=options.input_dir,
+        rejected=rejected,
+        options=shaping if levels.white == Levels().white else {**shaping, 'white_level': levels.white},
+        source=errors.spelled_out(options.input_dir),
     )
+
+
+def _collected(
+    listing: sources.Listing, options: ConvertOptions, folder: str, levels: Levels, spools: contextlib.ExitStack
+) -> tuple[Collection, dict[str, int]]:
+    """The first pass: all images, on a spool that lives as long as `spools`, and how many files gave none and why."""
+    spool = spools.enter_context(Spool(folder, (options.image_size, options.image_size, options.channels)))
+    with rejection.RejectionList(folder) as rejections:
+        collection = collect(listing, options, spool, rejections, levels)
+    return collection, dict(rejections.counts)
 
 
 def _write_splits(
@@ -109,11 +129,20 @@ def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
     size = sum(shard.bytes for shard in shards) / _MIB
     logging.info('%8d kept: %d to train on, %d held out', train + holdout, train, holdout)
     logging.info('%d shards, %.1f MiB in %s', len(shards), size, options.output_dir)
+    if dataset.mean and max(dataset.mean) < _DARK:
+        logging.warning(
+            'the images are nearly black, %.1f of 255 in the mean: have their files fewer bits than they say?',
+            max(dataset.mean),
+        )
     logging.info('look at %s', posixpath.join(options.output_dir, preview.FILE_NAME))
-    logging.info(
-        'next: python -m trainer.task --train_data=%s --image_size=%d --channels=%d --model_dir=runs/%s',
-        options.output_dir,
-        options.image_size,
-        options.channels,
-        posixpath.basename(options.output_dir.rstrip('/')),  # The default model_dir is the demo's.
+
+
+def next_command(options: ConvertOptions) -> str:
+    """What to type after a conversion, to train on what it has made."""
+    return cli.command(
+        'trainer.task',
+        train_data=options.output_dir,
+        image_size=options.image_size,
+        channels=options.channels,
+        model_dir=f'runs/{paths.name_of(options.output_dir)}',
     )

@@ -8,7 +8,7 @@ preview.png before you train.
 
 from __future__ import annotations
 
-from absl import flags
+from absl import flags, logging
 
 from convert import conversion
 from convert.options import ConvertOptions
@@ -17,7 +17,9 @@ from trainer import cli
 
 def main() -> None:
     """Converts as the flags say."""
-    conversion.convert(cli.from_flags(ConvertOptions, flags.FLAGS))
+    options = cli.from_flags(ConvertOptions, flags.FLAGS)
+    conversion.convert(options)
+    logging.info('next: %s', conversion.next_command(options))
 
 
 if __name__ == '__main__':

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import ImageColor
 
-from trainer import errors, storage
-from trainer.cli import option
+from trainer import architecture, errors
+from trainer.declaration import ANYWHERE, Options, option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
 _MAX_HOLDOUT_PERCENT = 50
@@ -17,7 +17,7 @@ _NOT_SHAPING = ('input_dir', 'output_dir', 'workers', 'overwrite')
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(Options):
     """The images, and the data set made of them.
 
     Raises:
@@ -25,14 +25,15 @@ class ConvertOptions:
     """
 
     input_dir: str = option(
-        '', 'Local or gs:// folder with the images; the folders in it are the labels.', unit='folder'
+        '', 'Local or gs:// folder with the images; the folders in it are the labels.', unit='folder', path=ANYWHERE
     )
     output_dir: str = option(
         '',
         'Local or gs:// folder that becomes the data set; one on gs:// takes room for two copies in $TMPDIR meanwhile.',
         unit='folder',
+        path=ANYWHERE,
     )
-    image_size: int = option(64, 'Side of the square images.', unit='px', choices=(32, 64, 128))
+    image_size: int = option(64, 'Side of the square images.', unit='px', choices=architecture.IMAGE_SIZES)
     channels: int = option(3, '3 for colour, 1 for grey.', choices=(3, 1))
     fit: str = option(
         CROP,
@@ -45,26 +46,35 @@ class ConvertOptions:
     holdout_percent: float = option(
         5.0, 'Share of the images kept from training, chosen by their pixels.', unit='percent', lower=0
     )
-    shard_mib: int = option(100, 'Size to aim at for each TFRecord file.', unit='MiB', lower=1)
+    shard_mib: int = option(
+        100, 'Size to aim at for each TFRecord file.', unit='MiB', lower=1, upper=1 << 20, why='that is a TiB'
+    )
     max_megapixels: float = option(
-        89.0, 'Larger images are rejected before they are decoded.', unit='megapixels', lower=0.001
+        89.0,
+        'Larger images are rejected before they are decoded.',
+        unit='megapixels',
+        lower=0.001,
+        upper=4000,
+        why='each takes 8 MB of memory',
     )
     keep_duplicates: bool = option(False, 'Keep images whose pixels equal those of an earlier one.')
-    seed: int = option(0, 'Decides the order of the records.', lower=0)
+    seed: int = option(0, 'Decides the order of the records.', lower=0, upper=2**63 - 1, why='JSON keeps 64 bits')
     workers: int = option(
         0,
         'Threads that decode images; 0 is one for each core. Downloads from gs:// have their own.',
         unit='threads',
         lower=0,
+        upper=1024,
+        why='no machine has more cores',
     )
     overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
 
     def __post_init__(self) -> None:
         """Checks what the flags cannot."""
+        super().__post_init__()
         for name in ('input_dir', 'output_dir'):
             if not getattr(self, name):
                 raise errors.UserError(f'--{name} is missing: name a local or gs:// folder with --{name}=FOLDER')
-            check_location(f'--{name}', getattr(self, name))
         if not 0 <= self.holdout_percent <= _MAX_HOLDOUT_PERCENT:
             raise errors.UserError(
                 f'--holdout_percent={self.holdout_percent:g} leaves too little to train on: '
@@ -85,19 +95,3 @@ class ConvertOptions:
     def shaping(self) -> dict[str, Any]:
         """The options that decide what the data set holds, for its manifest."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in _NOT_SHAPING}
-
-
-def check_location(name: str, path: str) -> None:
-    """Refuses what is neither a local path nor one of Cloud Storage.
-
-    Args:
-      name: what the user calls it, such as '--input_dir'.
-      path: the value.
-
-    Raises:
-      errors.UserError: another scheme, or gs:// without a bucket.
-    """
-    if storage.is_remote(path):
-        storage.split(path)
-    elif '://' in path:
-        raise errors.UserError(f'{name}={path}: paths are local or gs://BUCKET/FOLDER, nothing else')

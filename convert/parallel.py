@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from typing import TypeVar
@@ -48,3 +50,25 @@ def map_in_order(
     finally:
         failures.append(futures.CancelledError())  # Whoever interrupts waits for single items, not for tasks.
         pool.shutdown(cancel_futures=True)
+
+
+class Room:
+    """An amount of something, such as bytes of memory, that threads take and give back."""
+
+    def __init__(self, size: int):
+        self._size = self._left = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Waits until so much is free, and holds it while entered; whoever wants more than there is gets all of it."""
+        amount = min(amount, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= amount)
+            self._left -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += amount
+                self._changed.notify_all()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-import tqdm
 from absl import logging
+
+from trainer import environment
+
+with environment.without('TQDM_'):  # It reads them while it is imported, and fails of those that are no numbers.
+    import tqdm
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,10 +10,11 @@ from collections.abc import Callable, Sequence
 from absl import logging
 
 from convert import objects, parallel, progress, staging
-from trainer import errors, manifest
+from trainer import errors, lock, manifest
 from trainer.storage_errors import ADMIN
 
-MARKER = '.converting'
+MARKER = staging.STAGING
+_MARK = f'{{"made_by": "{staging.MADE_BY}"}}\n'.encode()
 _AT_ONCE = 8
 
 
@@ -29,29 +31,38 @@ class RemoteStaging:
 
     folder: str
 
-    def __init__(self, output_dir: str, overwrite: bool):
+    def __init__(self, output_dir: str, overwrite: bool, flag: str = '--output_dir'):
         """Checks the output folder, and changes nothing yet.
 
         Raises:
           errors.UserError: as `staging.Staging`; also where the bucket cannot be listed.
         """
-        self._output = output_dir.rstrip('/')
-        present = self._present()
-        self._marker_needed = MARKER in present and manifest.FILE_NAME not in present
-        if not self._marker_needed:
-            staging.check_free(output_dir, staging.ours(present), overwrite)
+        self._output, self._overwrite, self._flag = output_dir.rstrip('/'), overwrite, flag
+        self._marker_needed = self._check()
 
     def __enter__(self) -> RemoteStaging:
-        self._mark()
-        self._temporary = tempfile.TemporaryDirectory(prefix='converting-')
-        self.folder = self._temporary.name
+        with contextlib.ExitStack() as stack:
+            self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='converting-'))
+            stack.enter_context(lock.hold(self._output, os.environ, flag=self._flag))
+            self._marker_needed = self._check()  # Alone now.
+            self._mark()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._temporary.cleanup()
-        # Without it the next run would take what this one has uploaded for a stranger's.
-        if not self._marker_needed and not isinstance(error, errors.Transient):  # Storage that is away stays away.
-            self._remove_marker()
+        with self._stack:
+            # Without it the next run would take what this one has uploaded for a stranger's.
+            if not self._marker_needed and not isinstance(error, errors.Transient):  # Storage that is away stays away.
+                self._remove_marker()
+
+    def _check(self) -> bool:
+        """Raises as __init__; returns whether an earlier run was cut short, and all in the folder is ours."""
+        present = self._present()
+        if MARKER in present and manifest.FILE_NAME not in present and self._read_marker():
+            return True
+        free = [name for name in present if name not in (MARKER, lock.FILE_NAME)]
+        staging.check_free(self._output, free, self._overwrite, self._flag)
+        return False
 
     def publish(self, dataset: manifest.Manifest) -> None:
         """Uploads the data set, and removes what an old one has besides."""
@@ -80,9 +91,16 @@ class RemoteStaging:
 
     def _mark(self) -> None:
         """Writes the marker, and finds out before hours of work whether a data set may be written and replaced."""
-        with tempfile.NamedTemporaryFile() as empty:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(_MARK)
+            file.flush()
             for _ in range(2):  # To replace an object takes the right to delete one.
-                objects.upload(empty.name, self._path(MARKER))
+                objects.upload(file.name, self._path(MARKER))
+
+    def _read_marker(self) -> bool:
+        """Whether the marker is one of ours."""
+        with objects.download(self._path(MARKER)) as file:
+            return file.read(len(_MARK) + 1) == _MARK
 
     def _remove_marker(self) -> None:
         try:

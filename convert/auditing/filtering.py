@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import itertools
@@ -12,12 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from convert import preview, rejection, writer
+from convert import csv_cells, preview, rejection, writer
 from convert.auditing.examination import Audit
 from convert.moments import Moments
 from convert.remote_staging import RemoteStaging
 from convert.staging import Staging
-from trainer import errors, manifest, records, shard_file, storage
+from trainer import disk_errors, errors, manifest, records, shard_file, storage
 from trainer.manifest import Manifest, Shard
 
 _MIN_IMAGES = 2
@@ -98,23 +97,21 @@ def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str
       errors.DataError: a shard of the hold-out is damaged.
     """
     make = RemoteStaging if storage.is_remote(output_dir) else Staging
-    try:
-        with make(output_dir, overwrite) as stage:
-            written = _write_files(audit, dropped, keep, stage.folder)
-            stage.publish(written)
-    except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(f'--output_dir={output_dir} cannot be written: {error}') from error
+    with make(output_dir, overwrite) as stage, disk_errors.explained(f'--output_dir={output_dir}'):
+        written = _write_files(audit, dropped, keep, stage.folder)
+        stage.publish(written)
     return written
 
 
 def dropped_csv(audit: Audit, dropped: Sequence[Dropped]) -> bytes:
     """What was dropped and why, in the order in which it went."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator='\n')
+    rows = csv_cells.writer(text)
     rows.writerow(['name', 'label', 'number', 'reason'])
     for one in dropped:
-        rows.writerow([audit.entries[one.number].name, audit.label_of(one.number), one.number, one.reason])
-    return text.getvalue().encode('utf-8', 'backslashreplace')
+        name, label = audit.entries[one.number].name, audit.label_of(one.number)
+        rows.writerow([csv_cells.text(name), csv_cells.text(label), one.number, csv_cells.text(one.reason)])
+    return text.getvalue().encode()
 
 
 def _reason(audit: Audit, number: int, first: dict[int, int], rank: int) -> str:
@@ -132,7 +129,7 @@ def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: 
     order = [number for number in range(len(audit.images)) if number not in out]
     moments = Moments(audit.images.channels)
     kept = _kept_records(audit, order, moments)
-    size = described.options.get('shard_mib', _DEFAULT_SHARD_MIB) * _MIB
+    size = _shard_mib(described) * _MIB
     bytes_of_one = shard_file.first_record_bytes(audit.images.source.paths[0])
     shards = writer.shard_count(len(order), bytes_of_one, size)
     train = writer.write_shards(folder, manifest.TRAIN, order, shards, lambda number: next(kept))
@@ -163,11 +160,17 @@ def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: 
     )
 
 
+def _shard_mib(described: Manifest) -> int:
+    """What the converter was told, if that can be: people edit the file."""
+    told = described.options.get('shard_mib')
+    return told if isinstance(told, int) and told > 0 else _DEFAULT_SHARD_MIB
+
+
 def _kept_records(audit: Audit, order: Sequence[int], moments: Moments) -> Iterator[bytes]:
     """Yields the serialised records of these numbers, rising, and takes their pixels into the moments."""
     source = audit.images.source
     wanted = set(order)
-    serialized = tf.data.TFRecordDataset(list(source.paths)).as_numpy_iterator()
+    serialized = (record for path in source.paths for record in shard_file.serialized(path))
     for number, record in zip(itertools.count(), serialized):
         if number in wanted:
             moments.add(records.decode_example(record).pixels(source.format.layout))

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import stat
-import warnings
 from collections.abc import Sequence
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
-from convert import decode, options, parallel, rejection
+from convert import headers, options
 from convert.sources import Listing
-from trainer import errors, storage
+from trainer import errors
 from trainer.image_set import Entry
 from trainer.manifest import Manifest
 
-_LOOK_AT = 2000  # Files; a header each.
-_LOOK_AT_REMOTE = 200  # Downloaded whole.
 _OBLONG = 1.5  # An image whose sides differ more loses a third, or gets a third of border.
 
 
@@ -65,38 +58,13 @@ def read(described: Manifest | None, entries: Sequence[Entry]) -> tuple[Original
     """
     if described is None or not described.source:
         return None, 'the records do not say where they come from'
-    names = [entry.name for entry in entries if entry.name]
-    names = names[:: -(-len(names) // (_LOOK_AT_REMOTE if storage.is_remote(described.source) else _LOOK_AT)) or 1]
-    listing = Listing(described.source, tuple(names), ())
-    threads = storage.CONNECTIONS if storage.is_remote(described.source) else 1
+    listing = Listing(described.source, tuple(entry.name for entry in entries if entry.name), ())
     try:
-        with decode.prepared_pillow(float(options.ConvertOptions.max_megapixels)), warnings.catch_warnings():
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # Nothing is decoded here.
-            found = list(parallel.map_in_order(lambda name: _size(listing, name), names, threads))
+        sizes = headers.read_sizes(listing, listing.names)
     except errors.UserError as error:
         return None, str(error)
-    sizes = np.array([size for size in found if size], np.int64)
     if not len(sizes):
         return None, f'{described.source}, where they were made from, does not have them now'
     fit = described.options.get('fit', options.CROP)
     governing = sizes.max(axis=1) if fit == options.PAD else sizes.min(axis=1)
     return Originals(sizes, governing, described.image_size), ''
-
-
-def _size(listing: Listing, name: str) -> tuple[int, int] | None:
-    try:
-        with _open(listing, name) as file, Image.open(file) as image:
-            return image.size
-    except errors.UserError:
-        raise
-    except Exception:  # Gone, or replaced by what is no image: a plug-in may raise anything.
-        return None
-
-
-def _open(listing: Listing, name: str) -> BinaryIO:
-    if storage.is_remote(listing.folder):
-        return listing.open(name)
-    path = os.path.join(listing.folder, name)
-    if not stat.S_ISREG(os.stat(path).st_mode):  # To open a pipe would wait for its other end, for ever.
-        raise rejection.Rejected(rejection.UNREADABLE)
-    return open(path, 'rb')

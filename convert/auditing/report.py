@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import json
@@ -13,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from convert import csv_cells
 from convert.auditing.advice import Advice
 from convert.auditing.examination import Audit
-from trainer import images
+from trainer import errors, files
 from trainer.features.space import Space
 from trainer.page import builder, comparison
 from trainer.page.content import DatasetPart, Figure, Layer, Page
 
 JSON, CSV = 'audit.json', 'audit.csv'
+NAMES = (JSON, CSV, *builder.NAMES)  # What a report is, at the top of its folder.
 _WIDTH, _COLUMN = 110, 14
 _LOWEST = 20  # Named in the JSON; the CSV has all.
 _LABELS = 12  # Named in the table.
@@ -30,8 +31,8 @@ _BINS = 30
 def write(folder: str, title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -> list[str]:
     """Writes audit.json, audit.csv and the page into a local or gs:// folder, and returns their paths."""
     paths = [os.path.join(folder, name) for name in (JSON, CSV, builder.INDEX)]
-    images.write_bytes(paths[0], (json.dumps(_summary(audit, advice), indent=2) + '\n').encode())
-    images.write_bytes(paths[1], _rows(audit))
+    files.write_bytes(paths[0], (json.dumps(_summary(audit, advice), indent=2) + '\n').encode())
+    files.write_bytes(paths[1], _rows(audit))
     builder.write_page(folder, _page(title, audit, advice, neighbours))
     return paths
 
@@ -119,7 +120,7 @@ def _summary(audit: Audit, advice: Sequence[Advice]) -> dict[str, Any]:
 
 
 def _named(audit: Audit, number: int) -> dict[str, Any]:
-    return {'number': number, 'name': _utf8(audit.entries[number].name)}
+    return {'number': number, 'name': errors.spelled_out(audit.entries[number].name)}
 
 
 def _quartiles(values: np.ndarray) -> dict[str, float]:
@@ -130,7 +131,7 @@ def _quartiles(values: np.ndarray) -> dict[str, float]:
 def _rows(audit: Audit) -> bytes:
     """One line for each image."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator='\n')
+    rows = csv_cells.writer(text)
     rows.writerow(
         ['number', 'name', 'label', 'density', 'rank', 'cluster', 'duplicate_of', 'brightness', 'contrast', 'chroma']
     )
@@ -145,7 +146,7 @@ def _rows(audit: Audit) -> bytes:
         scores = [f'{value:.4f}' for value in measured]
         copied = '' if first == number else first
         found = [scores[0], rank[number], cluster, copied, *scores[1:]]
-        rows.writerow([number, _utf8(entry.name), audit.label_of(number), *found])
+        rows.writerow([number, csv_cells.text(entry.name), csv_cells.text(audit.label_of(number)), *found])
     return text.getvalue().encode()
 
 
@@ -182,8 +183,3 @@ def _nearest(audit: Audit, neighbours: int) -> Iterator[Layer]:
 def _histogram(title: str, values: np.ndarray) -> Figure:
     counts, edges = np.histogram(values, _BINS)
     return Figure(title, edges.tolist(), counts.tolist())
-
-
-def _utf8(text: str) -> str:
-    """Spells out the bytes of a file name that is not UTF-8, so that any program can read the list."""
-    return text.encode('utf-8', 'backslashreplace').decode()
