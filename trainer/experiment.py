@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 
 import tensorflow as tf
 from absl import logging
 
 from trainer import (
-    augmentation,
+    architecture,
+    checkpoint_check,
     checkpoints,
+    cli,
+    environment,
     errors,
     export,
+    fitting,
+    hparams_file,
     image_set,
     input_report,
     inputs,
-    lock,
     machine,
     preflight,
+    run_data,
+    run_folder,
     samples,
     training,
     tuning,
 )
-from trainer import hparams as hparams_file
 from trainer.event_log import EventLog
 from trainer.hparams import HParams
 from trainer.image_set import ImageSet
 from trainer.lock import Lock
-from trainer.monitoring import patience
+from trainer.monitoring import best, patience
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run_data import RunData
 from trainer.signals import GracefulStop
 from trainer.watchdog import Watchdog
 
 _REAL = 1024  # Images to compare sample grids with.
-_MANY_EPOCHS = 1000
 
 
 def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
@@ -49,55 +53,107 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOption
         model_dir, a bucket refuses, or training diverged twice.
     """
     preflight.check([data.train_data, data.holdout_data], options)
-    with lock.hold(options.model_dir, os.environ) as held:
+    with run_folder.claimed(options.model_dir, os.environ) as held:
         return _run_alone(hparams, data, options, tpu, held)
 
 
 def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions, held: Lock) -> int:
     checkpoint = checkpoints.recover(options.model_dir)
     start_step = checkpoints.step_of(checkpoint)
-    if checkpoint:
-        hparams_file.check_change(options.model_dir, hparams)
-    finished = _why_finished(hparams, options, start_step)
-    if finished and not options.hptuning_metric:
-        logging.info('%s %s', options.model_dir, finished)
-        _finish(hparams, options)
-        return 0
+    hparams = _completed(hparams, options.model_dir, checkpoint)
+    if start_step >= hparams.train_steps and hparams.image_size and hparams.channels and not options.hptuning_metric:
+        return _already_finished(hparams, options, checkpoint, _why_finished(hparams, start_step))
     with Watchdog(tpu.stall_timeout_s) as watchdog:
-        found = machine.prepare(tpu, options, hparams, os.environ, watchdog)
+        found = machine.prepare(tpu, options, hparams, environment.as_given(), watchdog)
     train, holdout = _open_data(hparams, data)
-    hparams = _fit_to_data(hparams, len(train))
-    job = training.Job(hparams, data, options, found, train, holdout, EventLog(options, found.is_this_host), held)
+    hparams = fitting.fit_to_data(hparams.sized(train.image_size, train.channels), len(train))
+    if checkpoint:
+        checkpoint_check.check(checkpoint, hparams, to_train=True)
+    trained_on = run_data.of(options.model_dir, data, train, holdout)
+    _take_note_of_changed_data(options.model_dir, trained_on, start_step)
+    ended = patience.reason_to_end(options, start_step, trained_on.checksum)
+    if ended and not options.hptuning_metric:
+        return _already_finished(hparams, options, checkpoint, ended)
+
+    def remember() -> None:
+        hparams_file.write(options.model_dir, hparams)
+        run_data.write(options.model_dir, trained_on)
+
+    if not checkpoint:  # Else once it has been restored: of one that cannot be, the wrong values must not stay behind.
+        remember()
+    events = EventLog(options, found.is_this_host)
+    job = training.Job(
+        hparams, data, options, found, train, holdout, events, held, trained_on.checksum, on_restored=remember
+    )
     _check_holdout(job)
-    hparams_file.write(options.model_dir, hparams)
+    return _train(job, tpu, start_step)
+
+
+def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
+    hparams, options = job.hparams, job.options
     if start_step:
         logging.info('resuming %s at step %d', options.model_dir, start_step)
     real = inputs.first_batch(job.train.source, hparams, min(_REAL, len(job.train))).numpy()
     samples.write_real(options.model_dir, real[: options.sample_count])
-    monitor = Monitor(hparams, options, job.train, job.holdout, real, start_step)
-    with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
-        try:
-            images_per_s = training.train(job, monitor, stop, watchdog)
-        except errors.TrainingDiverged as error:
-            monitor.end_diverged(str(error))
-            raise
-        except tf.errors.DataLossError as error:
-            reason = str(error).splitlines()[0]
-            raise errors.DataError(f'a record is damaged ({reason}): find its shard with --verify_data=full') from error
-    if stop.signum:
-        logging.info('stopped; the same command resumes')
-        return stop.exit_code
-    monitor.draw()
-    _finish(hparams, options)
+    monitor = Monitor(hparams, options, job.train, job.holdout, real, start_step, job.checksum)
+    with GracefulStop() as stop:
+        with Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
+            try:
+                images_per_s = training.train(job, monitor, stop, watchdog)
+            except errors.TrainingDiverged as error:
+                monitor.end_diverged(str(error))
+                raise
+            except tf.errors.DataLossError as error:
+                reason = str(error).splitlines()[0]
+                raise errors.DataError(
+                    f'a record is damaged ({reason}): find its shard with --verify_data=full'
+                ) from error
+        if stop.signum:
+            logging.info('stopped; the same command resumes')
+            return stop.exit_code
+        monitor.draw()
+        _finish(hparams, options)
+        if stop.signum:  # What is exported is whole: a signal meanwhile is only told of.
+            return stop.exit_code
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
     return 0
 
 
-def _why_finished(hparams: HParams, options: RunOptions, step: int) -> str:
-    """Why there is nothing to train beyond `step`, in one line; '' if there is."""
-    if step < hparams.train_steps:
-        return patience.reason_to_end(options, step)
+def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
+    """With what the run knows already; the rule about changing it holds where there is a checkpoint."""
+    known = hparams_file.read(model_dir) if checkpoint else None
+    if checkpoint and not known:
+        logging.warning('%s has no %s: going by the flags', model_dir, hparams_file.FILE_NAME)
+    if not known:
+        return hparams
+    hparams = hparams.sized(known.image_size, known.channels)
+    hparams_file.check_change(model_dir, hparams)
+    return hparams
+
+
+def _already_finished(hparams: HParams, options: RunOptions, checkpoint: str, why: str) -> int:
+    logging.info('%s %s', options.model_dir, why)
+    checkpoint_check.check(checkpoint, hparams, to_train=False)
+    _finish(hparams, options)
+    return 0
+
+
+def _why_finished(hparams: HParams, step: int) -> str:
     return f'is finished at step {step}: raise --{"train_kimg" if hparams.train_kimg else "train_steps"} to go on'
+
+
+def _take_note_of_changed_data(model_dir: str, now: RunData, step: int) -> None:
+    """Says so where a run goes on with other data, and puts away what was measured on those before."""
+    before = run_data.read(model_dir)
+    if before and before.differs_from(now) and step:
+        logging.warning(
+            '%s was trained to step %s on %s images (%s), and goes on with %s images (%s): KID, best checkpoint and '
+            'the evaluations without a better one begin anew',
+            model_dir, f'{step:,}', f'{before.images:,}', before.train_data, f'{now.images:,}', now.train_data,
+        )  # fmt: skip
+    aside = best.set_aside(model_dir, now.checksum)
+    if aside:
+        logging.warning('the best checkpoint on other data is kept in %s', aside)
 
 
 def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet | None]:
@@ -105,42 +161,25 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
     train, holdout = image_set.open_both(
         data.train_data, hparams.image_size, hparams.channels, data.holdout_data, data.record_layout, data.verify_data
     )
-    logging.info('%s training images in %d shards', f'{len(train):,}', len(train.shards))
+    size = f'{train.image_size}x{train.image_size}x{train.channels}'
+    logging.info('%s training images of %s in %d shards', f'{len(train):,}', size, len(train.shards))
+    if train.image_size not in architecture.IMAGE_SIZES:
+        raise errors.DataError(
+            f'{data.train_data} holds images of {size}, and there are networks for '
+            f'{", ".join(map(str, architecture.IMAGE_SIZES))} px: convert the images again'
+        )
+    least = HParams.__dataclass_fields__['train_batch_size'].metadata['rule'].lower
+    if len(train) < least:
+        raise errors.DataError(
+            f'{data.train_data} holds {len(train)} training image, and a batch is at least {least:g}: give more '
+            'images, or convert with --holdout_percent=0'
+        )
     if len(train) < hparams.train_batch_size:
         raise errors.DataError(
             f'{data.train_data} holds {len(train)} training images, fewer than --train_batch_size='
             f'{hparams.train_batch_size}: give a batch of at most {len(train)}, or more images'
         )
     return train, holdout
-
-
-def _fit_to_data(hparams: HParams, images: int) -> HParams:
-    """Puts what --augment=auto stands for in its place; warns of too many passes over so many training images."""
-    epochs = hparams.train_steps * hparams.train_batch_size / images
-    if hparams.augment == augmentation.AUTO:
-        hparams = _augment_by_data(hparams, images)
-        begins = hparams.augment_after_steps
-        logging.info(
-            '--augment=auto is %s%s, for %s passes over %s images',
-            hparams.augment, f' from step {begins:,} on' if begins else '', f'{epochs:,.0f}', f'{images:,}',
-        )  # fmt: skip
-    if epochs > _MANY_EPOCHS and not hparams.augmentations:
-        logging.warning(
-            '%s steps of %d images are %s passes over %s images, and --augment=none: beyond about %s a discriminator '
-            'knows its images by heart (arXiv 2006.06676); give --augment=auto, fewer --train_kimg, or more images',
-            f'{hparams.train_steps:,}', hparams.train_batch_size, f'{epochs:,.0f}', f'{images:,}', f'{_MANY_EPOCHS:,}',
-        )  # fmt: skip
-    return hparams
-
-
-def _augment_by_data(hparams: HParams, images: int) -> HParams:
-    """With what --augment=auto stands for; none where the run ends before it would begin, as it has a cost."""
-    chosen, passes = augmentation.resolve(images, hparams.channels)
-    after_kimg = hparams.augment_after_kimg or passes * images / 1000
-    fitted = dataclasses.replace(hparams, augment=chosen, augment_after_kimg=after_kimg)
-    if fitted.augment_after_steps < hparams.train_steps:
-        return fitted
-    return dataclasses.replace(hparams, augment=augmentation.NONE, augment_after_kimg=0.0)
 
 
 def _check_holdout(job: training.Job) -> None:
@@ -156,7 +195,7 @@ def _check_holdout(job: training.Job) -> None:
 def _finish(hparams: HParams, options: RunOptions) -> None:
     """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
     model_dir = options.model_dir
-    checkpoint = tf.train.latest_checkpoint(model_dir)
+    checkpoint = checkpoints.latest(model_dir)
     exported = checkpoints.best(model_dir) if options.export_checkpoint == checkpoints.BEST else checkpoint
     if not exported:
         logging.warning('no evaluation has found a best checkpoint: exporting the last')
@@ -165,4 +204,5 @@ def _finish(hparams: HParams, options: RunOptions) -> None:
     if grids:
         logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))
     logging.info('measures: %s', samples.chart_path(model_dir))
-    logging.info('generator: %s (python -m trainer.generate --model_dir=%s --count=16)', options.export_dir, model_dir)
+    generate = cli.command('trainer.generate', model_dir=model_dir, count=16)
+    logging.info('generator: %s (%s)', options.export_dir, generate)

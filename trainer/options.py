@@ -6,21 +6,33 @@ import dataclasses
 import os
 import re
 
-from trainer import checkpoints, errors, tuning
-from trainer.cli import option
+from absl import logging
+
+from trainer import checkpoints, errors, paths, tuning
+from trainer.declaration import ANYWHERE, Options, option
 from trainer.features import registry
 
 EXPORT_FOLDER = 'saved_model'
+_WEEK_S = 604_800
 
 
 @dataclasses.dataclass(frozen=True)
-class DataOptions:
+class DataOptions(Options):
     """The data."""
 
     train_data: str = option(
-        '', 'A data-set folder, a TFRecord file or a pattern, local or gs://; empty trains on the sample images.'
+        '',
+        'A folder of images, which is converted into data in --model_dir; or a data-set folder, a TFRecord file or a '
+        'pattern. Local or gs://; empty trains on the sample images.',
+        unit='folder',
+        path=ANYWHERE,
     )
-    holdout_data: str = option('', "The same for evaluation; empty uses the hold-out split of --train_data's folder.")
+    holdout_data: str = option(
+        '',
+        "Records for evaluation; empty uses the hold-out split of --train_data's folder.",
+        unit='folder',
+        path=ANYWHERE,
+    )
     record_layout: str = option(
         'auto', 'Order of raw pixel bytes in the records; auto finds out.', choices=('auto', 'hwc', 'chw')
     )
@@ -42,30 +54,38 @@ class DataOptions:
         'shuffled within a window of a quarter of it.',
         unit='MiB',
         lower=1,
+        upper=1 << 24,
+        why='no machine has more than 16 TiB',
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Options):
     """The run."""
 
     model_dir: str = option(
-        'runs/demo',
-        'Where checkpoints and samples go, local or gs://.',
+        '',
+        'Where checkpoints and samples go, local or gs://; left out, it is runs/NAME, by the name of the folder that '
+        '--train_data names, and runs/demo for the sample images.',
         unit='folder',
         environment='AIP_CHECKPOINT_DIR',
+        path=ANYWHERE,
+        empty=False,
     )
     tensorboard_dir: str = option(
         '',
         "Where TensorBoard's events go; empty is --model_dir.",
         unit='folder',
         environment='AIP_TENSORBOARD_LOG_DIR',
+        path=ANYWHERE,
     )
     export_dir: str = option(
         '',
-        'The folder that becomes the SavedModel; empty is saved_model in --model_dir.',
+        'The folder that becomes the SavedModel; empty is saved_model in --model_dir. One that holds anything else is '
+        'refused.',
         unit='folder',
         environment='AIP_MODEL_DIR',
+        path=ANYWHERE,
     )
     sample_steps: int = option(500, 'Steps between two sample grids.', unit='steps', lower=1)
     save_steps: int = option(
@@ -74,7 +94,14 @@ class RunOptions:
     eval_steps: int = option(
         3000, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
     )
-    eval_samples: int = option(1000, 'Images to make for an evaluation.', unit='images', lower=16)
+    eval_samples: int = option(
+        1000,
+        'Images to make for an evaluation.',
+        unit='images',
+        lower=16,
+        upper=100_000,
+        why='all of them are kept in memory',
+    )
     extractor: str = option(
         registry.DEFAULT,
         'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares the KID, and with it '
@@ -88,9 +115,13 @@ class RunOptions:
         unit='evaluations',
         lower=0,
     )
-    feature_weights: str = option('', 'Weights for vgg16 or inception; empty downloads them.', unit='file')
+    feature_weights: str = option(
+        '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
+    )
     log_steps: int = option(200, 'Steps between two log lines and TensorBoard points.', unit='steps', lower=1)
-    sample_count: int = option(64, 'Images in a sample grid.', unit='images', lower=1)
+    sample_count: int = option(
+        64, 'Images in a sample grid.', unit='images', lower=1, upper=4096, why='they are one picture'
+    )
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
     export_checkpoint: str = option(
         checkpoints.LAST,
@@ -120,13 +151,13 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         """Completes the folders; raises UserError where two options do not fit each other."""
-        model_dir = self._of_this_trial(self.model_dir)
-        for name, folder in (
-            ('model_dir', model_dir),
-            ('tensorboard_dir', self._of_this_trial(self.tensorboard_dir or model_dir)),
-            ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
-        ):
-            object.__setattr__(self, name, folder)
+        super().__post_init__()
+        if self.trial_id and not paths.is_plain_name(self.trial_id):
+            raise errors.UserError(
+                f'--trial_id={self.trial_id} must be a number or a name: it becomes that of a folder'
+            )
+        if self.model_dir:
+            self._complete_folders()
         if self.hptuning_metric == tuning.KID and not self.extractor:
             raise errors.UserError('--hptuning_metric=kid needs an --extractor: leave it at its default')
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
@@ -134,6 +165,18 @@ class RunOptions:
                 f'--sample_steps={self.sample_steps} and --save_steps={self.save_steps}: one must divide the other, '
                 'because a grid is drawn from a checkpoint'
             )
+
+    def _complete_folders(self) -> None:
+        model_dir = self._of_this_trial(self.model_dir)
+        if self.export_dir and paths.same(self.export_dir, self.model_dir):
+            logging.info('--export_dir=%s is also --model_dir: the SavedModel goes to its usual place there', model_dir)
+            object.__setattr__(self, 'export_dir', '')
+        for name, folder in (
+            ('model_dir', model_dir),
+            ('tensorboard_dir', self._of_this_trial(self.tensorboard_dir or model_dir)),
+            ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
+        ):
+            object.__setattr__(self, name, folder)
 
     def _of_this_trial(self, folder: str) -> str:
         folder, own = folder.rstrip('/') or '/', f'trial_{self.trial_id}'
@@ -150,7 +193,7 @@ class RunOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class TpuOptions:
+class TpuOptions(Options):
     """The machine."""
 
     use_tpu: bool = option(False, 'Train on a Cloud TPU; otherwise on this machine.')
@@ -161,7 +204,12 @@ class TpuOptions:
     tpu_zone: str = option('', 'Zone of a TPU given by name; empty takes it from TPU_CONFIG.')
     gcp_project: str = option('', 'Project of a TPU given by name; empty takes it from TPU_CONFIG.')
     tpu_ready_timeout_s: int = option(
-        900, 'How long to wait for a TPU given by name that is being made or repaired.', unit='s', lower=0
+        900,
+        'How long to wait for a TPU given by name that is being made or repaired.',
+        unit='s',
+        lower=0,
+        upper=_WEEK_S,
+        why='that is a week',
     )
     iterations_per_loop: int = option(
         0,
@@ -176,4 +224,6 @@ class TpuOptions:
         'exit code 4 and the stacks of all threads; 0 never does.',
         unit='s',
         lower=0,
+        upper=_WEEK_S,
+        why='that is a week; 0 never ends a run',
     )

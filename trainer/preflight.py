@@ -11,8 +11,9 @@ import tensorflow as tf
 from absl import logging
 from google.api_core import exceptions as api
 
-from trainer import dataset, errors, manifest, shard_file, storage
-from trainer.options import RunOptions
+from trainer import dataset, disk_errors, errors, export, files, manifest, run_folder, shard_file, storage
+from trainer.options import EXPORT_FOLDER, RunOptions
+from trainer.pattern_free import plain
 from trainer.storage_errors import ADMIN, VIEWER, explained
 
 _PROBE = b'written by the check before training; safe to delete'
@@ -28,19 +29,34 @@ def check(data: Sequence[str], options: RunOptions) -> None:
     Raises:
       errors.AccessDenied: a bucket is not there, or refuses this account.
       errors.Transient: Cloud Storage does not answer.
-      errors.UserError: a folder cannot be written, or a bucket is in another region.
+      errors.UserError: a folder cannot be written, or holds what is not of a run, or a bucket is in another region.
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
     folders = _distinct([options.model_dir, options.tensorboard_dir, options.export_dir])
+    flags = {options.export_dir: '--export_dir', options.tensorboard_dir: '--tensorboard_dir'}
+    flags[options.model_dir] = '--model_dir'
     for name in data:
         _check_readable(name)
     for folder in folders:
-        _check_writable(folder)
+        _list_explained(folder)
+    _check_ours(data, options)
+    for folder in folders:
+        _check_writable(flags[folder], folder)
     if options.region:
         for path in _distinct([*folders, *data]):
             _check_region(path, options.region)
     logging.info('preflight: %s', ', '.join([*(f'{name} can be read' for name in data), f'{folders[0]} written']))
+
+
+def _check_ours(data: Sequence[str], options: RunOptions) -> None:
+    """Nothing that a run removes or replaces may be another's."""
+    plain(options.model_dir)
+    run_folder.check(options.model_dir)
+    export.check(options.export_dir)
+    own = os.path.join(options.model_dir, EXPORT_FOLDER)
+    others = {'--model_dir': [options.model_dir], '--train_data': data}
+    export.check_apart(options.export_dir, own, others)
 
 
 def _check_readable(data: str) -> None:
@@ -60,20 +76,20 @@ def _list(path: str) -> None:
         next(iter(storage.client().list_blobs(bucket, prefix=name, max_results=1)), None)
 
 
-def _check_writable(folder: str) -> None:
+def _list_explained(folder: str) -> None:
+    with explained(folder, ADMIN):
+        _list(folder)  # In a bucket that is missing, TensorFlow never comes back.
+
+
+def _check_writable(flag: str, folder: str) -> None:
     path = os.path.join(folder, f'.preflight-{uuid.uuid4().hex[:8]}')
-    try:
-        with explained(folder, ADMIN):
-            _list(folder)  # In a bucket that is missing, makedirs never comes back.
-            if not storage.is_remote(folder):
-                tf.io.gfile.makedirs(folder)
-            with tf.io.gfile.GFile(path, 'wb') as file:
-                file.write(_PROBE)
-            with tf.io.gfile.GFile(path, 'rb') as file:
-                file.read()
-            tf.io.gfile.remove(path)
-    except tf.errors.OpError as error:
-        raise errors.UserError(f'{folder} cannot be written ({error.message}): choose another folder') from error
+    with explained(folder, ADMIN), disk_errors.explained(f'{flag}={folder}'):
+        files.make_folder(folder)
+        with tf.io.gfile.GFile(path, 'wb') as file:
+            file.write(_PROBE)
+        with tf.io.gfile.GFile(path, 'rb') as file:
+            file.read()
+        tf.io.gfile.remove(path)
 
 
 def _check_region(path: str, region: str) -> None:

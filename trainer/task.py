@@ -1,14 +1,16 @@
-"""Trains a DCGAN on TFRecords of images.
+"""Trains a DCGAN on a folder of images, or on TFRecords of them.
 
-  python -m trainer.task --use_tpu=false
-      trains on the country flags that come with the package, into runs/demo: two minutes on a laptop.
+  python -m trainer.task --train_data=photos
+      converts the images into runs/photos/data, and trains on them.
   python -m trainer.task --flagfile=configs/dcgan64.cfg --train_data=data/roses64 --model_dir=runs/roses
-      trains on your own images, made into records by python -m convert.images_to_tfrecords.
+      trains on records made by python -m convert.images_to_tfrecords.
+  python -m trainer.task
+      trains on the country flags that come with the package, into runs/demo: a few minutes on a laptop.
 
 Running the same command again resumes at the step where the last run ended. Exit codes: 0 finished, 1 a mistake to
 mend, 2 data absent or damaged, 3 training diverged twice, 4 no progress for --stall_timeout_s, 5 a bucket refuses this
-account, 6 storage failed for longer than the retries last, 130 and 143 stopped by SIGINT and SIGTERM (preempted) with a
-checkpoint saved.
+account, 6 storage failed for longer than the retries last, or a disk is full; 129, 130 and 143 stopped by SIGHUP (a
+closed terminal), SIGINT (Ctrl-C) and SIGTERM (preempted) with a checkpoint saved.
 """
 
 from __future__ import annotations
@@ -17,17 +19,28 @@ import dataclasses
 import json
 import os
 
-import tensorflow as tf
 from absl import flags, logging
 
-from convert import conversion, samples
-from convert.options import ConvertOptions
-from trainer import cli, device_timing, errors, experiment, manifest, preflight, trained
-from trainer.hparams import HParams
+from convert import for_training
+from trainer import (
+    cli,
+    device_timing,
+    environment,
+    errors,
+    experiment,
+    hparams_file,
+    paths,
+    preflight,
+    run_data,
+    run_folder,
+    terminal,
+)
+from trainer.hparams import SMALLEST, HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.quiet import quieten_tensorflow
 
 _GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
+_RUNS, _DEMO = 'runs', 'demo'
 
 
 def main() -> int:
@@ -36,42 +49,71 @@ def main() -> int:
     data = cli.from_flags(DataOptions, flags.FLAGS)
     options = cli.from_flags(RunOptions, flags.FLAGS)
     machine = cli.from_flags(TpuOptions, flags.FLAGS)
+    chosen = bool(options.model_dir)
+    if not chosen:
+        options = dataclasses.replace(options, model_dir=_default_model_dir(data.train_data))
     if options.dry_run:
-        resolved = [dataclasses.asdict(group) for group in (hparams, data, options, machine)]
-        print(json.dumps({name: value for group in resolved for name, value in group.items()}, indent=2))
+        _print_resolved(hparams, data, options, machine)
         return 0
     quieten_tensorflow()
+    environment.settle(os.environ)
+    if data.input == 'null':
+        return device_timing.time_device(hparams.sized(**SMALLEST), options, machine)
+    if not chosen:
+        _check_default_is_of(options.model_dir, data.train_data)
+    hparams, data = _with_data_set(hparams, data, options, machine)
     if options.preflight_only:
         preflight.check([data.train_data, data.holdout_data], options)
         return 0
-    if data.input == 'null':
-        return device_timing.time_device(hparams, options, machine)
-    if not data.train_data:
-        data = dataclasses.replace(data, train_data=_sample_data(hparams, options, machine))
     return experiment.run(hparams, data, options, machine)
 
 
-def _sample_data(hparams: HParams, options: RunOptions, machine: TpuOptions) -> str:
-    """Converts the embedded country flags into a data set in model_dir, once, and returns its folder."""
-    if machine.use_tpu:
-        raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
-    folder = os.path.join(options.model_dir, trained.DATA_FOLDER)
-    if tf.io.gfile.exists(os.path.join(folder, manifest.FILE_NAME)):
-        found = manifest.read(folder)
-        if (found.image_size, found.channels) == (hparams.image_size, hparams.channels):
-            return folder
-    logging.info('no --train_data: training on the sample images, country flags stretched to squares')
-    conversion.convert(
-        ConvertOptions(
-            input_dir=str(samples.COUNTRY_FLAGS),
-            output_dir=folder,
-            image_size=hparams.image_size,
-            channels=hparams.channels,
-            fit='stretch',
-            overwrite=True,
+def _print_resolved(hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOptions) -> None:
+    if not data.train_data:
+        hparams = hparams.sized(**SMALLEST)
+    resolved = [dataclasses.asdict(group) for group in (hparams, data, options, machine)]
+    terminal.say(json.dumps({name: value for group in resolved for name, value in group.items()}, indent=2))
+
+
+def _default_model_dir(train_data: str) -> str:
+    return os.path.join(_RUNS, (paths.name_of(train_data) if train_data else '') or _DEMO)
+
+
+def _check_default_is_of(model_dir: str, train_data: str) -> None:
+    """Refuses to go on with a run of other data because two folders have one name; who means it names the run."""
+    known = run_data.read(model_dir)
+    if not known:
+        return
+    before = for_training.source_of(run_data.options_of(model_dir, '').train_data)
+    now = for_training.source_of(train_data) if train_data else for_training.SAMPLES
+    if not paths.same(before, now) and not (before.endswith(for_training.SAMPLES_END) and not train_data):
+        raise errors.UserError(
+            f'{model_dir} is a run on {before}, not on {now}: give another --model_dir, or --model_dir={model_dir} to '
+            'go on with it on other data'
         )
-    )
-    return folder
+
+
+def _with_data_set(
+    hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOptions
+) -> tuple[HParams, DataOptions]:
+    """With a data set to train on: the one that is named, or one made in model_dir of the images that are."""
+    images, fit = data.train_data, for_training.FIT
+    if not images:
+        if machine.use_tpu:
+            raise errors.UserError('--use_tpu=true needs --train_data: the sample images are for a first try on a CPU')
+        logging.info('no --train_data: training on the sample images, country flags stretched to squares')
+        images, fit = for_training.SAMPLES, for_training.STRETCH
+    elif not for_training.is_folder_of_images(images):
+        return hparams, data
+    known = hparams_file.read(options.model_dir)
+    hparams = hparams.sized(known.image_size, known.channels) if known else hparams
+    if images == for_training.SAMPLES:
+        hparams = hparams.sized(**SMALLEST)
+    preflight.check([data.holdout_data], options)
+    folder = os.path.join(options.model_dir, run_data.FOLDER)
+    with run_folder.claimed(options.model_dir, os.environ):
+        made = for_training.prepare(images, folder, hparams.image_size, hparams.channels, fit, options.preflight_only)
+    return hparams, dataclasses.replace(data, train_data=made)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,106 @@
+"""One command from photographs to pictures: makes the data set that `trainer.task` needs, unless it is there."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+from absl import logging
+
+from convert import conversion, headers, sources
+from convert.options import CROP, STRETCH, ConvertOptions
+from convert.samples import COUNTRY_FLAGS
+from trainer import errors, files, manifest, outputs, storage, storage_errors
+from trainer.outputs import Mark
+
+__all__ = ['FIT', 'SAMPLES', 'SAMPLES_END', 'STRETCH', 'is_folder_of_images', 'prepare', 'source_of']
+
+MADE_BY = 'trainer.task'
+FIT = CROP
+SAMPLES = str(COUNTRY_FLAGS)
+SAMPLES_END = os.path.join('convert', 'samples', COUNTRY_FLAGS.name)
+_FLAG = '--model_dir'
+_INPUT = 'input'
+
+
+def is_folder_of_images(path: str) -> bool:
+    """Whether a local or gs:// path is a folder to convert, rather than a data set, records, or nothing.
+
+    Raises:
+      errors.UserError: Cloud Storage refuses or fails.
+    """
+    with storage_errors.explained(path, storage_errors.VIEWER):
+        is_folder = storage.is_remote(path) or os.path.isdir(path)
+        names = files.names_in(path) if is_folder else []
+    if not names or any(name.endswith('.tfrecord') for name in names):
+        return False
+    if manifest.FILE_NAME not in names:
+        return True
+    try:
+        return not manifest.read(path)
+    except errors.DataError:  # Other programs have such a file beside images; one of ours has shards.
+        return True
+
+
+def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, dry: bool = False) -> str:
+    """Makes a data set in `folder` of the images, unless it is there and nothing has changed; returns the folder.
+
+    Args:
+      images: local or gs:// folder.
+      folder: where the data set goes; one that this function has made there of other images is replaced.
+      image_size, channels: 0 chooses what the images are large enough for, and have.
+      fit: as --fit of the converter.
+      dry: whether only to see that there are images, and that the folder may be written.
+
+    Raises:
+      errors.UserError: there are no images, or `folder` holds what this function has not made.
+    """
+    known = _check_ours(folder)
+    images = images if storage.is_remote(images) else os.path.abspath(images)
+    listing = sources.find(images, folder)
+    stamp = f'{sources.fingerprint(listing)} {fit}'
+    if known and stamp == known.facts.get(_INPUT):
+        described = manifest.read(folder)
+        if image_size in (0, described.image_size) and channels in (0, described.channels):
+            logging.info('%s has %s converted already: nothing has changed since', folder, images)
+            return folder
+    if dry:
+        logging.info('%s: %s files to convert into %s', images, f'{len(listing.names):,}', folder)
+        return ''
+    if not (image_size and channels):
+        seen = headers.look(listing)
+        image_size, channels = image_size or seen.largest_size(), channels or seen.channels()
+        logging.info('--image_size=%d --channels=%d, by %s', image_size, channels, seen)
+    options = ConvertOptions(
+        input_dir=images, output_dir=folder, image_size=image_size, channels=channels, fit=fit, overwrite=bool(known)
+    )
+    conversion.convert(options, _FLAG)
+    outputs.write_mark(folder, Mark(MADE_BY, facts={_INPUT: stamp}))
+    return folder
+
+
+def source_of(data: str) -> str:
+    """The images that a data set was made of, if this module has made it; else the data set itself."""
+    mark = outputs.read_mark(data) if tf.io.gfile.isdir(data) else None
+    if mark and mark.made_by == MADE_BY and manifest.is_in(data):
+        return manifest.read(data).source
+    return data
+
+
+def _check_ours(folder: str) -> Mark | None:
+    """The mark that this module has left in the folder; None if there is nothing there yet.
+
+    Raises:
+      errors.UserError: something else is there.
+    """
+    if not outputs.in_folder(folder):
+        return None
+    mark = outputs.read_mark(folder)
+    if mark and mark.made_by == MADE_BY:
+        return mark
+    if manifest.is_in(folder):
+        raise errors.UserError(
+            f'{folder} holds a data set that python -m {MADE_BY} has not made and will not touch: train on it with '
+            f'--train_data={folder}, or choose another {_FLAG}'
+        )
+    return Mark(MADE_BY)  # The converter knows an interrupted run of its own, and refuses anything else.
