@@ -4,16 +4,17 @@
 #     --train_data=gs://BUCKET/photos64 --model_dir=gs://BUCKET/runs/photos64
 #   docker run --user=dcgan --entrypoint=python dcgan-cpu -m convert.images_to_tfrecords \
 #     --input_dir=gs://BUCKET/photos --output_dir=gs://BUCKET/photos64 --image_size=64
-# One stage: all packages come as wheels, so nothing is left to leave behind, and a second stage would only keep
-# --cache-from from finding their layer.
-FROM python:3.10-slim-bookworm
+# One stage: next to all packages come as wheels, so nothing is left to leave behind, and a second stage would only keep
+# --cache-from from finding their layer. What is installed is fixed: the base by its digest, which docker buildx
+# imagetools inspect python:3.11-slim-bookworm tells anew, the packages by the hashes of cpu.txt.
+FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
 ENV PYTHONUNBUFFERED=1
 
-# tensorflow-cpu is the same library without GPU support. It does not count as "tensorflow" for setup.py, hence
-# --no-deps below; requirements.txt has all of the rest.
-COPY configs/docker/requirements.txt /tmp/
-RUN pip install --no-cache-dir --requirement /tmp/requirements.txt tensorflow-cpu==2.15.1 && pip check
+# tensorflow-cpu does not count as "tensorflow" for setup.py, hence --no-deps below; cpu.txt has all of the rest.
+# Without build isolation, as pip would fetch what it builds the one sdist with, and check no hash of that.
+COPY configs/docker/cpu.txt /tmp/
+RUN pip install --no-cache-dir --no-build-isolation --require-hashes --requirement /tmp/cpu.txt && pip check
 
 COPY setup.py /tmp/source/
 COPY trainer /tmp/source/trainer

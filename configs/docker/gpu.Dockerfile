@@ -3,8 +3,9 @@
 #   docker run --gpus=all dcgan-gpu --use_tpu=false \
 #     --train_data=gs://BUCKET/photos64 --model_dir=gs://BUCKET/runs/photos64
 # The CUDA libraries come as packages of the very versions that TensorFlow was built with (its extra and-cuda); an
-# nvidia/cuda base would bring its own, and a Python of its own. Only the driver comes from the machine.
-FROM python:3.10-slim-bookworm
+# nvidia/cuda base would bring its own, and a Python of its own. Only the driver comes from the machine. The base is
+# fixed by its digest, the packages by the hashes of gpu.txt.
+FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
 # What nvidia/cuda images set: the container runtime mounts the driver for whom asks, and Google's machines mount it
 # in /usr/local/nvidia.
@@ -14,8 +15,8 @@ ENV PYTHONUNBUFFERED=1 \
     LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \
     PATH=/usr/local/nvidia/bin:${PATH}
 
-COPY configs/docker/requirements.txt /tmp/
-RUN pip install --no-cache-dir --requirement /tmp/requirements.txt 'tensorflow[and-cuda]==2.15.1' && pip check
+COPY configs/docker/gpu.txt /tmp/
+RUN pip install --no-cache-dir --no-build-isolation --require-hashes --requirement /tmp/gpu.txt && pip check
 
 COPY setup.py /tmp/source/
 COPY trainer /tmp/source/trainer

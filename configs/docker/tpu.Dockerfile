@@ -1,19 +1,26 @@
 # The trainer on Cloud TPU v2 and v3, on a TPU VM or as a Vertex AI job of one. From the root of the repository:
 #   docker build --file=configs/docker/tpu.Dockerfile --tag=dcgan-tpu .
 #   docker run --privileged --network=host dcgan-tpu --use_tpu=true --tpu=local --train_data=gs://BUCKET/photos64
-FROM python:3.10-slim-bookworm
+# The base is fixed by its digest, the packages by the hashes of tpu.txt. Google publishes no checksum of the two files
+# below: the build prints those of what it fetched, and refuses others where it is given
+#   --build-arg=LIBTPU_SHA256=... --build-arg=TENSORFLOW_SHA256=...
+FROM python:3.10-slim-bookworm@sha256:9643927a6fc74bd81b0f1bbb5cce3cb4a491f46b4c5dbee770f28e575f180015
 
 # No variable selects the PJRT runtime here (NEXT_PLUGGABLE..., TF_PLUGGABLE...): TPUEstimator needs the other one.
 ENV PYTHONUNBUFFERED=1
 
-# The base image has no curl, and needs none for one file.
+COPY configs/docker/fetch.py /tmp/
 ARG LIBTPU=https://storage.googleapis.com/cloud-tpu-tpuvm-artifacts/libtpu/1.9.0/libtpu.so
-RUN python -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' "${LIBTPU}" /lib/libtpu.so
+ARG LIBTPU_SHA256=
+RUN python /tmp/fetch.py "${LIBTPU}" /lib/libtpu.so "${LIBTPU_SHA256}"
 
-# One resolution of both: a requirement that would replace the TPU build of TensorFlow ends the build.
+# pip check ends the build where the TPU build of TensorFlow needs another version of a package than tpu.txt has.
 ARG TENSORFLOW=https://storage.googleapis.com/cloud-tpu-tpuvm-artifacts/tensorflow/tf-2.15.0/tensorflow-2.15.0-cp310-cp310-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
-COPY configs/docker/requirements.txt /tmp/
-RUN pip install --no-cache-dir --requirement /tmp/requirements.txt "${TENSORFLOW}" && pip check
+ARG TENSORFLOW_SHA256=
+COPY configs/docker/tpu.txt /tmp/
+RUN python /tmp/fetch.py "${TENSORFLOW}" /tmp/ "${TENSORFLOW_SHA256}" \
+    && pip install --no-cache-dir --no-build-isolation --require-hashes --requirement /tmp/tpu.txt \
+    && pip install --no-cache-dir --no-deps /tmp/tensorflow-*.whl && pip check && rm /tmp/tensorflow-*.whl
 
 COPY setup.py /tmp/source/
 COPY trainer /tmp/source/trainer

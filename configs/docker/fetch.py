@@ -1,0 +1,33 @@
+"""Fetches one file for an image: python fetch.py URL PATH SHA256.
+
+PATH may be a folder, and SHA256 empty. Prints the checksum of what came, and ends with 1 where it is another one. The
+base images have no curl, and need none.
+"""
+
+import hashlib
+import os
+import posixpath
+import sys
+import urllib.parse
+import urllib.request
+
+
+def main(url: str, path: str, wanted: str) -> str:
+    """Fetches, and returns an error message, '' if there is none."""
+    if os.path.isdir(path):
+        path = os.path.join(path, posixpath.basename(urllib.parse.urlparse(url).path))
+    urllib.request.urlretrieve(url, path)
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    print(f'{url}: sha256 {found}', flush=True)
+    if wanted and found != wanted:
+        os.remove(path)
+        return f'error: {url} has sha256 {found}, not {wanted}: it is another file than that which was asked for'
+    return ''
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]) or None)
