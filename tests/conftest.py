@@ -20,8 +20,7 @@ import tensorflow.compat.v1 as v1  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from tests.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
-from trainer import ema, manifest, networks, records  # noqa: E402
-from trainer import hparams as hparams_file  # noqa: E402
+from trainer import ema, hparams_file, manifest, networks, records  # noqa: E402
 from trainer.hparams import HParams  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -71,7 +70,8 @@ def open_image(path: os.PathLike | str) -> Image.Image:
 
 def tiny_hparams(**changes) -> HParams:
     """The smallest model that is still a DCGAN."""
-    return HParams(**{'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2, **changes})
+    tiny = {'image_size': 32, 'channels': 3, 'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2}
+    return HParams(**{**tiny, **changes})
 
 
 def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:

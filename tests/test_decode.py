@@ -180,11 +180,7 @@ LOSSLESS = {'WEBP': {'lossless': True}}
 @pytest.mark.parametrize('format_', ['PNG', 'JPEG', 'GIF', 'TIFF', 'BMP', 'WEBP'])
 def test_a_truncated_file_is_rejected(format_):
     data = encoded(noise(200, 200), format_)
-    assert rejected(data[: len(data) // 2]).reason in (
-        rejection.TRUNCATED,
-        rejection.UNREADABLE,
-        rejection.NOT_AN_IMAGE,
-    )
+    assert rejected(data[: len(data) // 2]).reason in (rejection.TRUNCATED, rejection.damaged(format_))
     if format_ in ('PNG', 'JPEG', 'BMP'):
         assert rejected(data[: len(data) // 2]).reason == rejection.TRUNCATED
 
@@ -195,7 +191,8 @@ def test_a_truncated_file_is_rejected(format_):
         (b'', rejection.EMPTY_FILE),
         (b'name,label\n1,2\n', rejection.NOT_AN_IMAGE),
         (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n', rejection.LFS_POINTER),
-        (b'\x89PNG\r\n\x1a\n' + bytes(50), rejection.NOT_AN_IMAGE),
+        (b'\x89PNG\r\n\x1a\n' + bytes(50), 'damaged PNG'),
+        (b'II*\0' + bytes(50), 'damaged TIFF'),
     ],
 )
 def test_what_is_no_image_is_rejected(data, reason):
@@ -223,7 +220,7 @@ def test_whatever_a_plugin_raises_is_a_rejection(monkeypatch):
         raise KeyError('odd')
 
     monkeypatch.setattr(ImageFile.ImageFile, 'load', fail)
-    assert rejected(encoded(noise(32, 32))).reason == rejection.UNREADABLE
+    assert rejected(encoded(noise(32, 32))).reason == rejection.damaged('PNG')
 
 
 def test_an_interrupt_is_no_rejection(monkeypatch):

@@ -79,14 +79,14 @@ def test_without_a_hold_out_halves_stand_in_and_copying_is_not_tested(run, tmp_p
 
 
 def test_a_tiny_hold_out_is_none(run, dataset32, tmp_path):
-    report = evaluate.evaluate(options(run, dataset32, tmp_path))
+    report = evaluate.evaluate(options(run, dataset32, tmp_path / 'out'))
     assert 'copying was not tested: 8 hold-out images, fewer than 20' in report
 
 
 def test_the_data_of_the_demo_are_found_and_results_go_into_the_run(run, data, tmp_path):
     for name in ('hparams.json', 'model.ckpt-2.index', 'model.ckpt-2.data-00000-of-00001'):
         (tmp_path / name).write_bytes((pathlib.Path(run) / name).read_bytes())
-    with pytest.raises(errors.UserError, match='has no data set of its own: give --data'):
+    with pytest.raises(errors.UserError, match='does not say what it was trained on: give --data'):
         evaluate.evaluate(options(str(tmp_path), ''))
     pathlib.Path(data).rename(tmp_path / 'data')
     try:

@@ -20,8 +20,9 @@ from trainer import (
     device_timing,
     errors,
     experiment,
+    fitting,
     generate,
-    hparams,
+    hparams_file,
     input_report,
     manifest,
     quiet,
@@ -203,7 +204,7 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'absl')
     run(dataset32, tmp_path / 'run', train_steps=0, train_kimg=0.016)
     learned = tiny_hparams(train_steps=2, train_kimg=0.016, augment='color,translation,cutout')
-    assert hparams.read(str(tmp_path / 'run')) == learned
+    assert hparams_file.read(str(tmp_path / 'run')) == learned
     assert '--augment=auto is color,translation,cutout, for 1 passes over 24 images' in caplog.text
     assert 'step 2/2 | 0.0 kimg | 0.7 epochs' in caplog.text
 
@@ -219,7 +220,7 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
     ],
 )
 def test_augmentation_begins_once_a_run_has_passed_over_its_images_often(changes, expected):
-    found = experiment._fit_to_data(tiny_hparams(**{'train_steps': 0, **changes}), 800)
+    found = fitting.fit_to_data(tiny_hparams(**{'train_steps': 0, **changes}), 800)
     assert (found.augment, found.augment_after_kimg) == expected
 
 
@@ -227,7 +228,7 @@ def test_augmentation_begins_once_a_run_has_passed_over_its_images_often(changes
     ('augment', 'images', 'warns'), [('none', 8, True), ('none', 16, False), ('auto', 8, False), ('cutout', 8, False)]
 )
 def test_too_many_passes_over_images_that_stay_the_same_are_warned_of(augment, images, warns, caplog):
-    experiment._fit_to_data(tiny_hparams(train_steps=2000, augment=augment), images)
+    fitting.fit_to_data(tiny_hparams(train_steps=2000, augment=augment), images)
     assert ('2,000 steps of 8 images are 2,000 passes over 8 images' in caplog.text) == warns
     assert ('give --augment=auto, fewer --train_kimg, or more images' in caplog.text) == warns
 

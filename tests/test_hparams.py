@@ -7,15 +7,15 @@ import logging
 import pytest
 
 from tests.conftest import tiny_hparams
-from trainer import errors, hparams
+from trainer import errors, hparams_file
 from trainer.hparams import HParams
 
 
 def test_what_was_trained_is_remembered(tmp_path):
     model_dir = str(tmp_path / 'new')
-    assert hparams.read(model_dir) is None
-    hparams.write(model_dir, tiny_hparams(seed=5))
-    assert hparams.read(model_dir) == tiny_hparams(seed=5)
+    assert hparams_file.read(model_dir) is None
+    hparams_file.write(model_dir, tiny_hparams(seed=5))
+    assert hparams_file.read(model_dir) == tiny_hparams(seed=5)
 
 
 @pytest.mark.parametrize(
@@ -27,37 +27,37 @@ def test_what_was_trained_is_remembered(tmp_path):
 )  # fmt: skip
 def test_another_architecture_is_refused_naming_both_values(tmp_path, field, value):
     before = tiny_hparams()
-    hparams.write(str(tmp_path), before)
+    hparams_file.write(str(tmp_path), before)
     old = getattr(before, field)
     with pytest.raises(errors.UserError, match=f'trained with --{field}={old} and cannot go on with {value}: give'):
-        hparams.check_change(str(tmp_path), dataclasses.replace(before, **{field: value}))
+        hparams_file.check_change(str(tmp_path), dataclasses.replace(before, **{field: value}))
 
 
 def test_another_learning_rate_is_taken_and_logged(tmp_path, caplog):
-    hparams.write(str(tmp_path), tiny_hparams())
+    hparams_file.write(str(tmp_path), tiny_hparams())
     with caplog.at_level(logging.INFO, 'absl'):
-        hparams.check_change(str(tmp_path), tiny_hparams(learning_rate=0.1))
+        hparams_file.check_change(str(tmp_path), tiny_hparams(learning_rate=0.1))
     assert '--learning_rate changes from 0.0004 to 0.1' in caplog.text
 
 
 def test_an_average_is_kept_from_the_start_or_not_at_all(tmp_path):
-    hparams.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=0.0))
+    hparams_file.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=0.0))
     with pytest.raises(errors.UserError, match='trained with --ema_half_life_kimg=0.0 and cannot go on with 5.0'):
-        hparams.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
-    hparams.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
+        hparams_file.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
+    hparams_file.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
     for value in (20.0, 0.0):
-        hparams.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=value))
+        hparams_file.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=value))
 
 
 def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
     """And so are its pictures, whatever the defaults have become."""
-    hparams.write(str(tmp_path), tiny_hparams())
-    path = tmp_path / hparams.FILE_NAME
+    hparams_file.write(str(tmp_path), tiny_hparams())
+    path = tmp_path / hparams_file.FILE_NAME
     known = json.loads(path.read_text())
     for name in ('discriminator_norm', 'augment', 'flip', 'ema_half_life_kimg', 'minibatch_stddev', 'train_kimg'):
         del known[name]
     path.write_text(json.dumps(known))
-    found = hparams.read(str(tmp_path))
+    found = hparams_file.read(str(tmp_path))
     assert (found.discriminator_norm, found.augment, found.ema_half_life_kimg) == ('batch', 'none', 0.0)
     assert found.train_steps == tiny_hparams().train_steps
 
@@ -80,9 +80,9 @@ def test_the_length_is_given_in_steps_or_in_thousands_of_images(changes, steps):
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / hparams.FILE_NAME).write_text('{"image_size":')
+    (tmp_path / hparams_file.FILE_NAME).write_text('{"image_size":')
     with pytest.raises(errors.UserError, match=r'hparams\.json cannot be read .*restore it, or choose another'):
-        hparams.read(str(tmp_path))
+        hparams_file.read(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,8 @@ def test_what_does_not_go_together_is_refused(changes, message):
         tiny_hparams(**changes)
 
 
-def test_defaults_are_the_demo():
+def test_size_and_channels_are_left_to_the_data():
     defaults = HParams()
-    assert (defaults.image_size, defaults.channels) == (32, 3)
+    assert (defaults.image_size, defaults.channels) == (0, 0)
+    assert defaults.sized(64, 1) == HParams(image_size=64, channels=1)
+    assert HParams(image_size=32).sized(64, 1) == HParams(image_size=32, channels=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.conftest import ROOT
-from trainer import errors, lock
+from trainer import errors, lock, remote_lock
 
 pytestmark = LEAVES_CONNECTIONS
 
@@ -78,13 +79,70 @@ def test_a_job_without_a_sign_of_life_loses_it(gcs, caplog):
     assert 'took over from job 7' in caplog.text
 
 
-@pytest.mark.parametrize('left', [b'', b'no json', b'[]', json.dumps({'job': '42', 'owner': 'job 42'}).encode()])
-def test_a_restarted_job_and_rubbish_are_not_waited_for(left, gcs):
-    gcs.server.put(f'{gcs.bucket}/run/lock.json', left)
+def test_a_restarted_job_is_not_waited_for(gcs):
+    gcs.server.put(f'{gcs.bucket}/run/lock.json', json.dumps({'job': '42', 'owner': 'job 42'}).encode())
     began = time.monotonic()
     with lock.hold(f'{gcs.bucket}/run', {'CLOUD_ML_JOB_ID': '42'}, heartbeat_s=30):
         assert content(gcs)['job'] == '42'
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    'left',
+    [b'', b'no json', b'[]', b'\xff', b'{"owner": 7}', b'{"heartbeat_s": -1}', b'{"heartbeat_s": NaN}', b'{"a": 1}'],
+)
+def test_what_is_no_lock_is_not_replaced(left, gcs):
+    gcs.server.put(f'{gcs.bucket}/run/lock.json', left)
+    refused = pytest.raises(errors.UserError, match='is no lock of this program .*: remove it')
+    with refused, lock.hold(f'{gcs.bucket}/run', {}):
+        pytest.fail('it holds it')
+    assert gcs.server.get(f'{gcs.bucket}/run/lock.json') == left
+
+
+def test_no_lock_makes_anybody_wait_for_ever():
+    assert remote_lock.Holder(heartbeat_s=1e12).heartbeat_s <= 60
+
+
+def test_a_link_or_a_pipe_in_its_place_is_refused_and_not_followed(tmp_path):
+    (tmp_path / 'thesis').write_text('mine')
+    path = tmp_path / lock.LOCAL_NAME
+    for make in (lambda: path.symlink_to(tmp_path / 'thesis'), lambda: os.mkfifo(path), path.mkdir):
+        make()
+        with pytest.raises(errors.UserError, match='no lock: remove it'), lock.hold(str(tmp_path), {}):
+            pytest.fail('it holds it')
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert (tmp_path / 'thesis').read_text() == 'mine'
+
+
+def test_nothing_is_left_behind_on_a_disk(tmp_path):
+    with lock.hold(str(tmp_path), {}):
+        assert [path.name for path in tmp_path.iterdir()] == [lock.LOCAL_NAME]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_its_owner_removes_meanwhile_is_not_held_by_two(tmp_path):
+    """Ten at once, again and again: the file that one has just removed must not be locked by the next."""
+    inside, most = [0], [0]
+    guard = threading.Lock()
+
+    def compete() -> None:
+        for _ in range(100):
+            try:
+                with lock.hold(str(tmp_path), {}):
+                    with guard:
+                        inside[0] += 1
+                        most[0] = max(most[0], inside[0])
+                    with guard:
+                        inside[0] -= 1
+            except errors.UserError:
+                pass
+
+    threads = [threading.Thread(target=compete) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
 
 
 def test_the_loser_notices(gcs):

@@ -11,7 +11,7 @@ import pathlib
 import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
-from trainer import checkpoints, experiment, export, hparams, tuning
+from trainer import checkpoints, experiment, export, hparams_file, tuning
 from trainer.metrics.kid import Kid
 from trainer.monitoring import patience
 from trainer.monitoring.history import History, Point
@@ -108,7 +108,7 @@ def test_what_is_in_the_folder_decides(evaluated, changes, step, ends):
     ],  # Steps 200 and 300, in batches of 8.
 )
 def test_evaluations_count_once_augmentation_has_begun(evaluated, augment, after_kimg, ends):
-    hparams.write(evaluated.model_dir, tiny_hparams(augment=augment, augment_after_kimg=after_kimg))
+    hparams_file.write(evaluated.model_dir, tiny_hparams(augment=augment, augment_after_kimg=after_kimg))
     options = dataclasses.replace(evaluated, stop_after_evals_without_best=2)
     assert bool(patience.reason_to_end(options, 400)) == ends
 

@@ -33,7 +33,7 @@ def program(mode: str, size: int, cores: int, options: str = 'default') -> tpu_p
     key = mode, size, cores, options
     if key not in _built:
         input_fn = noise_input_fn if mode == 'infer' else inputs.null_input_fn
-        hparams = HParams(image_size=size, base_filters=64, train_batch_size=BATCH, **OPTIONS[options][0])
+        hparams = HParams(image_size=size, channels=3, base_filters=64, train_batch_size=BATCH, **OPTIONS[options][0])
         _built[key] = tpu_program.build(hparams, mode, input_fn, 'never_written', cores)
     return _built[key]
 
@@ -112,7 +112,7 @@ def test_a_forgotten_cross_shard_optimizer_is_seen(forgotten, monkeypatch):
     monkeypatch.setattr(
         optimization, '_adam', lambda network, params: make(network, {**params, 'use_tpu': network != forgotten})
     )
-    hparams = HParams(base_filters=4, train_batch_size=16)
+    hparams = HParams(image_size=32, channels=3, base_filters=4, train_batch_size=16)
     found = tpu_program.build(hparams, 'train', inputs.null_input_fn, 'never_written')
     assert unsummed(found) == {name for name in found.trainable if name.startswith(f'{forgotten}/')}
 
@@ -127,7 +127,7 @@ def test_each_host_reads_other_records(tmp_path):
         contexts.append(params['context'].current_input_fn_deployment()[1:3])
         return inputs.train_input_fn(source, 24, 0, False)(params)
 
-    hparams = HParams(train_batch_size=64)
+    hparams = HParams(image_size=32, channels=3, train_batch_size=64)
     tpu_program.build(hparams, 'train', input_fn, 'never_written', 32)
     assert contexts == [(0, 4), (1, 4), (2, 4), (3, 4)]
 

@@ -111,7 +111,7 @@ def test_one_wrong_job_fills_none_and_some_can_be_chosen(tmp_path):
         vertex_config.fill_all(PROJECT, files)
     assert not (tmp_path / 'jobs').exists()
     written = vertex_config.fill_all(PROJECT, dataclasses.replace(files, only='gpu,cpu_smoke'))
-    assert sorted(path.name for path in (tmp_path / 'jobs').iterdir()) == ['cpu_smoke.yaml', 'gpu.yaml']
+    assert sorted(path.name for path in (tmp_path / 'jobs').glob('*.yaml')) == ['cpu_smoke.yaml', 'gpu.yaml']
     assert written == [str(tmp_path / 'jobs' / 'gpu.yaml'), str(tmp_path / 'jobs' / 'cpu_smoke.yaml')]
     with pytest.raises(errors.UserError, match="'gpus' is none of cpu_smoke, gpu"):
         vertex_config.fill_all(PROJECT, dataclasses.replace(files, only='gpus'))
@@ -122,7 +122,7 @@ def test_it_is_a_command(tmp_path):
     flags += ['--output_dir=jobs', f'--source_dir={SOURCES[0].parent}']
     made = run_module('trainer.vertex_config', *flags, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    assert len(list((tmp_path / 'jobs').iterdir())) == len(SOURCES)
+    assert len(list((tmp_path / 'jobs').glob('*.yaml'))) == len(SOURCES)
     edited = tmp_path / 'jobs' / 'gpu.yaml'
     edited.write_text(edited.read_text().replace('replicaCount', 'replica_count'))
     line = next(i for i, line in enumerate(edited.read_text().splitlines(), 1) if 'replica_count' in line)

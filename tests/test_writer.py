@@ -19,18 +19,15 @@ from tests.conftest import smooth_images
 from trainer import errors, manifest
 
 
-def empty_manifest() -> manifest.Manifest:
-    return manifest.Manifest(32, 3, 'HWC', {})
-
-
 def names_in(folder: pathlib.Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
 def publish(folder: pathlib.Path, name: str, overwrite: bool = False) -> None:
+    shard = manifest.Shard(name, 1, len(name), '00000000')
     with staging.Staging(str(folder), overwrite) as stage:
         pathlib.Path(stage.folder, name).write_text(name)
-        stage.publish(empty_manifest())
+        stage.publish(manifest.Manifest(32, 3, 'HWC', {'train': (shard,)}))
 
 
 def test_a_spool_reads_back_in_any_order_and_leaves_nothing(tmp_path):
@@ -74,11 +71,43 @@ def test_moments_are_exact(size, channels):
 
 
 def test_a_data_set_appears_whole_and_other_files_stay(tmp_path):
+    publish(tmp_path, 'train-00000-of-00001.tfrecord')
     (tmp_path / 'notes.txt').write_text('mine')
     (tmp_path / os.fsdecode(b'raw\xff')).write_text('mine')
-    publish(tmp_path, 'train-00000-of-00001.tfrecord')
-    wanted = ['dataset.json', 'notes.txt', 'raw\udcff', 'train-00000-of-00001.tfrecord']
+    publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
+    wanted = ['dataset.json', 'notes.txt', 'raw\udcff', 'train-00000-of-00002.tfrecord']
     assert names_in(tmp_path) == wanted
+
+
+@pytest.mark.parametrize('overwrite', [False, True])
+@pytest.mark.parametrize('name', ['notes.txt', 'train-00000-of-00009.tfrecord', 'preview.png', '.converting/thesis'])
+def test_a_folder_of_something_else_is_refused_whatever_is_asked(tmp_path, name, overwrite):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('mine')
+    refused = pytest.raises(
+        errors.UserError, match=f'holds {name.split("/")[0]}, which python -m convert.* has not made'
+    )
+    with refused:
+        publish(tmp_path, 'train-00000-of-00001.tfrecord', overwrite)
+    assert (tmp_path / name).read_text() == 'mine'
+
+
+def test_shards_that_no_manifest_lists_are_not_ours_to_remove(tmp_path):
+    publish(tmp_path, 'train-00000-of-00001.tfrecord')
+    (tmp_path / 'train-00000-of-00009.tfrecord').write_text('theirs')
+    with pytest.raises(errors.UserError, match='holds train-00000-of-00009.tfrecord'):
+        publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
+    (tmp_path / 'dataset.json').write_text('{"labels": []}')  # Of another program.
+    with pytest.raises(errors.UserError, match='holds dataset.json'):
+        publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
+    assert (tmp_path / 'train-00000-of-00009.tfrecord').read_text() == 'theirs'
+
+
+def test_two_at_once_do_not_mix(tmp_path):
+    in_use = pytest.raises(errors.UserError, match=r'in use by process \d+ .* give another --output_dir')
+    with staging.Staging(str(tmp_path / 'out'), overwrite=False), in_use:
+        publish(tmp_path / 'out', 'train-00000-of-00001.tfrecord')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_finished_data_set_is_replaced_only_on_request(tmp_path):
@@ -87,13 +116,6 @@ def test_a_finished_data_set_is_replaced_only_on_request(tmp_path):
         publish(tmp_path, 'train-00000-of-00002.tfrecord')
     publish(tmp_path, 'train-00000-of-00002.tfrecord', overwrite=True)
     assert names_in(tmp_path) == ['dataset.json', 'train-00000-of-00002.tfrecord']
-
-
-def test_records_of_a_stranger_are_not_touched_unasked(tmp_path):
-    (tmp_path / 'train-00000-of-00009.tfrecord').write_text('theirs')
-    with pytest.raises(errors.UserError, match='train-00000-of-00009'):
-        publish(tmp_path, 'train-00000-of-00001.tfrecord')
-    assert names_in(tmp_path) == ['train-00000-of-00009.tfrecord']
 
 
 def test_a_failure_leaves_the_old_data_set_or_no_folder(tmp_path):
@@ -129,7 +151,18 @@ def test_a_publication_cut_short_is_no_data_set_and_the_next_run_succeeds(tmp_pa
 
 
 def test_rejections_are_listed_and_counted_whatever_their_names(tmp_path):
-    names = ['plain.png', 'a,"b".png', 'line\nbreak.png', 'raw\udcff.png', '日本.png']
+    names = [
+        'plain.png',
+        'a,"b".png',
+        'line\nbreak.png',
+        'raw\udcff.png',
+        '日本.png',
+        'Icon\r',
+        '=1+1',
+        '-a',
+        '@b',
+        '+c',
+    ]
     with rejection.RejectionList(str(tmp_path)) as rejections:
         for name in names:
             rejections.add(name, rejection.Rejected(rejection.TRUNCATED, 'why, "so"'))
@@ -137,9 +170,10 @@ def test_rejections_are_listed_and_counted_whatever_their_names(tmp_path):
     with open(tmp_path / 'rejected.csv', encoding='utf-8', newline='') as file:
         head, *rows = csv.reader(file)
     assert head == ['file', 'reason', 'detail']
-    assert [row[0] for row in rows] == [*names[:3], 'raw\\udcff.png', '日本.png', 'x']
+    spelled = ['line\\nbreak.png', 'raw\\udcff.png', '日本.png', 'Icon\\r', "'=1+1", "'-a", "'@b", "'+c"]
+    assert [row[0] for row in rows] == [*names[:2], *spelled, 'x']
     assert rows[0][1:] == ['truncated', 'why, "so"']
-    assert rejection.summary(rejections.counts) == '5 truncated, 1 empty file'
+    assert rejection.summary(rejections.counts) == '10 truncated, 1 empty file'
 
 
 def test_results_come_in_order_and_few_items_are_under_way():

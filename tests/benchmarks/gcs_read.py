@@ -91,7 +91,7 @@ def read_once(folder: str) -> None:
     count = sum(shard.expected.records for shard in shards if shard.expected)
     source = dataset.DataSource(tuple(shard.path for shard in shards), count, records.RecordFormat())
     # Its end is known: the pipeline of training reads by the same stage, but for ever.
-    batches = inputs.eval_input_fn(source)({'hparams': HParams(image_size=SIZE), 'batch_size': BATCH})
+    batches = inputs.eval_input_fn(source)({'hparams': HParams(image_size=SIZE, channels=3), 'batch_size': BATCH})
     print('ready', flush=True)
     sys.stdin.readline()
     before, began = memory_mib('VmRSS'), time.perf_counter()

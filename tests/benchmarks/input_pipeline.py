@@ -53,7 +53,7 @@ def source_in(folder: str, size: int) -> DataSource:
 
 
 def ours(source: DataSource, size: int, cache: bool) -> tf.data.Dataset:
-    hparams = HParams(image_size=size, train_batch_size=BATCH)
+    hparams = HParams(image_size=size, channels=3, train_batch_size=BATCH)
     input_fn = inputs.train_input_fn(source, source.records, 0, cache)
     return input_fn({'hparams': hparams, 'batch_size': BATCH}).map(lambda features: features['images'])
 

@@ -108,8 +108,8 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
     from trainer.hparams import HParams
 
     hparams = HParams(
-        image_size=case.size, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES, compute_dtype=case.dtype,
-        **RECIPES[case.recipe],
+        image_size=case.size, channels=3, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES,
+        compute_dtype=case.dtype, **RECIPES[case.recipe],
     )  # fmt: skip
     shape = [PER_CORE, case.size, case.size, 3]
     plain = mock.patch.object(convolution, '_fold', lambda *_: (1, 1))

@@ -79,8 +79,9 @@ def hparams_of(size: int, batch: int, changes: dict):
 
     return HParams(
         **{
-            'image_size': size, 'base_filters': BASE_FILTERS, 'noise_dim': NOISE_DIM, 'train_batch_size': batch,
-            'train_steps': 10**6, 'learning_rate': LEARNING_RATE, 'beta1': BETA1, 'compute_dtype': 'float32', **changes,
+            'image_size': size, 'channels': 3, 'base_filters': BASE_FILTERS, 'noise_dim': NOISE_DIM,
+            'train_batch_size': batch, 'train_steps': 10**6, 'learning_rate': LEARNING_RATE, 'beta1': BETA1,
+            'compute_dtype': 'float32', **changes,
         }
     )  # fmt: skip
 
