@@ -39,6 +39,8 @@ _TROUBLES = {
 _NUMBERS = {os.strerror(number).lower(): number for number in errno.errorcode}
 # TensorFlow's form: a path, a semicolon, and the words of the system.
 _MESSAGE = re.compile(f'(?P<path>[^;\\n]*); (?P<words>{"|".join(map(re.escape, _NUMBERS))})', re.IGNORECASE)
+# The one that it finds for itself.
+_NO_FOLDER = re.compile(r'^(?P<path>/[^;\n]*) is not a directory\.?$', re.MULTILINE)
 # TensorFlow writes a checkpoint by way of files of such names.
 _PART = re.compile(r'(/[^/]*_temp)?/[^/]*\.tempstate\d+$|/[^/]*_temp/.*$')
 
@@ -74,6 +76,9 @@ def _of_tensorflow(message: str) -> errors.UserError | None:
     """A message may have a hundred lines, most of them of where a graph was made."""
     if re.search(r'^OOM when allocating|failed to allocate memory', message, re.IGNORECASE | re.MULTILINE):
         return errors.UserError(_TROUBLES[errno.ENOMEM][0])
+    found = _NO_FOLDER.search(message)
+    if found:
+        return _told(errno.ENOTDIR, found['path'])
     found = _MESSAGE.search(message)
     return _told(_NUMBERS[found['words'].lower()], found['path'].strip()) if found else None
 

@@ -1,0 +1,72 @@
+"""Trouble with a disk is one line with the path, what is wrong and the way out; other errors are left alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+import tensorflow as tf
+
+from trainer import disk_errors, errors
+
+OP = tf.constant
+
+
+def of_tensorflow(message: str) -> tf.errors.OpError:
+    return tf.errors.ResourceExhaustedError(None, None, message)
+
+
+@pytest.mark.parametrize(
+    ('error', 'kind', 'message'),
+    [
+        (OSError(errno.ENOSPC, 'x', 'run/a'), errors.Transient, 'run/a: the disk is full: make room'),
+        (OSError(errno.ENOSPC, 'x'), errors.Transient, 'the disk is full: make room'),
+        (OSError(errno.EACCES, 'x', b'run/a'), errors.UserError, 'run/a: this account may not do that there'),
+        (OSError(errno.EROFS, 'x', 'a'), errors.UserError, 'a: the disk may only be read'),
+        (OSError(errno.ENOTDIR, 'x', 'a'), errors.UserError, 'a: there is a file where a folder should be'),
+        (OSError(errno.EMFILE, 'x'), errors.UserError, 'too many files are open: allow more'),
+        (OSError(errno.EBUSY, 'x', 'a'), errors.UserError, 'a: device or resource busy: choose another folder'),
+        (MemoryError(), errors.UserError, 'memory is used up'),
+        (of_tensorflow('run/my x/file; Permission denied'), errors.UserError, 'run/my x/file: this account may not'),
+        (
+            of_tensorflow(
+                'Graph execution error:\n\nNode: save\n'
+                'run/model.ckpt-10_temp/part-0.data-0.tempstate142; No space left on device\n\t [[node save]]'
+            ),
+            errors.Transient,
+            'run: the disk is full',
+        ),
+        (of_tensorflow('x; Too many open files'), errors.UserError, 'x: too many files are open'),
+        (of_tensorflow('OOM when allocating tensor with shape [9]'), errors.UserError, 'memory is used up'),
+    ],
+)
+def test_each_trouble_has_its_line_and_its_exit_code(error, kind, message):
+    told = disk_errors.explain(error)
+    assert type(told) is kind
+    assert str(told).startswith(message) and '\n' not in str(told)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [ValueError('x'), ConnectionResetError(errno.ECONNRESET, 'x'), OSError('no number'), OSError(errno.EBUSY, 'x'),
+     tf.errors.InvalidArgumentError(None, None, 'shapes differ'), errors.UserError('told already')],
+)  # fmt: skip
+def test_other_errors_are_not_of_a_disk(error):
+    assert disk_errors.explain(error) is None
+
+
+def test_real_ones_are_known(tmp_path):
+    (tmp_path / 'file').touch()
+    for cause in (
+        lambda: tf.io.gfile.GFile(str(tmp_path / 'file' / 'x'), 'wb').write(b'x'),
+        lambda: tf.io.gfile.makedirs(str(tmp_path / 'file' / 'x')),
+        lambda: os.makedirs(tmp_path / 'file' / 'x'),
+        lambda: os.listdir(tmp_path / 'none'),
+        lambda: (tmp_path / 'x').symlink_to('x') or (tmp_path / 'x').read_bytes(),
+    ):
+        with (
+            pytest.raises(errors.UserError, match='--output_dir=o cannot be written'),
+            disk_errors.explained('--output_dir=o'),
+        ):
+            cause()
