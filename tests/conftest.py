@@ -6,8 +6,6 @@ import gc
 import io
 import os
 import pathlib
-import subprocess
-import sys
 
 from tests.cloud.gcs import KNOBS
 
@@ -84,20 +82,6 @@ def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:
         checkpoint = v1.train.Saver().save(session, str(folder / 'model.ckpt'), step, write_meta_graph=False)
     hparams_file.write(str(folder), hparams)
     return checkpoint
-
-
-def run_module(module: str, *args: str, cwd: os.PathLike | str, **options) -> subprocess.CompletedProcess:
-    """Runs `python -m module args` in a process of its own and returns how it ended, with its output as text."""
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    command = [sys.executable, '-m', module, *args]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **options)
-
-
-def start_module(module: str, *args: str, cwd: os.PathLike | str) -> subprocess.Popen:
-    """Starts `python -m module args` in a process of its own, whose stderr is to be read as text."""
-    command = [sys.executable, '-m', module, *args]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture

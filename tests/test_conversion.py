@@ -20,7 +20,8 @@ from convert import collection, preview
 from convert.conversion import convert
 from convert.options import ConvertOptions
 from convert.samples import COUNTRY_FLAGS
-from tests.conftest import ROOT, open_image, run_module, smooth_images
+from tests.conftest import ROOT, open_image, smooth_images
+from tests.processes import run_module
 from trainer import errors, manifest, records
 
 MODULE = 'convert.images_to_tfrecords'

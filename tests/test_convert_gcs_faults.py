@@ -13,7 +13,7 @@ import urllib3
 from convert import objects, sources
 from convert.inspect_tfrecords import InspectOptions, inspect
 from tests.cloud.faults import IDENTITY
-from tests.conftest import run_module
+from tests.processes import run_module
 from tests.test_convert_gcs import (  # noqa: F401  Its fixtures, too.
     DOWNLOADS,
     UPLOADS,

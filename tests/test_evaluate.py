@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import open_image, run_module, tiny_hparams, write_dataset, write_run
+from tests.conftest import open_image, tiny_hparams, write_dataset, write_run
+from tests.processes import run_module
 from tests.test_gcs_training import upload
 from trainer import errors, evaluate, evaluation, evaluation_report, image_set
 from trainer.evaluate import EvaluateOptions

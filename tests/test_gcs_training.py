@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import signal
 import time
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import run_module, start_module, tiny_hparams, write_dataset
+from tests.conftest import tiny_hparams, write_dataset
+from tests.processes import run_module, start_module
 from trainer import errors, experiment, generate, storage_errors
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
@@ -123,14 +125,15 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog)
 def test_sigterm_before_the_first_step_gives_the_lock_back(gcs, local, tmp_path):
     data, model_dir = upload(local.data, gcs, 'data'), f'{gcs.bucket}/run'
     reading = gcs.server.fault('stall', method='GET', match=r'data/train-.*tfrecord$', after=1)  # After preflight.
-    process = start_module('trainer.task', *TINY, f'--train_data={data}', f'--model_dir={model_dir}', cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not reading.hits and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert f'{model_dir}/lock.json' in gcs.server.paths(model_dir)
-    process.terminate()
-    _, log = process.communicate(timeout=60)
-    assert process.returncode == 143 and 'Traceback' not in log, log
+    flags = (*TINY, f'--train_data={data}', f'--model_dir={model_dir}')
+    with start_module('trainer.task', *flags, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not reading.hits and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert f'{model_dir}/lock.json' in gcs.server.paths(model_dir)
+        process.send_signal(signal.SIGTERM)
+        log = process.stderr.read()
+        assert process.wait(60) == 143 and 'Traceback' not in log, log
     assert gcs.server.paths(f'{model_dir}/lock') == []
 
 

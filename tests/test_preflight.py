@@ -10,7 +10,8 @@ import pytest
 
 from tests.cloud.faults import IDENTITY
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
-from tests.conftest import run_module, write_dataset
+from tests.conftest import write_dataset
+from tests.processes import run_module
 from trainer import errors, preflight
 from trainer.options import RunOptions
 

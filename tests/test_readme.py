@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT, run_module, smooth_images
+from tests.conftest import ROOT, smooth_images
+from tests.processes import run_module
 from trainer import images
 
 README = (ROOT / 'README.md').read_text()

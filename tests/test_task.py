@@ -6,13 +6,14 @@ import json
 import pathlib
 import re
 import signal
-import subprocess
 import time
+from contextlib import AbstractContextManager
 
 import pytest
 from absl import flags
 
-from tests.conftest import ROOT, run_module, start_module, write_dataset
+from tests.conftest import ROOT, write_dataset
+from tests.processes import Started, run_module, start_module
 from trainer import checkpoints, cli, errors, task
 from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
@@ -36,11 +37,11 @@ def parsed(monkeypatch):
     return main
 
 
-def start(*flags_: str, cwd: pathlib.Path) -> subprocess.Popen:
+def start(*flags_: str, cwd: pathlib.Path) -> AbstractContextManager[Started]:
     return start_module('trainer.task', *TINY, *flags_, cwd=cwd)
 
 
-def wait_for(process: subprocess.Popen, text: str) -> str:
+def wait_for(process: Started, text: str) -> str:
     """Reads the log until a line holds `text`."""
     seen = []
     for line in process.stderr:

@@ -10,7 +10,8 @@ import shutil
 
 import pytest
 
-from tests.conftest import ROOT, run_module
+from tests.conftest import ROOT
+from tests.processes import run_module
 from trainer import errors, task, vertex_config, vertex_flags, vertex_schema
 from trainer.vertex_config import FileOptions, ProjectOptions
 

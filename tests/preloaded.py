@@ -1,0 +1,12 @@
+"""What the server of `processes.py` imports: the libraries of the project, which are slow, and nothing of itself."""
+
+import gc
+
+import google.cloud.storage  # noqa: F401
+import matplotlib.figure  # noqa: F401
+import msgspec  # noqa: F401
+import PIL.Image  # noqa: F401
+import tensorflow.compat.v1 as v1
+
+_named = v1.estimator.Estimator, v1.keras.layers.Dense  # TensorFlow imports both when they are first named.
+gc.freeze()

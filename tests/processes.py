@@ -1,0 +1,152 @@
+"""`python -m module` in a process of its own, without importing TensorFlow anew each time.
+
+A server process (`multiprocessing`'s forkserver) imports the libraries once; each command is a fork of it that imports
+the project itself, from `trainer/__init__.py` on, and so has its own environment, folder, streams and exit code. What
+is about the very start of Python or the import of TensorFlow asks for `fresh` instead.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import io
+import multiprocessing
+import os
+import pathlib
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import reduction
+from typing import IO, Any
+
+ROOT = pathlib.Path(__file__).parent.parent
+_PROJECT = ('trainer', 'convert', 'tests')
+
+
+class _Inherited:
+    """A file descriptor that a process is started with."""
+
+    def __init__(self, descriptor: int):
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (reduction.DupFd(self.descriptor),)
+
+
+def _received(duplicate: Any) -> int:
+    return duplicate.detach()
+
+
+@dataclasses.dataclass
+class Started:
+    """A command that runs, as `subprocess.Popen` would show it."""
+
+    process: Any
+    stderr: IO[str]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.process.is_alive():
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 120) -> int:
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired(self.process.name, timeout)
+        return self.process.exitcode
+
+
+def run_module(
+    module: str, *args: str, cwd: os.PathLike | str, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m module args` and returns how it ended, with its output as text."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = _fork(module, args, cwd, out.fileno(), err.fileno())
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise AssertionError(f'{module} {args} ran for more than {timeout} s:\n{_text(err)}')
+        return subprocess.CompletedProcess([module, *args], process.exitcode, _text(out), _text(err))
+
+
+@contextlib.contextmanager
+def start_module(module: str, *args: str, cwd: os.PathLike | str) -> Iterator[Started]:
+    """Starts `python -m module args`, whose stderr is to be read as text; it is killed when the block is left."""
+    reader, writer = os.pipe()
+    try:
+        process = _fork(module, args, cwd, subprocess.DEVNULL, writer)
+    finally:
+        os.close(writer)
+    with os.fdopen(reader, encoding='utf-8', errors='replace') as stderr:
+        started = Started(process, stderr)
+        try:
+            yield started
+        finally:
+            started.kill()
+            process.join()
+
+
+def fresh(module: str, *args: str, cwd: os.PathLike | str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`run_module` by an interpreter that starts from nothing, with the options of `subprocess.run`."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), **options.pop('env', {})}
+    command = [sys.executable, '-m', module, *args]
+    streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True, 'timeout': 120}
+    return subprocess.run(command, cwd=cwd, env=environment, **{**streams, **options})
+
+
+def _fork(module: str, args: Sequence[str], cwd: os.PathLike | str, stdout: int, stderr: int) -> Any:
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['tests.preloaded'])
+    with open(os.devnull, 'r+b') as null:
+        streams = [null.fileno(), null.fileno() if stdout == subprocess.DEVNULL else stdout, stderr]
+        given = (module, list(args), str(cwd), dict(os.environ), [_Inherited(stream) for stream in streams])
+        process = context.Process(target=_become, args=given)
+        process.start()
+    return process
+
+
+def _become(module: str, args: list[str], cwd: str, environment: dict[str, str], streams: list[int]) -> None:
+    """Runs in the fork: makes it what `python -m module args` would be."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, 'w', closefd=False)
+    sys.stderr = os.fdopen(2, 'w', errors='backslashreplace', buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update({**environment, 'PYTHONPATH': str(ROOT)})
+    time.tzset()
+    os.chdir(cwd)
+    sys.path[:0] = [cwd, str(ROOT)]
+    for name in list(sys.modules):
+        if name.split('.')[0] in _PROJECT:
+            del sys.modules[name]
+    sys.argv = ['-m', *args]
+    try:
+        runpy.run_module(module, run_name='__main__', alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing leaves by os._exit.
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return io.TextIOWrapper(io.BytesIO(file.read()), 'utf-8', 'replace').read()
