@@ -19,7 +19,7 @@ from absl import flags
 
 from convert.options import ConvertOptions
 from tests.conftest import ROOT
-from trainer import cli, errors, lock, storage_errors, vertex_config, vertex_flags, watchdog
+from trainer import cli, errors, remote_lock, storage_errors, vertex_config, vertex_flags, watchdog
 from trainer.generate import GenerateOptions
 from trainer.vertex_config import FileOptions, ProjectOptions
 
@@ -160,7 +160,7 @@ def fill_or_check(project: ProjectOptions, files: FileOptions) -> None:
         vertex_config.fill_all(project, dataclasses.replace(files, source_dir=str(ROOT / 'configs' / 'vertex')))
         return
     named = pathlib.Path(files.check)
-    for path in [named] if named.is_file() else named.iterdir():
+    for path in [named] if named.is_file() else sorted(named.glob('*.yaml')):
         vertex_config.check_job(str(path), path.read_text())
 
 
@@ -214,9 +214,14 @@ def test_the_roles_are_those_that_the_code_asks_for():
 
 def test_the_exit_codes_are_those_of_the_code():
     kinds = (errors.UserError, errors.DataError, errors.TrainingDiverged, errors.AccessDenied, errors.Transient)
-    codes = {0, watchdog.EXIT_CODE, 128 + signal.SIGINT, 128 + signal.SIGTERM, *(kind.exit_code for kind in kinds)}
+    codes = {
+        0,
+        watchdog.EXIT_CODE,
+        *(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)),
+        *(kind.exit_code for kind in kinds),
+    }
     assert [int(row[0]) for row in table('code')] == sorted(codes)
-    assert 'waits a minute' in PAGE and lock.HEARTBEAT_S * lock._BEATS_MISSED == 60
+    assert 'waits a minute' in PAGE and remote_lock.HEARTBEAT_S * remote_lock._BEATS_MISSED == 60
 
 
 def test_each_of_the_ten_failures_has_its_threads():

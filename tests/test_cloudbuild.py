@@ -107,7 +107,12 @@ def test_each_script_is_bash(step):
         ({'_SUBMIT': 'true'}, ''),
         ({'_SUBMIT': 'true', '_JOB': 'tpu_v3'}, ''),
         ({'_TARGETS': 'cpu tpus'}, "'tpus' is none of cpu, gpu, tpu"),
+        ({'_TARGETS': 'cpu $(touch run)'}, "'$(touch' is none of cpu, gpu, tpu"),
         ({'_SUBMIT': 'yes'}, '_SUBMIT=yes is neither true nor false'),
+        ({'_BUCKET': '"; touch run; "'}, '_BUCKET="; touch run; " is no bucket'),
+        ({'_REGION': 'us-central1; touch run'}, '_REGION=us-central1; touch run is no region'),
+        ({'_REPO': 'dcgan/`touch run`'}, '_REPO=dcgan/`touch run` is no repository'),
+        ({'_SUBMIT': 'true', '_JOB': '../../run'}, '_JOB=../../run is no job'),
         ({'_SUBMIT': 'true', '_JOB': 'nothing'}, 'there is no configs/vertex/nothing.yaml'),
         ({'_SUBMIT': 'true', '_JOB': 'gpu'}, '_JOB=gpu needs gpu in _TARGETS=cpu tpu'),
         ({'_SUBMIT': 'true', '_JOB': 'hptuning'}, '_JOB=hptuning is a tuning job'),
@@ -119,6 +124,24 @@ def test_wrong_settings_end_the_build_at_once(given, message):
     ended = run_script('settings', given, ROOT)
     assert (ended.returncode, message in ended.stderr) == (1 if message else 0, True), ended.stderr
     assert ended.stderr.count('\n') == bool(message)
+
+
+@pytest.mark.parametrize('step', plan(BUILD, BUILTINS), ids=lambda step: step['id'])
+def test_no_substitution_is_pasted_into_a_script(step):
+    """It would be run, as Cloud Build fills it in before bash reads the text."""
+    (given,) = (one for one in BUILD['steps'] if one['id'] == step['id'])
+    if given['entrypoint'] == 'bash':
+        pasted = set(re.findall(r'(?<!\$)\$\{?(\w+)', given['args'][-1]))
+        assert pasted <= {'BUILD_ID', 'PROJECT_ID'}  # Which Google makes.
+
+
+def test_what_a_substitution_says_is_never_run(tmp_path):
+    (tmp_path / 'gcloud').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / 'gcloud').chmod(0o755)
+    wrong = '$(touch run)"; touch run; `touch run`'
+    ended = run_script('submit', {'_SUBMIT': 'true', '_JOB': wrong, '_REGION': wrong}, tmp_path)
+    assert f'--region={wrong}\n' in ended.stdout and f'--config=jobs/{wrong}.yaml\n' in ended.stdout
+    assert not (tmp_path / 'run').exists()
 
 
 def test_no_job_is_submitted_unless_asked_for(tmp_path):
@@ -133,6 +156,7 @@ def run_script(step_id: str, given: dict[str, str], folder: pathlib.Path) -> sub
     steps = plan({**BUILD, 'substitutions': {**BUILD['substitutions'], **given}}, BUILTINS)
     (step,) = (step for step in steps if step['id'] == step_id)
     environment = {**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'}
+    environment.update(pair.split('=', 1) for pair in step.get('env', []))
     command = [step['entrypoint'], *step['args']]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
 

@@ -112,7 +112,7 @@ def test_long_lists_come_in_pages(gcs, bucket, photos, monkeypatch):
 def test_a_bucket_becomes_the_same_data_set_as_a_folder(gcs, bucket, local):
     run(f'{bucket}/in', f'{bucket}/out')
     assert_same(gcs, f'{bucket}/out', local)
-    assert len(uploads(gcs)) == 2 + len(names_in(gcs, f'{bucket}/out'))
+    assert len(uploads(gcs)) == 3 + len(names_in(gcs, f'{bucket}/out'))  # The lock, and the marker twice.
     assert not [path for path in gcs.server.paths(f'{bucket}/') if '/in/' not in path and '/out/' not in path]
 
 
@@ -176,7 +176,7 @@ def test_a_run_that_fails_leaves_nothing(gcs, bucket):
 
 def test_a_data_set_and_records_of_a_stranger_are_not_touched_unasked(gcs, bucket, photos):
     gcs.server.put(f'{bucket}/out/train-00000-of-00009.tfrecord', b'theirs')
-    with pytest.raises(errors.UserError, match='already holds train-00000-of-00009.tfrecord: .* --overwrite'):
+    with pytest.raises(errors.UserError, match='holds train-00000-of-00009.tfrecord, which .* has not made'):
         run(photos, f'{bucket}/out')
     run(photos, f'{bucket}/new')
     with pytest.raises(errors.UserError, match=r'already holds dataset.json: .* --overwrite'):
@@ -187,12 +187,15 @@ def test_a_data_set_and_records_of_a_stranger_are_not_touched_unasked(gcs, bucke
 def test_what_is_there_already_is_not_sent_again(gcs, bucket, local, photos, caplog):
     run(photos, f'{bucket}/out')
     gcs.server.put(f'{bucket}/out/notes.txt', b'mine')
-    gcs.server.put(f'{bucket}/out/train-00000-of-00009.tfrecord', b'stale')
+    gcs.server.put(f'{bucket}/out/train-00000-of-00009.tfrecord', b'theirs')
+    with pytest.raises(errors.UserError, match='holds train-00000-of-00009.tfrecord, which .* has not made'):
+        run(photos, f'{bucket}/out', overwrite=True)
+    gcs.server.remove(f'{bucket}/out/train-00000-of-00009.tfrecord')
     gcs.server.put(f'{bucket}/out/preview.png', b'changed')
     gcs.server.clear_requests()
     with caplog.at_level('INFO'):
         run(photos, f'{bucket}/out', overwrite=True)
-    assert len(uploads(gcs)) == 4  # The marker twice, the preview and the manifest.
+    assert len(uploads(gcs)) == 5  # The lock, the marker twice, the preview and the manifest.
     assert f'3 of 4 files are in {bucket}/out already, with the same checksum' in caplog.text
     assert gcs.server.get(f'{bucket}/out/notes.txt') == b'mine'
     gcs.server.remove(f'{bucket}/out/notes.txt')

@@ -148,7 +148,7 @@ def test_a_bucket_that_is_not_there_is_one_line_and_an_exit_code(bucket, photos,
 
 @pytest.mark.parametrize('finished', [0, 2, 4])
 def test_an_upload_that_broke_off_goes_on_where_it_was(gcs, bucket, local, photos, finished):
-    gcs.server.fault(503, match=UPLOADS, after=2 + finished, times=None)  # The marker comes first, twice.
+    gcs.server.fault(503, match=UPLOADS, after=3 + finished, times=None)  # First the lock, and the marker twice.
     with pytest.raises(errors.Transient, match=f'^{bucket}/out/'):
         run(photos, f'{bucket}/out')
     left = names_in(gcs, f'{bucket}/out')
@@ -158,7 +158,7 @@ def test_an_upload_that_broke_off_goes_on_where_it_was(gcs, bucket, local, photo
     gcs.server.clear_faults()
     gcs.server.clear_requests()
     run(photos, f'{bucket}/out')
-    assert len(uploads(gcs)) == 2 + len(names_in(gcs, f'{bucket}/out')) - finished
+    assert len(uploads(gcs)) == 3 + len(names_in(gcs, f'{bucket}/out')) - finished
     assert_same(gcs, f'{bucket}/out', local)
 
 

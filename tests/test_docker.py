@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import hashlib
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 
 import pytest
@@ -32,20 +34,26 @@ def arguments(path, name: str) -> list[str]:
     return [rest for instruction, rest in instructions(path) if instruction == name]
 
 
-def needs() -> dict[str, Requirement]:
-    """The install_requires of setup.py by name."""
+def needs(python: str) -> dict[str, Requirement]:
+    """The install_requires of setup.py by name, for one version of Python."""
     (call,) = (
         node
         for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text()))
         if isinstance(node, ast.keyword) and node.arg == 'install_requires'
     )
-    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in ast.literal_eval(call.value)}
+    found = [Requirement(line) for line in ast.literal_eval(call.value)]
+    given = {'python_version': python}
+    return {canonicalize_name(need.name): need for need in found if not need.marker or need.marker.evaluate(given)}
 
 
-def pinned() -> dict[str, str]:
-    lines = (FOLDER / 'requirements.txt').read_text().splitlines()
-    pairs = [line.split('==') for line in lines if line and not line.lstrip().startswith('#')]
-    return {canonicalize_name(name): version for name, version in pairs}
+def lock_of(path) -> dict[str, tuple[str, list[str]]]:
+    """What an image installs: a version and its hashes for each package."""
+    locked = (FOLDER / f'{path.name.split(".")[0]}.txt').read_text()
+    entries = re.findall(r'(?m)^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)', locked)
+    found = {canonicalize_name(name): (version, hashes.split('--hash=')[1:]) for name, version, hashes in entries}
+    # Nothing escapes the pattern: what is left are comments.
+    assert len(found) == sum(line[0] not in '# ' for line in locked.splitlines() if line)
+    return found
 
 
 def test_there_are_three_images():
@@ -63,7 +71,8 @@ def test_the_linter_has_nothing_to_say(path):
 
 @by_name
 def test_each_image_runs_the_trainer_unbuffered(path):
-    assert arguments(path, 'FROM') == ['python:3.10-slim-bookworm']
+    (base,) = arguments(path, 'FROM')
+    assert re.fullmatch(r'python:3\.1[01]-slim-bookworm@sha256:[0-9a-f]{64}', base)
     assert arguments(path, 'ENTRYPOINT') == ['["python", "-m", "trainer.task"]']
     variables = dict(pair.split('=', 1) for line in arguments(path, 'ENV') for pair in shlex.split(line))
     assert variables['PYTHONUNBUFFERED'] == '1'
@@ -74,7 +83,8 @@ def test_each_image_runs_the_trainer_unbuffered(path):
 @by_name
 def test_packages_come_before_the_code_and_the_code_replaces_none(path):
     commands = arguments(path, 'RUN')
-    (packages,) = (i for i, line in enumerate(commands) if '--requirement /tmp/requirements.txt' in line)
+    wanted = f'--no-build-isolation --require-hashes --requirement /tmp/{path.name.split(".")[0]}.txt'
+    (packages,) = (i for i, line in enumerate(commands) if wanted in line)
     (code,) = (i for i, line in enumerate(commands) if line.endswith('/tmp/source') or '/tmp/source ' in line)
     assert packages < code
     assert 'pip check' in commands[packages]
@@ -86,10 +96,25 @@ def test_packages_come_before_the_code_and_the_code_replaces_none(path):
 def test_the_tpu_image_has_what_the_trainer_tells_people_to_install():
     path = FOLDER / 'tpu.Dockerfile'
     given = dict(line.split('=', 1) for line in arguments(path, 'ARG'))
-    assert given == {'TENSORFLOW': tpu_runtime._WHEEL, 'LIBTPU': tpu_runtime._LIBTPU}
+    sums = {'TENSORFLOW_SHA256': '', 'LIBTPU_SHA256': ''}
+    assert given == {'TENSORFLOW': tpu_runtime._WHEEL, 'LIBTPU': tpu_runtime._LIBTPU, **sums}
     commands = ' '.join(arguments(path, 'RUN'))
-    assert '"${TENSORFLOW}"' in commands
-    assert '"${LIBTPU}" /lib/libtpu.so' in commands
+    assert 'fetch.py "${TENSORFLOW}" /tmp/ "${TENSORFLOW_SHA256}"' in commands
+    assert 'fetch.py "${LIBTPU}" /lib/libtpu.so "${LIBTPU_SHA256}"' in commands
+
+
+def test_a_file_with_another_checksum_does_not_enter_an_image(tmp_path):
+    (tmp_path / 'given.whl').write_bytes(b'a wheel')
+    right = hashlib.sha256(b'a wheel').hexdigest()
+    for wanted, code in ((right, 0), ('', 0), ('0' * 64, 1)):
+        target = tmp_path / 'fetched'
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        command = [sys.executable, str(FOLDER / 'fetch.py'), (tmp_path / 'given.whl').as_uri(), f'{target}/', wanted]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (ended.returncode, right in ended.stdout) == (code, True), ended.stderr
+        assert (target / 'given.whl').exists() != bool(code)
+        assert bool(code) == ended.stderr.startswith('error: file://')
 
 
 def test_the_tpu_image_is_refused_with_another_tensorflow(tmp_path):
@@ -116,22 +141,23 @@ def test_root_remains_only_where_the_platform_asks_for_it():
     assert re.search(r'imageUri: \$\{IMAGE\}-(cpu|tpu):', tuning), 'a tuning job needs an image that runs as root'
 
 
-def test_tensorflow_is_one_that_setup_py_allows():
-    allowed = needs()['tensorflow'].specifier
-    versions = {path.name: re.findall(r'tensorflow\S*?(?:==|-)(2[\d.]+\d)', path.read_text()) for path in RECIPES}
-    assert set(versions) == {path.name for path in RECIPES}
-    assert all(found and all(version in allowed for version in found) for found in versions.values()), versions
-
-
-def test_the_pins_cover_what_setup_py_needs():
-    pins = pinned()
-    wanted = {name: need for name, need in needs().items() if name != 'tensorflow'}
+@by_name
+def test_the_lock_covers_what_setup_py_needs(path):
+    (python,) = re.findall(r'python:([\d.]+)', ' '.join(arguments(path, 'FROM')))
+    locked, wanted = lock_of(path), needs(python)
+    builds = {'cpu': 'tensorflow-cpu', 'gpu': 'tensorflow', 'tpu': None}[path.name.split('.')[0]]
+    tensorflow = wanted.pop('tensorflow')
+    if builds:
+        assert locked[builds][0] in tensorflow.specifier
+    else:  # That build has a file of its own.
+        assert re.search(r'tensorflow-(2\.15\.\d+)-', path.read_text())[1] in tensorflow.specifier
+        assert 'tensorflow' not in locked
     assert len(wanted) >= 10
-    assert set(wanted) <= set(pins), f'run the command that opens requirements.txt: {set(wanted) - set(pins)}'
-    wrong = {name: pins[name] for name, need in wanted.items() if pins[name] not in need.specifier}
-    assert not wrong, f'run the command that opens requirements.txt: {wrong}'
-    # TensorFlow 2.15.0 and 2.15.1 need different versions of ml-dtypes, and no pin may bring another TensorFlow.
-    assert not {'tensorflow', 'tensorflow-cpu', 'ml-dtypes'} & set(pins)
+    how = f'run the command that opens {path.name.split(".")[0]}.txt'
+    assert set(wanted) <= set(locked), f'{how}: {set(wanted) - set(locked)}'
+    wrong = {name: locked[name][0] for name, need in wanted.items() if locked[name][0] not in need.specifier}
+    assert not wrong, f'{how}: {wrong}'
+    assert all(hashes for _, hashes in locked.values())
 
 
 @by_name
