@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import environment, files, inputs, machine
+from trainer import environment, files, inputs, machine, memory
 from trainer.estimator import make_estimator
 from trainer.hparams import HParams
 from trainer.options import RunOptions, TpuOptions
@@ -30,6 +30,8 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
     try:
         with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
             found = machine.prepare(tpu, options, hparams, environment.as_given(), watchdog)
+            if not found.use_tpu:
+                memory.check(hparams)
             # One checkpoint, at the end: to save more would take time from the device.
             options = dataclasses.replace(
                 options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps

@@ -60,8 +60,13 @@ class EvaluateOptions(Options):
         0, 'Images to generate, of seeds 0, 1, 2 ...; 0 for as many as training images, but 1,000 to 10,000.',
         unit='images', lower=0, upper=100_000, why='all of their features are kept in memory',
     )  # fmt: skip
-    k: int = option(5, 'Neighbours that bound the space about an image: precision to coverage.', lower=1, upper=1000)
-    subsets: int = option(100, 'Subsets that KID is averaged over.', lower=1, upper=10_000)
+    k: int = option(
+        5, 'Neighbours that bound the space about an image: precision to coverage.',
+        lower=1, upper=1000, why='a neighbourhood is a small part of the images',
+    )  # fmt: skip
+    subsets: int = option(
+        100, 'Subsets that KID is averaged over.', lower=1, upper=10_000, why='their spread is known by then'
+    )
     seed: int = option(0, 'Decides the subsets and halves.', lower=0, upper=2**32 - 1, why='numpy takes 32 bits')
     fid_keras: bool = option(False, "Also the Frechet distance by Keras's Inception, which it downloads.")
     output_dir: str = option(

@@ -21,6 +21,7 @@ from trainer import (
     input_report,
     inputs,
     machine,
+    memory,
     preflight,
     run_data,
     run_folder,
@@ -67,6 +68,8 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
         found = machine.prepare(tpu, options, hparams, environment.as_given(), watchdog)
     train, holdout = _open_data(hparams, data)
     hparams = fitting.fit_to_data(hparams.sized(train.image_size, train.channels), len(train))
+    if not found.use_tpu:
+        memory.check(hparams)
     if checkpoint:
         checkpoint_check.check(checkpoint, hparams, to_train=True)
     trained_on = run_data.of(options.model_dir, data, train, holdout)

@@ -43,12 +43,18 @@ class GenerateOptions(Options):
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
     seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
-    count: int = option(64, 'How many pictures, of seeds 0, 1, 2 ...', unit='images', lower=1, upper=_MOST_PICTURES)
+    count: int = option(
+        64, 'How many pictures, of seeds 0, 1, 2 ...',
+        unit='images', lower=1, upper=_MOST_PICTURES, why='a folder holds no more files with ease',
+    )  # fmt: skip
     grid: bool = option(True, 'Write all of them as one picture, grid.png.')
     columns: int = option(0, 'Pictures in a row of the grid; 0 makes it as square as it gets.', lower=0)
     singles: bool = option(False, 'Write each as a picture of its own, seed_000017.png.')
     interpolate: bool = option(False, 'Write interpolation.gif, a walk through the seeds and back to the first.')
-    frames: int = option(24, 'Frames from one seed to the next.', unit='frames', lower=1, upper=_MOST_FRAMES)
+    frames: int = option(
+        24, 'Frames from one seed to the next.',
+        unit='frames', lower=1, upper=_MOST_FRAMES, why='all frames are kept in memory',
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
