@@ -1,0 +1,173 @@
+"""The SavedModel replaces nothing but a SavedModel of ours, and there is one at every moment."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from tests.conftest import tiny_hparams, write_dataset, write_run
+from trainer import errors, export, files, preflight
+from trainer.options import RunOptions
+
+HPARAMS = tiny_hparams()
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory) -> str:
+    return write_run(tmp_path_factory.mktemp('run'), 3, HPARAMS)
+
+
+@pytest.fixture(scope='module')
+def exported(checkpoint, tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp('exported') / 'saved_model'
+    export.export(HPARAMS, checkpoint, str(path))
+    return path
+
+
+def listing(folder: pathlib.Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def thesis(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    (folder / 'thesis.docx').write_bytes(b'a year')
+
+
+def hidden(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    (folder / '.git').mkdir()
+
+
+def beside_ours(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    shutil.copytree(exported, folder, dirs_exist_ok=True)
+    (folder / 'notes.txt').write_text('mine')
+
+
+def among_our_variables(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    shutil.copytree(exported, folder, dirs_exist_ok=True)
+    (folder / 'variables' / 'mine.txt').write_text('mine')
+
+
+def another_model(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    module = tf.Module()
+    module.double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([])])
+    tf.saved_model.save(module, str(folder), signatures={'serving_default': module.double.get_concrete_function()})
+
+
+def a_graph_that_is_none(folder: pathlib.Path, exported: pathlib.Path) -> None:
+    (folder / 'saved_model.pb').write_bytes(b'\xff' * 100)
+
+
+@pytest.mark.parametrize(
+    'fill', [thesis, hidden, beside_ours, among_our_variables, another_model, a_graph_that_is_none]
+)
+def test_what_is_not_ours_is_refused_before_the_work_and_stays(fill, exported, checkpoint, tmp_path):
+    fill(tmp_path, exported)
+    before = listing(tmp_path)
+    with pytest.raises(errors.UserError, match=f'--export_dir={tmp_path} holds .*, which is no generator that this'):
+        export.check(str(tmp_path))
+    with pytest.raises(errors.UserError, match='would be replaced: choose another folder, or one that is empty'):
+        export.export(HPARAMS, checkpoint, str(tmp_path))
+    assert listing(tmp_path) == before
+    assert [path.name for path in tmp_path.parent.glob(f'*{tmp_path.name}*')] == [tmp_path.name]
+
+
+@pytest.mark.parametrize('kind', ['absent', 'empty', 'ours', 'a link to ours'])
+def test_what_is_absent_empty_or_ours_is_replaced(kind, exported, checkpoint, tmp_path):
+    path = tmp_path / 'model'
+    if kind == 'empty':
+        path.mkdir()
+    if kind.endswith('ours'):
+        shutil.copytree(exported, tmp_path / 'real')
+        (tmp_path / 'real' / 'variables' / 'variables.index').write_bytes(b'old')
+        (tmp_path / 'real').rename(path) if kind == 'ours' else path.symlink_to('real')
+    export.check(str(path))
+    export.export(HPARAMS, checkpoint, str(path))
+    assert path.is_symlink() == (kind == 'a link to ours')
+    assert tf.saved_model.load(str(path)).signatures['seeds'](seed=tf.constant(1), count=tf.constant(2))
+    assert len(list(tmp_path.iterdir())) == 1 + path.is_symlink()
+
+
+def test_without_an_exchange_in_one_step_the_graph_comes_last(exported, checkpoint, tmp_path, monkeypatch):
+    """Where the system has none, and in a bucket: a kill in between leaves a whole old graph, or none."""
+    path = tmp_path / 'model'
+    shutil.copytree(exported, path)
+    monkeypatch.setattr(export, '_exchanged', lambda *_: False)
+    copied = []
+    copy = tf.io.gfile.copy
+    monkeypatch.setattr(tf.io.gfile, 'copy', lambda *args, **more: (copied.append(args[1]), copy(*args, **more)))
+    export.export(HPARAMS, checkpoint, str(path))
+    assert copied[-1] == f'{path}/saved_model.pb' and len(copied) >= 3
+    assert export.is_ours(str(path)) and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize('when', ['before the weights are written', 'before it is put in its place'])
+def test_whatever_ends_an_export_the_old_one_is_there(when, exported, checkpoint, tmp_path, monkeypatch):
+    path = tmp_path / 'model'
+    shutil.copytree(exported, path)
+    before = listing(path)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    if when.startswith('before the weights'):
+        monkeypatch.setattr(v1.saved_model.Builder, 'save', interrupted)
+    else:
+        monkeypatch.setattr(export, '_publish', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export.export(HPARAMS, checkpoint, str(path))
+    assert listing(path) == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_came_into_the_folder_meanwhile_stays(checkpoint, tmp_path, monkeypatch):
+    path = tmp_path / 'model'
+    save = v1.saved_model.Builder.save
+
+    def slow(builder, *args, **more):
+        path.mkdir()
+        (path / 'thesis.docx').write_bytes(b'a year')
+        return save(builder, *args, **more)
+
+    monkeypatch.setattr(v1.saved_model.Builder, 'save', slow)
+    with pytest.raises(errors.UserError, match='holds thesis.docx'):
+        export.export(HPARAMS, checkpoint, str(path))
+    assert listing(path) == {'thesis.docx': b'a year'}
+
+
+def test_a_kill_leaves_a_temporary_folder_that_nothing_takes_for_a_model(tmp_path):
+    temporary = files.temporary_beside(str(tmp_path / 'model'))
+    assert os.path.dirname(temporary) == str(tmp_path) and os.path.basename(temporary) != 'model'
+    assert files.temporary_beside(str(tmp_path / 'model')) != temporary
+
+
+@pytest.mark.parametrize(
+    ('export_dir', 'flag'),
+    [
+        ('data', '--train_data'), ('.', '--train_data'), ('data/below', '--train_data'), ('run', ''),
+        ('run/best', '--model_dir'), ('run/samples', '--model_dir'), ('link/below', '--train_data'),
+    ],
+)  # fmt: skip
+def test_a_folder_that_the_run_needs_is_none_to_export_into(export_dir, flag, tmp_path):
+    data = write_dataset(tmp_path / 'data')
+    (tmp_path / 'link').symlink_to('data')
+    options = RunOptions(model_dir=str(tmp_path / 'run'), export_dir=f'{tmp_path}/{export_dir}')
+    if not flag:  # The run's own folder is taken to mean its usual place, and never replaced.
+        assert options.export_dir == f'{tmp_path}/run/saved_model'
+        return
+    with pytest.raises(errors.UserError, match=f'--export_dir=.* and {flag}=.* lie in each other'):
+        preflight.check([data], options)
+
+
+def test_in_a_bucket_the_rule_is_the_same(gcs, exported, checkpoint):
+    path = f'{gcs.bucket}/model'
+    gcs.server.put(f'{path}/thesis.docx', b'a year')
+    with pytest.raises(errors.UserError, match=f'--export_dir={path} holds thesis.docx'):
+        export.check(path)
+    gcs.server.remove(f'{path}/thesis.docx')
+    for _ in range(2):
+        export.export(HPARAMS, checkpoint, path)
+        names = {name[len(path) + 1 :] for name in gcs.server.paths(path)}
+        assert {name for name in names if not name.endswith('/')} == set(listing(exported))
