@@ -116,18 +116,24 @@ def _read(shard: ShardFile, first: Record, shards: int) -> Scan:
             sample.append(np.frombuffer(record.data, np.uint8))
         count += 1
         if len(sample) == _CHUNK:
-            chunks.append(Chunk(count - _CHUNK, layout.examine(np.stack(sample), *first.geometry)))
+            chunks.append(_examined(count, sample, first))
             sample = []
+    if len(sample) >= layout.MIN_IMAGES:
+        chunks.append(_examined(count, sample, first))
     expected = shard.expected
     if expected and (count != expected.records or manifest.file_crc32c(shard.path) != expected.crc32c):
         raise _replaced(shard, count)
     return Scan(first, count, tuple(chunks))
 
 
+def _examined(end: int, sample: list[np.ndarray], first: Record) -> Chunk:
+    return Chunk(end - len(sample), layout.examine(np.stack(sample), *first.geometry))
+
+
 def _chunks(count: int, shards: int) -> set[int]:
     """Which stretches of _CHUNK records to look at: all of them, or as many as are looked at in all, evenly spread."""
-    most, whole = max(_MOST_CHUNKS // shards, 1), count // _CHUNK
-    return set(np.linspace(0, whole - 1, min(most, whole)).astype(int).tolist()) if whole else set()
+    most, present = max(_MOST_CHUNKS // shards, 1), -(-count // _CHUNK)
+    return set(np.linspace(0, present - 1, min(most, present)).astype(int).tolist()) if present else set()
 
 
 def _check_alike(path: str, number: int, record: Record, first: Record) -> None:
