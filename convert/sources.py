@@ -143,7 +143,7 @@ def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[
         try:
             with os.scandir(real) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
-        except PermissionError as error:
+        except OSError as error:  # No rights, or gone meanwhile.
             if not folder:
                 raise
             left_out[folder] = f'which cannot be read ({error.strerror})'

@@ -95,9 +95,9 @@ class History:
         self.points = [point for point in self.points if point.step <= step]
 
     def add(self, step: int, **values: Any) -> Point:
-        """Adds values to the point of `step`, the newest, and returns it."""
-        if self.points and self.points[-1].step == step:
-            self.points[-1] = dataclasses.replace(self.points[-1], **values, data=self._data)
+        """Adds values to the point of `step`, the newest, and returns it; one of other data stays as it is."""
+        if self.points and (self.points[-1].step, self.points[-1].data) == (step, self._data):
+            self.points[-1] = dataclasses.replace(self.points[-1], **values)
         else:
             self.points.append(Point(step, **values, data=self._data))
         return self.points[-1]
@@ -133,8 +133,9 @@ def _parse(text: str) -> list[Point]:
     if 'step' not in (rows.fieldnames or ()):
         raise ValueError('it has no column step')
     points = [_point(row) for row in rows]
-    if any(later.step <= earlier.step for earlier, later in zip(points, points[1:])):
-        raise ValueError('its steps do not rise')
+    for earlier, later in zip(points, points[1:]):
+        if later.step < earlier.step or (later.step, later.data) == (earlier.step, earlier.data):
+            raise ValueError('its steps do not rise')
     return points
 
 
