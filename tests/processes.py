@@ -75,11 +75,11 @@ class Started:
 
 
 def run_module(
-    module: str, *args: str, cwd: os.PathLike | str, timeout: float = 120
+    module: str, *args: str, cwd: os.PathLike | str, timeout: float = 120, stdout: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m module args` and returns how it ended, with its output as text."""
+    """Runs `python -m module args` and returns how it ended, with its output as text, or what is not in `stdout`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _fork(module, args, cwd, out.fileno(), err.fileno())
+        process = _fork(module, args, cwd, out.fileno() if stdout is None else stdout, err.fileno())
         process.join(timeout)
         if process.exitcode is None:
             process.kill()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.conftest import ROOT, write_dataset
+from tests.processes import start_module
 from trainer import watchdog
 
 # The trainer as it is, on an input pipeline that stops giving after two batches.
@@ -63,6 +67,28 @@ def test_a_training_that_stalls_ends_with_4_and_the_stacks(tmp_path):
     assert 'in _train' in ended.stderr  # Where the main thread stood.
     for phase in ('init', 'compile', 'step '):
         assert f'phase: train: {phase}' in ended.stderr
+
+
+@pytest.mark.parametrize(('work', 'code'), [('dog.progress()', 0), ('pass', watchdog.EXIT_CODE)])
+def test_only_time_in_which_the_process_ran_counts(work, code, tmp_path):
+    """Ctrl-Z and fg, a closed laptop, a paused machine: twice the patience, and nothing has stalled."""
+    (tmp_path / 'job.py').write_text(f"""
+import sys, time
+from trainer.watchdog import Watchdog
+with Watchdog(1.0) as dog:
+    print('begun', file=sys.stderr, flush=True)
+    for _ in range(30):
+        {work}
+        time.sleep(0.1)
+""")
+    with start_module('job', cwd=tmp_path) as process:
+        assert process.stderr.readline() == 'begun\n'
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        log = process.stderr.read()
+        assert process.wait(30) == code, log
+        assert ('no progress' in log) == bool(code)
 
 
 def test_silence_ends_it_and_progress_does_not():

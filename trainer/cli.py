@@ -105,8 +105,7 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
 
     def parse(argv: list[str]) -> list[str]:
         if any(word in _HELP_FLAGS for word in argv[1:]):
-            terminal.say(help_page(description, groups))
-            _end(0)
+            _print_help(description, groups)
         try:
             rest = flags.FLAGS(flagfiles.expanded(argv))[1:]
         except (flags.Error, errors.UserError) as error:
@@ -135,6 +134,14 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
     for group in groups:
         define_flags(group)
     app.run(guarded, flags_parser=parse)
+
+
+def _print_help(description: str, groups: Sequence[type]) -> None:
+    try:
+        terminal.say(help_page(description, groups))
+    except errors.Transient as error:
+        _fail(str(error), error.exit_code)
+    _end(0)
 
 
 def explain(error: Exception) -> errors.UserError | None:
