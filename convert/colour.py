@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+from typing import Any, BinaryIO
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImagePalette
 
 from convert import depth
 
@@ -14,10 +16,60 @@ _NEAREST_PLAIN_MODE = {'1': 'L', 'La': 'LA', 'PA': 'RGBA', 'RGBa': 'RGBA'}
 # A few profiles serve whole collections; a CMYK profile takes about a megabyte.
 _CACHED_PROFILES = 16
 # Formats whose fourth byte is alpha to some programs, and nothing to others; a TIFF may say which.
-_FALSE_ALPHA = ('TGA', 'BMP', 'DIB', 'ICO', 'DDS', 'TIFF')
-_EXTRA_SAMPLES = 338
+_FALSE_ALPHA = ('TGA', 'BMP', 'DIB', 'ICO', 'DDS', 'TIFF', 'PSD')
+_COLOUR_MAP, _EXTRA_SAMPLES = 320, 338  # TIFF tags.
 _SRGB_GAMMA = 2.2  # About, as every browser takes it (PNG specification, 13.13).
 _GAMMAS, _SAME_GAMMA = (0.1, 10.0), 0.05
+# By how much Pillow multiplies the values of a grey PNG of fewer bits, but not the one that stands for transparent.
+_STRETCHED = {'L;2': 85, 'L;4': 17}
+
+
+def correct(image: Any) -> None:
+    """Has Pillow read an image as its format means it, where it would not; to be called before it is loaded."""
+    if image.format == 'PNG':
+        _correct_transparency(image)
+    elif image.format == 'ICO':
+        inner = image.ico.getimage(image.size)
+        if inner.format == 'PNG':  # Whose transparent value Pillow has left behind, and whose profile.
+            _correct_transparency(inner)
+            image.info.update(inner.info)
+    elif image.format == 'PSD':
+        _correct_psd(image)
+    elif image.format == 'TIFF' and image.mode in ('P', 'PA') and max(image.tag_v2[_COLOUR_MAP]) < 256:
+        # Of a writer that took 8 bits for the 16 meant; it would be all black.
+        image.palette = ImagePalette.raw('RGB;L', bytes(image.tag_v2[_COLOUR_MAP]))
+    depth.correct(image)
+
+
+def _correct_transparency(image: Any) -> None:
+    """Brings the transparent value of a PNG to the bits that its pixels are brought to."""
+    value, stored = image.info.get('transparency'), image.tile[0].args
+    if stored in _STRETCHED and isinstance(value, int):
+        image.info['transparency'] = value * _STRETCHED[stored]
+    elif stored == '1' and isinstance(value, int):
+        image.info['transparency'] = 255 if value else 0
+    elif stored == 'RGB;16B' and isinstance(value, tuple):
+        image.info['transparency'] = tuple(channel >> 8 for channel in value)
+
+
+def _correct_psd(image: Any) -> None:
+    """In a PSD of 1 bit black is 1, and a fourth channel may be no more than a selection that was saved.
+
+    Left unread, such a channel stays 0, as an alpha that was never filled in.
+    """
+    if image.mode == '1':
+        image.tile = [tile._replace(args='1;I') for tile in image.tile]
+    if image.mode == 'RGBA' and not _has_transparency(image.fp):
+        image.tile = image.tile[:3]
+
+
+def _has_transparency(psd: BinaryIO) -> bool:
+    """Whether the merged picture of a PSD has an alpha channel: then its count of layers is negative, says Adobe."""
+    psd.seek(26)
+    for _ in ('colour mode data', 'image resources'):
+        psd.seek(int.from_bytes(psd.read(4), 'big'), os.SEEK_CUR)
+    has_layers = psd.read(4) != bytes(4) and psd.read(4) != bytes(4)
+    return has_layers and int.from_bytes(psd.read(2), 'big', signed=True) < 0
 
 
 def flatten(image: Image.Image, mode: str, background: str, levels: depth.Levels | None = None) -> Image.Image:

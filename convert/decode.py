@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import warnings
@@ -15,14 +16,12 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from convert import colour, depth, formats, options, parallel, rejection, repair
 
 _LFS_MAGIC, _JPEG_MAGIC = b'version https://git-lfs', b'\xff\xd8'
-_TEXT_BYTES = (
-    16 << 20
-)  # Of one chunk of a PNG, unpacked: profiles of scanners and prompts of generators have megabytes.
+# Of one chunk of a PNG, unpacked: profiles of scanners and prompts of generators have megabytes.
+_TEXT_BYTES = repair.PROFILE_BYTES
 _MOST_REPAIRED = 64 << 20  # Bytes of a file that is looked at once more.
 # Pillow takes 4 bytes a pixel, and laying an image on its background as many again. Images that are decoded at the same
 # time share so much; one that needs more is decoded alone.
 _BYTES_A_PIXEL, _ROOM = 8, parallel.Room(1 << 30)
-_DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330  # TIFF tags.
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size; the resize then still halves it, and smooths what that left.
 _DRAFT_MARGIN = 2
 _TURNS = {
@@ -100,8 +99,10 @@ def opened(file: BinaryIO) -> Image.Image:
 
 def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> np.ndarray:
     with opened(file) as image:
-        if image.format == 'TIFF' and _is_camera_raw(image):
-            raise rejection.Rejected(rejection.unsupported('camera raw'), 'export it as PNG or TIFF')
+        formats.refuse(image)
+        colour.correct(image)
+        if image.format == 'PNG' and not repair.has_whole_pixels(file):
+            raise rejection.Rejected(rejection.damaged('PNG'), 'the checksum of its pixels is wrong')
         with _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
             fitted = _fit(_load(image, convert_options, levels), convert_options)
     side, channels = convert_options.image_size, convert_options.channels
@@ -118,13 +119,22 @@ def _of_repaired(
     if repaired is None:
         return None
     try:
-        pixels = _pixels(io.BytesIO(repaired), convert_options, levels)
-        if data.startswith(_JPEG_MAGIC):
-            noisy = _pixels(io.BytesIO(repair.with_noise(repaired)), convert_options, levels)
-            return pixels if np.array_equal(pixels, noisy) else None
-        return pixels
+        if data.startswith(_JPEG_MAGIC) and not _is_whole(repaired):
+            return None
+        return _pixels(io.BytesIO(repaired), convert_options, levels)
     except Exception:  # As for `decode`, whose own error says more.
         return None
+
+
+def _is_whole(jpeg: bytes) -> bool:
+    """Whether no pixel of a JPEG, at its full size, changes with what follows its data: else it was cut off before."""
+    found = _digest(jpeg)
+    return all(_digest(noisy) == found for noisy in repair.with_noise(jpeg))
+
+
+def _digest(data: bytes) -> bytes:
+    with opened(io.BytesIO(data)) as image, _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
+        return hashlib.blake2b(image.tobytes()).digest()
 
 
 def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
@@ -143,12 +153,6 @@ def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
     if name:
         return rejection.Rejected(rejection.damaged(name), detail)
     return rejection.Rejected(rejection.UNREADABLE, detail)
-
-
-def _is_camera_raw(image: Image.Image) -> bool:
-    """Whether a TIFF is a camera's raw file, of which Pillow opens the thumbnail: DNG, NEF, ARW and their like."""
-    tags = getattr(image, 'tag_v2', {})
-    return _DNG_VERSION in tags or (bool(tags.get(_SUBFILE_TYPE, 0) & 1) and _SUB_IFDS in tags)
 
 
 def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:

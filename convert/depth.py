@@ -1,23 +1,30 @@
-"""Images of more than 8 bits a channel, brought to 8 bits by what their values mean.
+"""Images of more than 8 bits a channel, and of signed ones, brought to 8 bits by what their values mean.
 
 Pillow hands the values of such files over as they are. What stands for black and for white, the file itself says: in a
-TIFF by the tags BitsPerSample, SampleFormat, PhotometricInterpretation and MaxSampleValue (TIFF 6.0).
+TIFF by the tags BitsPerSample, SampleFormat, PhotometricInterpretation and MaxSampleValue (TIFF 6.0), in a PGM by its
+maxval.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import threading
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 _WHITE_16_BIT = 65535
 # Cameras and microscopes store 10, 12 or 14 bits as 16.
-_LESS_THAN_16_BIT = (1023, 4095, 16383)
+LESS_THAN_16_BIT = (1023, 4095, 16383)
 _BITS, _PHOTOMETRIC, _MAX_VALUE, _FORMAT = 258, 262, 281, 339  # TIFF tags.
-_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 _BLOCK = 1 << 20  # Pixels to work on at once, for whole floats of a large image take gigabytes.
+_MAXVAL = 'maxval'  # Of a PGM, in the `info` of its image.
+# libtiff hands over the values of a compressed file in this machine's order, which Pillow knows of 16 unsigned bits.
+_NATIVE = {
+    'F;32F': 'F;32NF', 'F;32BF': 'F;32NF', 'I;16S': 'I;16NS', 'I;16BS': 'I;16NS', 'I;32S': 'I;32NS', 'I;32BS': 'I;32NS',
+}  # fmt: skip
 
 
 class Levels:
@@ -41,7 +48,7 @@ class Levels:
         """The value that stands for white, by all images seen: one image may be dark, a whole set is not."""
         if not self._highest:
             return self.white
-        return next((white for white in _LESS_THAN_16_BIT if self._highest <= white), _WHITE_16_BIT)
+        return next((white for white in LESS_THAN_16_BIT if self._highest <= white), _WHITE_16_BIT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,22 +57,44 @@ class _Meaning:
 
     Attributes:
       white: what stands for it if it is known, else 0.
-      unsigned: whether 32 bits that Pillow takes for signed are not.
+      stored: NumPy's name for what they are where Pillow takes them for something else, else ''.
       inverted: whether the smallest value is white.
     """
 
     white: int = 0
-    unsigned: bool = False
+    stored: str = ''
     inverted: bool = False
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image has more than 8 bits a channel; Pillow itself clips those at 255."""
-    return image.mode == 'F' or image.mode.startswith('I')
+    """Whether the values of the image are not bytes from black to white; Pillow itself clips more bits at 255."""
+    return image.mode == 'F' or image.mode.startswith('I') or (image.mode == 'L' and _is_signed(image))
+
+
+def correct(image: Any) -> None:
+    """Has Pillow read values of more than 8 bits as the file means them, and notes what it then no longer says.
+
+    Args:
+      image: opened and not loaded.
+    """
+    if image.format == 'TIFF':
+        image.tile = [tile._replace(args=(_raw_mode(image, tile), *tile.args[1:])) for tile in image.tile]
+    if image.format == 'PPM' and image.mode == 'I' and image.tile[0].codec_name != 'raw':
+        image.info[_MAXVAL] = image.tile[0].args[-1]
+
+
+def _raw_mode(image: Any, tile: Any) -> str:
+    """The values in a part of a TIFF, in Pillow's words."""
+    mode, tags = tile.args[0], image.tag_v2
+    if tile.codec_name == 'libtiff':
+        return _NATIVE.get(mode, mode)
+    if len(mode) == 1 and number(tags, _BITS) == 16:  # A plane for each colour, of which Pillow would take half bytes.
+        return f'{mode};16{"L" if tags.prefix.startswith(b"II") else "B"}'
+    return mode
 
 
 def to_8_bit(image: Image.Image, levels: Levels | None = None, exponent: float = 1.0) -> Image.Image:
-    """Mode I;16, I or F -> L, or LA where the file names a transparent value.
+    """Mode I;16, I, F or signed L -> L, or LA where the file names a transparent value.
 
     Integers are taken from 0 to the largest that the file's bits can hold; where it does not say, those that fit 16
     bits from 0 to `levels.white`. Floats are taken as 0 to 1 or as 0 to 255 where they fit; any other image is
@@ -78,15 +107,16 @@ def to_8_bit(image: Image.Image, levels: Levels | None = None, exponent: float =
     """
     meaning = _meaning(image)
     values = np.asarray(image)  # [height, width]
-    if meaning.unsigned:
-        values = values.view(np.uint32)
+    if meaning.stored:
+        values = values.view(meaning.stored)
     low, high = _range(image.mode, values, meaning, levels or Levels())
     grey = np.empty(values.shape, np.uint8)
     flat, out = values.reshape(-1), grey.reshape(-1)
     for begin in range(0, flat.size, _BLOCK):
-        block = np.nan_to_num(np.clip(flat[begin : begin + _BLOCK].astype(np.float64), low, high), nan=low)
+        block = np.clip(flat[begin : begin + _BLOCK].astype(np.float64), low, high)
         share = ((block - low) / (high - low)) ** exponent
-        out[begin : begin + _BLOCK] = np.rint(255.0 * (1.0 - share if meaning.inverted else share))
+        share = np.nan_to_num(1.0 - share if meaning.inverted else share, nan=0.0)
+        out[begin : begin + _BLOCK] = np.rint(255.0 * share)
     made = Image.fromarray(grey)
     if 'transparency' in image.info:
         made.putalpha(Image.fromarray((values != image.info['transparency']).astype(np.uint8) * 255))
@@ -95,19 +125,25 @@ def to_8_bit(image: Image.Image, levels: Levels | None = None, exponent: float =
 
 def _meaning(image: Image.Image) -> _Meaning:
     tags = getattr(image, 'tag_v2', {})
-    bits, form = _number(tags, _BITS), _number(tags, _FORMAT) or _UNSIGNED
-    inverted = bool(tags) and _number(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    bits = number(tags, _BITS)
+    inverted = bool(tags) and number(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    if image.format == 'PPM' and _MAXVAL in image.info:
+        return _Meaning(_WHITE_16_BIT)  # Pillow has stretched the values to this.
     if not bits or image.mode == 'F':
         return _Meaning(inverted=inverted)
-    if form == _SIGNED:
-        return _Meaning(white=(1 << 15) - 1 if bits == 16 else 0, inverted=inverted)
-    largest = _number(tags, _MAX_VALUE)
+    if _is_signed(image):
+        return _Meaning((1 << (bits - 1)) - 1 if bits < 32 else 0, 'int8' if bits == 8 else '', inverted)
     if bits < 16:
-        return _Meaning(white=(1 << bits) - 1, inverted=inverted)
-    return _Meaning(largest if largest in _LESS_THAN_16_BIT else 0, unsigned=bits == 32, inverted=inverted)
+        return _Meaning((1 << bits) - 1, inverted=inverted)
+    largest = number(tags, _MAX_VALUE)
+    return _Meaning(largest if largest in LESS_THAN_16_BIT else 0, 'uint32' if bits == 32 else '', inverted)
 
 
-def _number(tags: dict, tag: int) -> int:
+def _is_signed(image: Image.Image) -> bool:
+    return number(getattr(image, 'tag_v2', {}), _FORMAT) == _SIGNED
+
+
+def number(tags: Any, tag: int) -> int:
     """The first number that a TIFF tag has, 0 if it has none."""
     value = tags.get(tag, 0) if tags else 0
     value = value[0] if isinstance(value, tuple) and value else value

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
+import re
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 _PNG = b'\x89PNG\r\n\x1a\n'
-# What decides about the pixels: size, palette, transparency, meaning of the values, and the pixels themselves.
-_NEEDED = (b'IHDR', b'PLTE', b'tRNS', b'gAMA', b'sRGB', b'IDAT', b'IEND')
+# What decides about the pixels: size, palette and the pixels themselves; transparency, the meaning of their values, and
+# which way is up, as long as they are whole.
+_LAST = b'IEND'
+_NEEDED, _NEEDED_WHOLE = (b'IHDR', b'PLTE', b'IDAT', _LAST), (b'tRNS', b'gAMA', b'sRGB', b'iCCP', b'eXIf')
+PROFILE_BYTES = 16 << 20  # Unpacked.
+_BLOCK = 1 << 20
 _JPEG_BEGIN, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _SCAN, _STANDALONE = 0xDA, (0x01, *range(0xD0, 0xD8))
 _FRAMES = (0xC0, 0xC1, 0xC2)  # Baseline, extended, progressive.
-_COEFFICIENTS = 64
+_COEFFICIENTS, _RESTARTS = 64, 8
+# Zeros are what libjpeg itself makes up, hence ones, and then what is neither.
+_NOISES = (b'\xfe' * 512, *(bytes(random.Random(seed).choices(range(255), k=512)) for seed in range(4)))
 
 
 def repaired(data: bytes) -> bytes | None:
@@ -25,13 +36,13 @@ def repaired(data: bytes) -> bytes | None:
 
 
 def _without_ancillary(data: bytes) -> bytes | None:
-    """A PNG with the chunks of _NEEDED only: text, time, profile and EXIF go, whatever their checksum or size.
+    """A PNG without text, time and resolution, whatever their checksum or size, and without a damaged profile or EXIF.
 
     The checksums of the others stay, so that damaged pixels are still found.
     """
     kept = [_PNG]
     for kind, chunk in _chunks(data):
-        if kind in _NEEDED and not (kind in (b'gAMA', b'sRGB', b'tRNS') and not _is_whole(chunk)):
+        if kind in _NEEDED or (kind in _NEEDED_WHOLE and _is_whole(chunk) and (kind != b'iCCP' or _is_profile(chunk))):
             kept.append(chunk)
     made = b''.join(kept)
     return made if made != data else None
@@ -50,6 +61,37 @@ def _is_whole(chunk: bytes) -> bool:
     return zlib.crc32(chunk[4:-4]) == struct.unpack('>I', chunk[-4:])[0]
 
 
+def _is_profile(chunk: bytes) -> bool:
+    """Whether a chunk holds a profile that can be unpacked and is not meant to fill the memory."""
+    method, packed = (content := chunk[8:-4].partition(b'\0')[2])[:1], content[1:]
+    unpacker = zlib.decompressobj()
+    with contextlib.suppress(zlib.error):
+        unpacker.decompress(packed, PROFILE_BYTES)
+    return method == b'\0' and unpacker.eof
+
+
+def has_whole_pixels(file: BinaryIO) -> bool:
+    """Whether the checksums of the pixels of a PNG are right, which Pillow leaves unread; of one cut off, it will tell.
+
+    Without them a bit that has changed goes unseen wherever the changed data can still be unpacked.
+    """
+    file.seek(len(_PNG))
+    while len(head := file.read(8)) == 8:
+        left, kind = struct.unpack('>I4s', head)
+        if kind == _LAST:
+            break
+        if kind != b'IDAT':
+            file.seek(left + 4, os.SEEK_CUR)
+            continue
+        checksum = zlib.crc32(kind)
+        while left and (block := file.read(min(left, _BLOCK))):
+            left, checksum = left - len(block), zlib.crc32(block, checksum)
+        stored = file.read(4)
+        if len(stored) == 4 and checksum != struct.unpack('>I', stored)[0]:
+            return False
+    return True
+
+
 def _with_end(data: bytes) -> bytes | None:
     """A JPEG with the end mark that it lacks; None if it has one, or lacks more than that.
 
@@ -60,9 +102,22 @@ def _with_end(data: bytes) -> bytes | None:
     return data.rstrip(b'\xff') + _JPEG_END
 
 
-def with_noise(data: bytes) -> bytes:
-    """A JPEG that `repaired` has ended, with noise before its end: pixels that it changes were not in the file."""
-    return data[: -len(_JPEG_END)] + bytes(range(1, 255)) * 2 + _JPEG_END
+def with_noise(data: bytes) -> Iterator[bytes]:
+    """Yields a JPEG that `repaired` has ended, with noise before its end: pixels that it changes were not in the file.
+
+    The noise goes on behind the marks from which decoding starts anew, for libjpeg skips all up to the one it awaits.
+    """
+    begun = data[: -len(_JPEG_END)]
+    awaited = _next_restart(begun)
+    for noise in _NOISES:
+        restarts = (bytes((0xFF, 0xD0 + (awaited + i) % _RESTARTS)) + noise for i in range(_RESTARTS))
+        yield b''.join((begun, noise, *restarts, _JPEG_END))
+
+
+def _next_restart(data: bytes) -> int:
+    """The number that the next mark to start anew has in the last scan."""
+    marks = re.findall(rb'\xff([\xd0-\xd7])', data[data.rfind(bytes((0xFF, _SCAN))) :])
+    return (marks[-1][0] - 0xD0 + 1) % _RESTARTS if marks else 0
 
 
 def _has_all_scans(data: bytes) -> bool:

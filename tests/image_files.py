@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -23,7 +24,14 @@ GREY = np.tile(RAMP, (SIDE, 1))
 COLOURS = np.stack([GREY, GREY.T, 255 - GREY], axis=-1)
 ALPHA = np.tile(np.array([0, 128, 255, 255] * 8, np.uint8), (SIDE, 1))
 
-_TIFF_TYPES = {'B': 1, 'H': 3, 'I': 4}
+# Tags of a TIFF, and values of theirs.
+BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_BEGINS, ORIENTATION = 258, 259, 262, 266, 273, 274
+SAMPLES, ROWS_A_STRIP, STRIP_BYTES, MAX_VALUE, PLANAR, COLOUR_MAP = 277, 278, 279, 281, 284, 320
+TILE_WIDTH, TILE_HEIGHT, TILE_BEGINS, TILE_BYTES, EXTRA, FORMAT, SUBSAMPLING = 322, 323, 324, 325, 338, 339, 530
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
+SEPARATE, SIGNED, FLOAT = 2, 2, 3
+_DEFLATE = 8
+_TIFF_TYPES = {'H': 3, 'I': 4}
 
 
 def options(**changes) -> ConvertOptions:
@@ -50,6 +58,19 @@ def error(data: bytes, wanted: np.ndarray, **changes) -> int:
     """By how much the file's pixels are off at most; `wanted` is [32, 32] or [32, 32, 3]."""
     wanted = np.asarray(wanted)
     return int(np.abs(decoded(data, **changes) - (wanted[..., None] if wanted.ndim == 2 else wanted)).max())
+
+
+def right_or_left_out(data: bytes, wanted: np.ndarray, tolerance: int = 0, read_since: int = 99) -> None:
+    """Of a file that not every Pillow opens, but those since a version: it must not be taken for another picture."""
+    if int(PIL.__version__.split('.')[0]) >= read_since:
+        assert error(data, wanted) <= tolerance
+        return
+    try:
+        found = error(data, wanted)
+    except rejection.Rejected as left_out:
+        assert left_out.reason and left_out.detail
+    else:
+        assert found <= tolerance
 
 
 def over_white(pixels: np.ndarray, alpha: np.ndarray = ALPHA) -> np.ndarray:
@@ -103,6 +124,7 @@ def tiff(
     order: str = '<',
     is_packed: bool = False,
     side: int = SIDE,
+    tile: int = 0,
 ) -> bytes:
     """A TIFF of these tags over the usual ones.
 
@@ -112,14 +134,19 @@ def tiff(
       order: of the bytes, '<' or '>'.
       is_packed: whether to compress the strips (Deflate).
       side: of the image, px.
+      tile: the side of its tiles, px, if it is made of those and not of strips.
     """
     strips = [strips] if isinstance(strips, bytes) else strips
     strips = [zlib.compress(strip) for strip in strips] if is_packed else strips
     begins = [8 + sum(map(len, strips[:number])) for number in range(len(strips))]
-    usual = {256: side, 257: side, 259: 8 if is_packed else 1, 277: 1, 278: side}
-    where = {} if 324 in tags else {273: begins, 279: [len(strip) for strip in strips]}
+    counts = [len(strip) for strip in strips]
+    usual = {256: side, 257: side, COMPRESSION: _DEFLATE if is_packed else 1, SAMPLES: 1}
+    if tile:
+        usual |= {TILE_WIDTH: tile, TILE_HEIGHT: tile, TILE_BEGINS: begins, TILE_BYTES: counts}
+    else:
+        usual |= {ROWS_A_STRIP: side, STRIP_BEGINS: begins, STRIP_BYTES: counts}
     body, entries = b''.join(strips), []
-    for tag, value in sorted({**usual, **where, **tags}.items()):
+    for tag, value in sorted({**usual, **tags}.items()):
         values = [value] if isinstance(value, int) else list(value)
         code = 'I' if max(values) > 65535 else 'H'
         content = struct.pack(f'{order}{len(values)}{code}', *values)
