@@ -51,6 +51,7 @@ bench: dev
 	$(python) -m tests.benchmarks.features
 	$(python) -m tests.benchmarks.metrics_memory
 	$(python) -m tests.benchmarks.page_load
+	$(python) -m tests.benchmarks.fuzz
 
 # The TPU compiler, for its estimates; needs no TPU. Its virtual environment: see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python

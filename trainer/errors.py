@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+# A value of any length may be named; the rule and the fix come after it.
+_LONGEST, _AHEAD = 1500, 500
 _QUERY = re.compile(r'(https?://[^\s?"\'<>]+)\?[^\s"\'<>]*')
 
 
@@ -38,11 +40,12 @@ class Transient(UserError):
 
 
 def one_line(text: str) -> str:
-    """The text as a log may hold it: in one line, without control characters and without the secrets of a URL.
+    """The text as a log may hold it: in one line, not too long, without control characters and the secrets of a URL.
 
     A signed URL and that of an upload carry what gives access in their query, which is left out.
     """
-    return spelled_out(_QUERY.sub(r'\1', ' '.join(text.split())))
+    line = spelled_out(_QUERY.sub(r'\1', ' '.join(text.split())))
+    return line if len(line) <= _LONGEST else f'{line[:_AHEAD]} [...] {line[_AHEAD - _LONGEST :]}'
 
 
 def spelled_out(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +14,7 @@ import tensorflow.compat.v1 as v1
 from absl import logging
 from PIL import Image
 
-from trainer import checkpoints, event_log, files, images
+from trainer import checkpoints, errors, event_log, files, images
 from trainer.divergence import NotFinite
 from trainer.hparams import HParams
 from trainer.sampler import CheckpointGenerator, noise_for
@@ -126,9 +128,10 @@ class SampleListener(v1.train.CheckpointSaverListener):
 def _read(path: str) -> np.ndarray | None:
     """A grid as it was written; None, and a word about it, where somebody has damaged it since."""
     try:
-        with tf.io.gfile.GFile(path, 'rb') as file:
-            picture = np.asarray(Image.open(file))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        logging.warning('%s is left out of the film: %s', path, error)
+        with tf.io.gfile.GFile(path, 'rb') as file, warnings.catch_warnings():
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            picture = np.asarray(Image.open(io.BytesIO(file.read()), formats=['PNG']))
+    except Exception as error:  # A decoder that is fed garbage raises anything.
+        logging.warning('%s is left out of the film: %s', path, errors.one_line(str(error)))
         return None
     return picture[..., None] if picture.ndim == 2 else picture

@@ -11,10 +11,12 @@ import dataclasses
 import io
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+import google_crc32c
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -28,6 +30,8 @@ FOLDER = 'features'
 _NAME = re.compile(r'([0-9a-f]{16})-[a-z0-9]+-[0-9][\w.]*(?:-\w+)?-\w+\.npy')
 _LARGEST = float(np.finfo(np.float16).max)
 _HEADER_BYTES = 128  # Of any array of two dimensions.
+_SUM = struct.Struct('<I')  # CRC32C of the numbers, behind them.
+_ROWS = 1024  # To read at once.
 
 Features = dict[str, np.ndarray]
 
@@ -40,7 +44,7 @@ def read(images: ImageSet, extractor: Extractor) -> Features | None:
     try:
         if not all(tf.io.gfile.exists(path) for path in paths.values()):
             return None
-        return {layer: _checked(_mapped(path), path, len(images)) for layer, path in paths.items()}
+        return {layer: _mapped(path, len(images)) for layer, path in paths.items()}
     except Exception as error:  # numpy raises what it stumbles over in a damaged header, errors of tokenize included.
         logging.warning('the kept features are made again: %s', errors.one_line(str(error)))
         return None
@@ -113,13 +117,15 @@ def _write(paths: dict[str, str], batches: Iterable[Features]) -> None:
         files: dict[str, BinaryIO] = {layer: stack.enter_context(open(path, 'wb')) for layer, path in paths.items()}
         for file in files.values():
             file.write(bytes(_HEADER_BYTES))
-        rows, columns = 0, dict.fromkeys(files, 0)
+        rows, columns, sums = 0, dict.fromkeys(files, 0), dict.fromkeys(files, 0)
         for batch in batches:
             for layer, file in files.items():
-                file.write(np.clip(batch[layer], -_LARGEST, _LARGEST).astype('<f2').tobytes())
-                columns[layer] = batch[layer].shape[1]
+                data = np.clip(batch[layer], -_LARGEST, _LARGEST).astype('<f2').tobytes()
+                file.write(data)
+                columns[layer], sums[layer] = batch[layer].shape[1], google_crc32c.extend(sums[layer], data)
             rows += len(batch[layer])
         for layer, file in files.items():
+            file.write(_SUM.pack(sums[layer]))
             file.seek(0)
             file.write(_header(rows, columns[layer]))
 
@@ -133,16 +139,25 @@ def _header(rows: int, columns: int) -> bytes:
     return header
 
 
-def _mapped(path: str) -> np.ndarray:
+def _mapped(path: str, rows: int) -> np.ndarray:
     if not storage.is_remote(path):
-        return np.load(path, mmap_mode='r')
+        return _checked(path, path, rows)
     with tempfile.TemporaryDirectory(prefix='features-') as folder:
         local = os.path.join(folder, 'layer.npy')
         tf.io.gfile.copy(path, local)
-        return np.load(local, mmap_mode='r')  # It outlives the name.
+        return _checked(local, path, rows)  # It outlives the name.
 
 
-def _checked(features: np.ndarray, path: str, rows: int) -> np.ndarray:
+def _checked(local: str, path: str, rows: int) -> np.ndarray:
+    """Maps a file; raises ValueError where it is not what was written, for wrong features make wrong measures."""
+    features = np.load(local, mmap_mode='r')
     if features.dtype != np.float16 or features.ndim != 2 or len(features) != rows:
         raise ValueError(f'{path} holds {features.dtype} {list(features.shape)}, not float16 [{rows}, D]')
+    found = 0
+    for begin in range(0, rows, _ROWS):
+        found = google_crc32c.extend(found, features[begin : begin + _ROWS].tobytes())
+    with open(local, 'rb') as file:
+        file.seek(_HEADER_BYTES + features.nbytes)
+        if file.read(_SUM.size + 1) != _SUM.pack(found):
+            raise ValueError(f'{path} is damaged: its checksum differs')
     return features

@@ -1,0 +1,125 @@
+"""What people type and write: flags, recipes, job files."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+
+from absl import flags
+
+from convert.audit import AuditOptions
+from convert.inspect_tfrecords import InspectOptions
+from convert.options import ConvertOptions
+from tests.conftest import ROOT
+from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
+from tests.fuzz.runner import Kind
+from trainer import cli, errors, flagfiles, memory, vertex_config
+from trainer.declaration import rule_of, typed_fields
+from trainer.evaluate import EvaluateOptions
+from trainer.explore import ExploreOptions
+from trainer.generate import GenerateOptions
+from trainer.hparams import HParams
+from trainer.options import DataOptions, RunOptions, TpuOptions
+
+_COMMANDS: tuple[tuple[type, ...], ...] = (
+    (HParams, DataOptions, RunOptions, TpuOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
+    (ConvertOptions,), (AuditOptions,), (InspectOptions,),
+    (vertex_config.ProjectOptions, vertex_config.FileOptions),
+)  # fmt: skip
+_NEEDED = {'input_dir': 'in', 'output_dir': 'out', 'data': 'in', 'model_dir': 'run'}
+_NUMBERS = (
+    '0', '-0', '-0.0', '1', '-1', '2', '1e0', '1e9', '1e10', '1e308', '1e309', '1e-320', '2147483647', '2147483648',
+    '9223372036854775807', '9223372036854775808', '18446744073709551616', '9' * 400, '0x10', '1_0', '+1', ' 1', '1 ',
+)  # fmt: skip
+_YAML = (
+    '&a [*a, *a]', '*a', '<<: *a', '!!python/object/apply:os.system [id]', '!!binary x', '? x', '- ', ':', '\t', '{',
+    '[', '|', '>', '---', '...', '%YAML 9', '0o7', '1e999', 'null', '~', '!!timestamp 9999-99-99', '2026-11-28', '.nan',
+)  # fmt: skip
+_JOBS = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
+_PROJECT = vertex_config.ProjectOptions(
+    project='a-project', bucket='a-bucket', region='us-central1', image='us-central1-docker.pkg.dev/a-project/d/d'
+)
+
+
+def _nothing(folder: pathlib.Path) -> None:
+    """There is nothing to prepare."""
+
+
+def _flag_values(work: pathlib.Path, random: Random) -> None:
+    """Up to three flags of a command, of any value: refused by the flag's rule, or within it."""
+    groups = _COMMANDS[int(random.integers(len(_COMMANDS)))]
+    values = flags.FlagValues()
+    for group in groups:
+        cli.define_flags(group, values)
+    fields = [field for group in groups for field, _ in typed_fields(group)]
+    given = [f'--{name}={value}' for name, value in _NEEDED.items() if name in {field.name for field in fields}]
+    for _ in range(int(random.integers(1, 4))):
+        field = fields[int(random.integers(len(fields)))]
+        tokens = _NUMBERS if random.random() < 0.5 else NASTY_TEXTS
+        given.append(f'--{field.name}={tokens[int(random.integers(len(tokens)))]}')
+    try:
+        values(['program', *given])
+    except flags.Error as error:  # As `cli.run` does.
+        raise errors.UserError(str(error)) from None
+    for group in groups:
+        made = cli.from_flags(group, values)
+        for field, kind in typed_fields(group):
+            _check_within(dataclasses.replace(made), field, kind)
+    if groups[0] is HParams:
+        hparams = cli.from_flags(HParams, values)
+        memory.check(hparams.sized(hparams.image_size or 32, hparams.channels or 3))
+
+
+def _check_within(options: object, field: dataclasses.Field, kind: type) -> None:
+    value, rule = getattr(options, field.name), rule_of(field)
+    assert type(value) is kind, field.name
+    assert rule.problem(value) == '', field.name
+    if kind is float:
+        assert math.isfinite(value) and not (value == 0 and math.copysign(1, value) < 0), field.name
+    if kind is str and rule.path:
+        assert value.isprintable() and not value.startswith('~'), field.name
+
+
+def _recipe(work: pathlib.Path, random: Random) -> None:
+    recipes = sorted((ROOT / 'configs').glob('*.cfg'))
+    text = recipes[int(random.integers(len(recipes)))].read_text()
+    tokens = ['--flagfile=recipe.cfg', '--flagfile=../outside/thesis.txt', '--', '--no', '--seed', *NASTY_TEXTS]
+    path = work / 'recipe.cfg'
+    if random.random() < 0.7:
+        path.write_bytes(damaged_lines(text, random, tokens).encode('utf-8', 'surrogatepass'))
+    else:
+        path.write_bytes(damaged_bytes(text.encode(('utf-8', 'utf-16')[int(random.integers(2))]), random))
+    values = flags.FlagValues()
+    for group in _COMMANDS[0]:
+        cli.define_flags(group, values)
+    try:
+        values(flagfiles.expanded(['task', f'--flagfile={path}']))
+    except flags.Error as error:
+        raise errors.UserError(str(error)) from None
+    for group in _COMMANDS[0]:
+        cli.from_flags(group, values)
+
+
+def _job(work: pathlib.Path, random: Random) -> None:
+    """A job file that is filled and checked, and one that is only checked; a bomb must not go off."""
+    source = _JOBS[int(random.integers(len(_JOBS)))]
+    text = damaged_lines(source.read_text(), random, (*_YAML, *NASTY_TEXTS))
+    if random.random() < 0.1:
+        levels = [f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 12)]
+        text = '\n'.join(['a0: &a0 [x]', *levels, text])
+    project = _PROJECT
+    if random.random() < 0.3:
+        names = [field.name for field, kind in typed_fields(vertex_config.ProjectOptions) if kind is str]
+        token = (*NASTY_TEXTS, 'x\nserviceAccount: evil', 'gs://b/x\n      - --train_steps=1')[int(random.integers(34))]
+        project = dataclasses.replace(project, **{names[int(random.integers(len(names)))]: token})
+    filled = vertex_config.fill(text, project, str(work / source.name))
+    assert filled.count('\n') == text.count('\n'), 'a value has added a line'
+    vertex_config.check_job(str(source), filled)
+
+
+KINDS = (
+    Kind('flags', _nothing, _flag_values),
+    Kind('recipes', _nothing, _recipe),
+    Kind('job-files', _nothing, _job),
+)
