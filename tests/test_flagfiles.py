@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 
 import pytest
+from absl import flags
 
-from trainer import errors, flagfiles
+from trainer import cli, errors, flagfiles
+from trainer.hparams import HParams
 
 LINES = '# a comment\r\n\r\n  --image_size=64  \r\n--model_dir=runs/Ünï\r\n// another\r\n--seed=1\r\n'
 FLAGS = ['--image_size=64', '--model_dir=runs/Ünï', '--seed=1']
@@ -36,6 +38,20 @@ def test_a_recipe_may_name_another_and_home(tmp_path, monkeypatch):
 
 def test_after_two_dashes_nothing_is_a_flag(tmp_path):
     assert flagfiles.expanded(['task', '--', '--flagfile=x']) == ['task', '--', '--flagfile=x']
+
+
+@pytest.mark.parametrize(
+    'word', ['x' * 5000, '--' + 'x' * 5000, '-' * 5000, '--no' + 'x' * 200 + '=1'], ids=['word', 'flag', 'dashes', 'no']
+)
+def test_a_name_of_any_length_is_only_unknown(word):
+    """absl looks for a similar one by recursion."""
+    values = flags.FlagValues()
+    cli.define_flags(HParams, values)
+    if word.startswith('x'):
+        assert cli.parse_words(['task', word], values) == [word]
+        return
+    with pytest.raises(errors.UserError, match='unknown flag|[Uu]nknown command line flag'):
+        cli.parse_words(['task', word], values)
 
 
 def test_what_is_no_recipe_is_named(tmp_path):

@@ -24,6 +24,7 @@ from trainer import declaration, disk_errors, errors, flagfiles, storage_errors,
 from trainer.declaration import Rule, rule_of, typed_fields
 
 T = TypeVar('T')
+_LONGEST_NAME = 100
 _HELP_FLAGS = ('--help', '-help', '-h', '--helpfull', '--helpshort')
 
 
@@ -61,6 +62,24 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
             flags.DEFINE_enum(field.name, default, list(rule.choices), rule.help, flag_values=values)
         else:
             flags.DEFINE_string(field.name, default, rule.help, flag_values=values)
+
+
+def parse_words(words: Sequence[str], values: flags.FlagValues) -> list[str]:
+    """Parses a command line, its program first, into `values`; returns the words that are no flags.
+
+    Raises:
+      errors.UserError: a flag is unknown, or breaks its rule.
+    """
+    for word in words:
+        if word == '--':
+            break
+        name = word.partition('=')[0]
+        if word.startswith('-') and len(name) > _LONGEST_NAME:  # absl would look for a similar one, for ever.
+            raise errors.UserError(f'unknown flag {word}')
+    try:
+        return values(list(words))[1:]
+    except (flags.Error, OSError) as error:
+        raise errors.UserError(' '.join(str(error).split())) from None
 
 
 def from_flags(options: type[T], values: flags.FlagValues) -> T:
@@ -107,8 +126,8 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
         if any(word in _HELP_FLAGS for word in argv[1:]):
             _print_help(description, groups)
         try:
-            rest = flags.FLAGS(flagfiles.expanded(argv))[1:]
-        except (flags.Error, errors.UserError) as error:
+            rest = parse_words(flagfiles.expanded(argv), flags.FLAGS)
+        except errors.UserError as error:
             _fail(f'{error} (see --help)', 1)
         if rest and not argument:
             _fail(f'unexpected argument {rest[0]!r}: every option is a flag, --name=value (see --help)', 1)

@@ -68,9 +68,9 @@ def parse(task: Node, extra: Node | None = None) -> Arguments:
         if name == 'flagfile':
             _check_flagfile(item, task)
         try:
-            values(['trainer.task', item.value])
-        except (flags.Error, OSError) as error:
-            raise item.error(f'trainer.task refuses it: {" ".join(str(error).split())}') from None
+            cli.parse_words(['trainer.task', item.value], values)
+        except errors.UserError as error:
+            raise item.error(f'trainer.task refuses it: {error}') from None
         given[_positive(name, values)] = item
     try:
         hparams, data = cli.from_flags(HParams, values), cli.from_flags(DataOptions, values)

@@ -14,7 +14,7 @@ from convert.options import ConvertOptions
 from tests.conftest import ROOT
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
 from tests.fuzz.runner import Kind
-from trainer import cli, errors, flagfiles, memory, vertex_config
+from trainer import cli, flagfiles, memory, vertex_config
 from trainer.declaration import rule_of, typed_fields
 from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
@@ -58,10 +58,7 @@ def _flag_values(work: pathlib.Path, random: Random) -> None:
         field = fields[int(random.integers(len(fields)))]
         tokens = _NUMBERS if random.random() < 0.5 else NASTY_TEXTS
         given.append(f'--{field.name}={tokens[int(random.integers(len(tokens)))]}')
-    try:
-        values(['program', *given])
-    except flags.Error as error:  # As `cli.run` does.
-        raise errors.UserError(str(error)) from None
+    cli.parse_words(['program', *given], values)
     for group in groups:
         made = cli.from_flags(group, values)
         for field, kind in typed_fields(group):
@@ -93,10 +90,7 @@ def _recipe(work: pathlib.Path, random: Random) -> None:
     values = flags.FlagValues()
     for group in _COMMANDS[0]:
         cli.define_flags(group, values)
-    try:
-        values(flagfiles.expanded(['task', f'--flagfile={path}']))
-    except flags.Error as error:
-        raise errors.UserError(str(error)) from None
+    cli.parse_words(flagfiles.expanded(['task', f'--flagfile={path}']), values)
     for group in _COMMANDS[0]:
         cli.from_flags(group, values)
 
