@@ -47,6 +47,8 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
         assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
     for made in (
+        'runs/photos/data/preview.png',
+        'runs/photos/saved_model/saved_model.pb',
         'data/photos64/preview.png',
         'runs/photos64/samples/step_000002.png',
         'generated/grid.png',
