@@ -193,7 +193,7 @@ def test_what_is_there_already_is_not_sent_again(gcs, bucket, local, photos, cap
     gcs.server.remove(f'{bucket}/out/train-00000-of-00009.tfrecord')
     gcs.server.put(f'{bucket}/out/preview.png', b'changed')
     gcs.server.clear_requests()
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         run(photos, f'{bucket}/out', overwrite=True)
     assert len(uploads(gcs)) == 5  # The lock, the marker twice, the preview and the manifest.
     assert f'3 of 4 files are in {bucket}/out already, with the same checksum' in caplog.text

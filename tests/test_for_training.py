@@ -45,7 +45,7 @@ def listing(folder: pathlib.Path) -> dict[str, tuple[bytes, int]]:
 )
 def test_the_size_and_the_channels_are_those_of_the_photographs(size, channels, expected, tmp_path, caplog):
     photos = write_photos(tmp_path / 'photos', 6, size, channels)
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         prepare(photos, tmp_path / 'data')
     assert described(tmp_path / 'data')[:2] == expected
     assert f'--image_size={expected[0]} --channels={expected[1]}, by 6 images looked at' in caplog.text
@@ -75,7 +75,7 @@ def test_it_is_reused_until_something_changes(tmp_path, caplog):
     photos, data = write_photos(tmp_path / 'photos'), tmp_path / 'data'
     prepare(photos, data)
     before = listing(data)
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         prepare(photos, data)
     assert listing(data) == before and 'converted already: nothing has changed since' in caplog.text
     assert prepare(photos, data, dry=True) == str(data)

@@ -86,7 +86,7 @@ def test_what_we_have_made_is_left_out_and_named(make, tmp_path, caplog):
     write_photos(photos / 'roses')
     make(photos / 'made' / 'here')
     write_photos(photos / 'made' / 'here')  # Even with pictures in it: these are the generator's.
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         listing = sources.find(str(photos), '/nowhere')
     assert listing.names == ('roses/0.png', 'roses/1.png', 'roses/2.png')
     assert listing.labels == ('roses',)
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_read_costs_only_itself(tmp_path, monkeypatch, c
         return scandir(path)
 
     monkeypatch.setattr(os, 'scandir', refusing)
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         assert len(sources.find(str(tmp_path), '/nowhere').names) == 3
     assert 'left out: locked, which cannot be read (Permission denied)' in caplog.text
     shutil.rmtree(tmp_path / 'good')
@@ -151,7 +151,7 @@ def test_many_left_out_folders_are_counted(tmp_path, caplog):
     write_photos(tmp_path)
     for i in range(30):
         marked(tmp_path / f'made{i:02d}')
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         sources.find(str(tmp_path), '/nowhere')
     assert 0 < caplog.text.count('left out: made') < 30
     assert 'folders more' in caplog.text
@@ -165,7 +165,7 @@ def test_the_same_in_a_bucket(gcs, tmp_path, caplog):
     for path in (tmp_path / 'photos').rglob('*.*'):
         if path.is_file():
             gcs.server.put(f'{gcs.bucket}/photos/{path.relative_to(tmp_path / "photos")}', path.read_bytes())
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         assert sources.find(f'{gcs.bucket}/photos', '/nowhere').names == ('0.png', '1.png', '2.png')
     assert 'left out: set, a data set' in caplog.text and 'left out: run, a training run' in caplog.text
 

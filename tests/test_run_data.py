@@ -55,7 +55,7 @@ def test_other_data_are_measured_anew_and_nothing_is_lost(two_steps, tmp_path, c
     folder = two_steps.copy(tmp_path)
     best = json.loads((folder / 'run' / 'best' / 'best.json').read_text())
     write_dataset(folder / 'other', train=40, holdout=10)
-    with caplog.at_level('WARNING'):
+    with caplog.at_level('WARNING', 'absl'):
         train(folder, str(folder / 'other'), 6)
     assert 'was trained to step 2 on 24 images' in caplog.text and 'goes on with 40 images' in caplog.text
     assert 'begin anew' in caplog.text
@@ -73,7 +73,7 @@ def test_other_data_are_measured_anew_and_nothing_is_lost(two_steps, tmp_path, c
 def test_the_same_data_elsewhere_are_the_same_data(two_steps, tmp_path, caplog):
     folder = two_steps.copy(tmp_path)
     (folder / 'one').rename(folder / 'moved')
-    with caplog.at_level('WARNING'):
+    with caplog.at_level('WARNING', 'absl'):
         train(folder, str(folder / 'moved'), 4)
     assert 'begin anew' not in caplog.text and not list((folder / 'run').glob('best_of_*'))
     assert run_data.read(str(folder / 'run')).train_data == str(folder / 'moved')
@@ -113,7 +113,7 @@ def opened(data: pathlib.Path):
 
 def test_evaluating_on_other_data_is_said(two_steps, tmp_path, caplog):
     train_set, holdout = opened(pathlib.Path(write_dataset(tmp_path / 'other', train=30)))
-    with caplog.at_level('WARNING'):
+    with caplog.at_level('WARNING', 'absl'):
         run_data.warn_of_change(str(two_steps.folder / 'run'), *opened(two_steps.folder / 'one'))
         assert not caplog.text
         run_data.warn_of_change(str(two_steps.folder / 'run'), train_set, holdout)
