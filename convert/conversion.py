@@ -63,7 +63,7 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: st
             collection, rejected = _collected(listing, options, folder, levels, spools)
         if len(collection) < MIN_IMAGES:
             raise errors.UserError(
-                f'{len(collection)} images are left of {len(listing.names)} files in --input_dir={options.input_dir} '
+                f'{len(collection)} images are left of {len(listing.names)} files in {options.input_dir} '
                 f'({rejection.summary(rejected)}): give at least {MIN_IMAGES} different images'
             )
         splits, moments = _write_splits(collection, options, folder)

@@ -32,8 +32,10 @@ def is_folder_of_images(path: str) -> bool:
     with storage_errors.explained(path, storage_errors.VIEWER):
         is_folder = storage.is_remote(path) or os.path.isdir(path)
         names = files.names_in(path) if is_folder else []
-    if not names or any(name.endswith('.tfrecord') for name in names):
+    if any(name.endswith('.tfrecord') for name in names):
         return False
+    if not names:
+        return os.path.isdir(path)  # In a bucket there are no empty folders.
     if manifest.FILE_NAME not in names:
         return True
     try:

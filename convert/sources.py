@@ -81,12 +81,12 @@ def find(input_dir: str, output_dir: str) -> Listing:
     try:
         names = tuple(sorted(walk(input_dir, paths.identity(output_dir), left_out)))
     except OSError as error:
-        raise errors.UserError(f'--input_dir={input_dir} cannot be listed: {error}') from None
+        raise errors.UserError(f'{input_dir} cannot be listed: {error}') from None
     if '' in left_out:
-        raise errors.UserError(f'--input_dir={input_dir} is {left_out[""]}: name a folder with images in it')
+        raise errors.UserError(f'{input_dir} is {left_out[""]}: name a folder with images in it')
     _log(left_out)
     if not names:
-        raise errors.UserError(f'--input_dir={input_dir} holds no files: name a folder with images in it')
+        raise errors.UserError(f'{input_dir} holds no files: name a folder with images in it')
     return Listing(input_dir, names, tuple(sorted({name.partition('/')[0] for name in names if '/' in name})))
 
 
@@ -131,7 +131,7 @@ def _open_local(path: str) -> BinaryIO:
 def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[str]:
     """Yields the files' paths below `root`; enters each real folder once, so that no link makes a loop."""
     if not os.path.isdir(root):
-        raise errors.UserError(f'--input_dir={root} is not a folder: name one with images in it')
+        raise errors.UserError(f'{root} is not a folder: name one with images in it')
     seen = {excluded}
     folders = collections.deque([''])
     while folders:

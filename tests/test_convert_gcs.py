@@ -161,7 +161,7 @@ def test_an_object_that_is_gone_is_rejected(gcs, bucket):
 
 def test_an_empty_folder_says_so(gcs):
     gcs.server.put(f'{gcs.bucket}/empty/', b'')
-    with pytest.raises(errors.UserError, match=f'--input_dir={gcs.bucket}/empty holds no files'):
+    with pytest.raises(errors.UserError, match=f'{gcs.bucket}/empty holds no files'):
         run(f'{gcs.bucket}/empty', f'{gcs.bucket}/out')
     with pytest.raises(errors.UserError, match='cannot be listed: Bucket names must start'):
         run('gs://-bad-/in', f'{gcs.bucket}/out')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import threading
 
 import pytest
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
-from trainer import disk_errors, errors
+from trainer import disk_errors, errors, quiet
 
 OP = tf.constant
 
@@ -26,6 +29,18 @@ def of_tensorflow(message: str) -> tf.errors.OpError:
         (OSError(errno.EROFS, 'x', 'a'), errors.UserError, 'a: the disk may only be read'),
         (OSError(errno.ENOTDIR, 'x', 'a'), errors.UserError, 'a: there is a file where a folder should be'),
         (OSError(errno.EMFILE, 'x'), errors.UserError, 'too many files are open: allow more'),
+        (
+            RuntimeError('run/events.1; No space left on device\n\tFailed to flush 4 events'),
+            errors.Transient,
+            'run/events.1: the disk is full: make room',
+        ),
+        (
+            IndexError('run/events.1; File too large\n\tFailed to flush 4 events'),
+            errors.UserError,
+            'run/events.1: a file gets larger than this disk',
+        ),
+        (OSError(errno.EFBIG, 'x'), errors.UserError, 'a file gets larger than this disk or ulimit -f allows'),
+        (OSError(errno.ENOTCONN, 'x'), errors.Transient, 'the network disk is gone: mount it anew'),
         (OSError(errno.EBUSY, 'x', 'a'), errors.UserError, 'a: device or resource busy: choose another folder'),
         (MemoryError(), errors.UserError, 'memory is used up'),
         (of_tensorflow('run/my x/file; Permission denied'), errors.UserError, 'run/my x/file: this account may not'),
@@ -50,10 +65,31 @@ def test_each_trouble_has_its_line_and_its_exit_code(error, kind, message):
 @pytest.mark.parametrize(
     'error',
     [ValueError('x'), ConnectionResetError(errno.ECONNRESET, 'x'), OSError('no number'), OSError(errno.EBUSY, 'x'),
+     RuntimeError('No space left on device'), IndexError('list index out of range'),
      tf.errors.InvalidArgumentError(None, None, 'shapes differ'), errors.UserError('told already')],
 )  # fmt: skip
 def test_other_errors_are_not_of_a_disk(error):
     assert disk_errors.explain(error) is None
+
+
+def test_a_writer_of_events_that_fails_is_one_line(tmp_path, monkeypatch, caplog):
+    """It does so in a thread of its own, and by errors of other types than those of TensorFlow's files."""
+    logger = tf.get_logger()
+    monkeypatch.setattr(threading, 'excepthook', threading.excepthook)
+    monkeypatch.setattr(logger, 'filters', list(logger.filters))
+    monkeypatch.setattr(logger, 'level', logger.level)
+    quiet.quieten_tensorflow()
+    with tf.Graph().as_default():
+        writer = v1.summary.FileWriter(str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(errors.UserError, match='a file gets larger than'), disk_errors.explained('--model_dir=x'):
+            writer.add_summary(v1.Summary(value=[v1.Summary.Value(tag='x' * 900, simple_value=0.0)]), 1)
+            writer.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'writer thread error' not in caplog.text
 
 
 def test_real_ones_are_known(tmp_path):

@@ -140,6 +140,8 @@ def test_what_is_a_folder_of_images(names, expected, tmp_path, gcs):
         gcs.server.put(f'{gcs.bucket}/in/{name}', b'{"other": 1}')
     assert for_training.is_folder_of_images(str(tmp_path / 'in')) == expected
     assert for_training.is_folder_of_images(f'{gcs.bucket}/in') == expected
+    (tmp_path / 'empty').mkdir()
+    assert for_training.is_folder_of_images(str(tmp_path / 'empty'))  # And told to be, by who looks for its images.
     assert not for_training.is_folder_of_images(str(tmp_path / 'nowhere'))
     assert not for_training.is_folder_of_images(write_dataset(tmp_path / 'set', train=2, holdout=0))
 
@@ -162,8 +164,10 @@ def test_it_is_one_command(tmp_path):
     assert described(run / 'data') == (64, 3, 21)
     assert 'at step 1' in again.stderr and 'was trained to step 1 on' in again.stderr
 
+    known = listing(run)
     wrong = run_module('trainer.task', '--train_data=my photos', '--image_size=32', *TINY, cwd=tmp_path)
     assert wrong.returncode == 1 and 'image_size' in wrong.stderr.splitlines()[-1], wrong.stderr
+    assert listing(run) == known  # The run's data set, too, is the one that it was trained on.
 
 
 def test_photographs_of_the_same_name_do_not_go_on_with_the_others_run(tmp_path):

@@ -134,6 +134,22 @@ def test_compressed_records_are_named(pack, tmp_path):
         verify(str(path))
 
 
+@pytest.mark.parametrize(
+    ('begin', 'said'),
+    [
+        (b'\x89PNG\r\n\x1a\n', 'is an image and no TFRecord file: give the folder of the images'),
+        (b'\xff\xd8\xff\xe0', 'is an image and no TFRecord file: give the folder of the images'),
+        (b'PK\x03\x04', 'is an archive and no TFRecord file: unpack it, and give the folder'),
+        (b'\x93NUMPY', 'is an array or a table and no TFRecord file: save its images as PNG'),
+    ],
+    ids=['PNG', 'JPEG', 'zip', 'npy'],
+)
+def test_what_is_no_file_of_records_is_named(begin, said, tmp_path):
+    (tmp_path / 'x').write_bytes(begin + bytes(100))
+    with pytest.raises(errors.DataError, match=said):
+        verify(str(tmp_path / 'x'))
+
+
 @pytest.mark.parametrize('write', [encoded_record, tpu_dcgan_record, cifar_record])
 def test_records_of_others_are_read_to_the_right_pixels(write, tmp_path):
     write_shard(tmp_path / 'x.tfrecord', [write(picture) for picture in PICTURES[:16]])

@@ -30,6 +30,11 @@ _TROUBLES = {
     errno.EISDIR: ('there is a folder where a file should be: choose another name, or move the folder away', False),
     errno.EEXIST: (f'something of that name is there already: {_CHOOSE}', False),
     errno.ENOENT: ('there is no such file or folder: correct the path', False),
+    errno.EFBIG: (f'a file gets larger than this disk or ulimit -f allows: {_CHOOSE}, or raise the limit', False),
+    errno.ENOTCONN: ('the network disk is gone: mount it anew, then run the same command again', True),
+    errno.EREMOTEIO: ('the network disk does not answer: look at it, then run the same command again', True),
+    errno.ENXIO: ('the disk is gone: attach it, then run the same command again', True),
+    errno.ENODEV: ('the disk is gone: attach it, then run the same command again', True),
     errno.ENAMETOOLONG: ('the name is too long for this disk: choose a shorter one', False),
     errno.ELOOP: (f'a link there leads back to itself: {_CHOOSE}', False),
     errno.EMFILE: ('too many files are open: allow more, such as by ulimit -n 4096', False),
@@ -39,6 +44,8 @@ _TROUBLES = {
 _NUMBERS = {os.strerror(number).lower(): number for number in errno.errorcode}
 # TensorFlow's form: a path, a semicolon, and the words of the system.
 _MESSAGE = re.compile(f'(?P<path>[^;\\n]*); (?P<words>{"|".join(map(re.escape, _NUMBERS))})', re.IGNORECASE)
+# What its writers of events raise instead of tf.errors, by the kind of their status.
+_OF_EVENTS = (RuntimeError, IndexError, ValueError, NotImplementedError)
 # The one that it finds for itself.
 _NO_FOLDER = re.compile(r'^(?P<path>/[^;\n]*) is not a directory\.?$', re.MULTILINE)
 # TensorFlow writes a checkpoint by way of files of such names.
@@ -57,6 +64,8 @@ def explain(error: BaseException) -> errors.UserError | None:
             return _told(error.errno or 0, os.fsdecode(error.filename) if named else '')
     if isinstance(error, tf.errors.OpError):
         return _of_tensorflow(error.message or '')
+    if isinstance(error, _OF_EVENTS) and _MESSAGE.fullmatch(str(error).partition('\n')[0]):
+        return _of_tensorflow(str(error))
     return None
 
 
@@ -65,7 +74,7 @@ def explained(name: str) -> Iterator[None]:
     """Raises what `explain` makes of an error inside, as of what the user calls `name`, such as '--output_dir=x'."""
     try:
         yield
-    except (OSError, MemoryError, tf.errors.OpError) as error:
+    except (OSError, MemoryError, tf.errors.OpError, *_OF_EVENTS) as error:
         known = explain(error)
         if known is None:
             raise

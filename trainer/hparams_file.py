@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import posixpath
+from typing import Any
 
 from absl import logging
 
@@ -45,22 +46,35 @@ def write(model_dir: str, hparams: HParams) -> None:
     files.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
 
 
-def check_change(model_dir: str, new: HParams) -> None:
-    """Holds new hyper-parameters against those that the checkpoints in `model_dir` were trained with.
+def check_fits(model_dir: str, new: HParams) -> None:
+    """Holds a new architecture against the one that the checkpoints in `model_dir` were trained with.
 
     Raises:
-      errors.UserError: the architecture differs, so the checkpoints do not fit.
+      errors.UserError: it differs, so the checkpoints do not fit.
     """
-    before = read(model_dir)
-    for field in dataclasses.fields(HParams) if before else ():
-        old_value, new_value = getattr(before, field.name), getattr(new, field.name)
-        if old_value == new_value or (new.augment == augmentation.AUTO and field.name in _DATA_FIELDS):
-            continue
+    for name, old_value, new_value in _changes(model_dir, new):
         # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
-        begins_average = field.name == 'ema_half_life_kimg' and not old_value
-        if field.name in _ARCHITECTURE_FIELDS or begins_average:
+        begins_average = name == 'ema_half_life_kimg' and not old_value
+        if name in _ARCHITECTURE_FIELDS or begins_average:
             raise errors.UserError(
-                f'{model_dir} was trained with --{field.name}={old_value} and cannot go on with {new_value}: '
-                f'give --{field.name}={old_value}, or choose another --model_dir'
+                f'{model_dir} was trained with --{name}={old_value} and cannot go on with {new_value}: '
+                f'give --{name}={old_value}, or choose another --model_dir'
             )
-        logging.info('--%s changes from %s to %s', field.name, old_value, new_value)
+
+
+def check_change(model_dir: str, new: HParams) -> None:
+    """As `check_fits`, and logs what else changes."""
+    check_fits(model_dir, new)
+    for name, old_value, new_value in _changes(model_dir, new):
+        logging.info('--%s changes from %s to %s', name, old_value, new_value)
+
+
+def _changes(model_dir: str, new: HParams) -> list[tuple[str, Any, Any]]:
+    """Name, old and new value of each field that differs from what `model_dir` was trained with."""
+    before = read(model_dir)
+    both = [
+        (field.name, getattr(before, field.name), getattr(new, field.name))
+        for field in dataclasses.fields(HParams) if before
+    ]  # fmt: skip
+    by_data = _DATA_FIELDS if new.augment == augmentation.AUTO else ()
+    return [change for change in both if change[1] != change[2] and change[0] not in by_data]

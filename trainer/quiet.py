@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging as python_logging
+import threading
 
 import tensorflow as tf
 from absl import logging
@@ -12,7 +13,9 @@ _NOISE = (
     'is deprecated. Please use',
     'Reraising captured error',  # It ends the run, and is told then.
     'Training with estimator made no steps',  # Of a run that is stopped before its first; our own line says so.
+    'EventFileWriter writer thread error',  # Raised again by the next flush, which ends the run.
 )
+_WRITER_THREAD = 'EventLoggerThread'
 
 
 class _NoNoise(python_logging.Filter):
@@ -27,3 +30,15 @@ def quieten_tensorflow() -> None:
     logger = tf.get_logger()
     logger.setLevel(python_logging.WARNING)
     logger.addFilter(_NoNoise())
+    _say_nothing_of(_WRITER_THREAD)
+
+
+def _say_nothing_of(thread: str) -> None:
+    """Has no traceback printed of an error that ends a thread of this name, since another thread raises it again."""
+    before = threading.excepthook
+
+    def hook(ended: threading.ExceptHookArgs) -> None:
+        if not (ended.thread and ended.thread.name == thread):
+            before(ended)
+
+    threading.excepthook = hook

@@ -22,8 +22,20 @@ from trainer.records import Record
 _HEADER, _FOOTER = struct.Struct('<QI'), struct.Struct('<I')  # Length and its checksum; checksum of the data.
 _FRAMING_BYTES = _HEADER.size + _FOOTER.size
 _MASK_DELTA = 0xA282EAD8  # Of TFRecord's masked CRC32C.
-_GZIP = b'\x1f\x8b'
-_ZLIB = (b'\x78\x01', b'\x78\x5e', b'\x78\x9c', b'\x78\xda')
+_UNPACK = 'unpack it first, such as by gunzip'
+_IMAGES, _SAVE = 'give the folder of the images', 'save its images as PNG, and give their folder'
+# How a file begins that is none of TFRecords, what it is, and what to do.
+_OTHERS = (
+    ((b'\x1f\x8b',), 'compressed by gzip', _UNPACK),
+    ((b'\x78\x01', b'\x78\x5e', b'\x78\x9c', b'\x78\xda'), 'compressed by zlib', _UNPACK),
+    ((b'PK\x03\x04', b'Rar!', b'7z\xbc\xaf'), 'an archive and no TFRecord file', 'unpack it, and give the folder'),
+    (
+        (b'\xff\xd8\xff', b'\x89PNG', b'GIF8', b'RIFF', b'BM', b'II*\0', b'MM\0*'),
+        'an image and no TFRecord file',
+        _IMAGES,
+    ),
+    ((b'\x93NUMPY', b'\x89HDF', b'PAR1'), 'an array or a table and no TFRecord file', _SAVE),
+)
 _COPY = 'copy it again, or convert the images again'
 
 
@@ -137,9 +149,9 @@ def _length_at(path: str, file: Any, offset: int, size: int) -> int:
         raise errors.DataError(f'{path} is damaged (truncated record at {offset}): {_COPY}')
     length, checksum = _HEADER.unpack(header)
     if _masked_crc32c(header[:8]) != checksum:
-        packed = 'gzip' if header.startswith(_GZIP) else 'zlib' if header.startswith(_ZLIB) else ''
-        if packed and not offset:
-            raise errors.DataError(f'{path} is compressed by {packed}: unpack it first, such as by gunzip')
+        for marks, kind, fix in _OTHERS if not offset else ():
+            if header.startswith(marks):
+                raise errors.DataError(f'{path} is {kind}: {fix}')
         raise errors.DataError(f'{path} is damaged (corrupted record at {offset}): {_COPY}')
     if offset + length + _FRAMING_BYTES > size:
         raise errors.DataError(

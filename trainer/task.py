@@ -23,6 +23,7 @@ from absl import flags, logging
 
 from convert import for_training
 from trainer import (
+    checkpoints,
     cli,
     device_timing,
     environment,
@@ -109,6 +110,8 @@ def _with_data_set(
     hparams = hparams.sized(known.image_size, known.channels) if known else hparams
     if images == for_training.SAMPLES:
         hparams = hparams.sized(**SMALLEST)
+    if checkpoints.newest_first(options.model_dir):
+        hparams_file.check_fits(options.model_dir, hparams)  # Before the images are converted for another network.
     preflight.check([data.holdout_data], options)
     folder = os.path.join(options.model_dir, run_data.FOLDER)
     with run_folder.claimed(options.model_dir, os.environ):
