@@ -250,6 +250,6 @@ def test_an_error_is_one_line_and_an_exit_code(tmp_path):
     (tmp_path / 'in' / 'a.jpg').write_text('no image')
     ended = run_module(MODULE, '--input_dir=in', '--output_dir=out', cwd=tmp_path)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith('error: 0 images are left of 1 files in --input_dir=in')
+    assert ended.stderr.splitlines()[-1].startswith('error: 0 images are left of 1 files in in')
     assert 'Traceback' not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ['in']
