@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import stat
 import warnings
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -14,7 +13,7 @@ from PIL import Image
 
 from convert import decode, options, parallel, rejection
 from convert.sources import Listing
-from trainer import architecture, errors, storage
+from trainer import architecture, errors, files, storage
 
 _LOOK_AT = 2000  # Files; a header each.
 _LOOK_AT_REMOTE = 200  # Downloaded whole.
@@ -115,6 +114,6 @@ def _open(listing: Listing, name: str) -> BinaryIO:
     if storage.is_remote(listing.folder):
         return listing.open(name)
     path = os.path.join(listing.folder, name)
-    if not stat.S_ISREG(os.stat(path).st_mode):  # To open a pipe would wait for its other end, for ever.
+    if not files.leads_to_regular(path):
         raise rejection.Rejected(rejection.UNREADABLE)
     return open(path, 'rb')

@@ -10,14 +10,13 @@ import io
 import itertools
 import os
 import posixpath
-import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from absl import logging
 
 from convert import objects, own_output, rejection
-from trainer import errors, paths, storage, storage_errors
+from trainer import errors, files, paths, storage, storage_errors
 
 # One read costs less than Pillow's many small ones; what is larger than any photo stays on disk.
 _MAX_BYTES_AT_ONCE = 64 << 20
@@ -119,10 +118,9 @@ def _log(left_out: dict[str, str]) -> None:
 
 
 def _open_local(path: str) -> BinaryIO:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # To open a pipe would wait for its other end, for ever.
+    if not files.leads_to_regular(path):
         raise rejection.Rejected(rejection.UNREADABLE, 'not a regular file')
-    if status.st_size > _MAX_BYTES_AT_ONCE:
+    if os.path.getsize(path) > _MAX_BYTES_AT_ONCE:
         return open(path, 'rb')
     with open(path, 'rb', buffering=0) as file:
         return io.BytesIO(file.read())

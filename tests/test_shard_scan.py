@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pathlib
 import struct
 import zlib
@@ -148,6 +149,15 @@ def test_what_is_no_file_of_records_is_named(begin, said, tmp_path):
     (tmp_path / 'x').write_bytes(begin + bytes(100))
     with pytest.raises(errors.DataError, match=said):
         verify(str(tmp_path / 'x'))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'x')
+    with pytest.raises(errors.DataError, match='x is a pipe or a device, and no TFRecord file'):
+        verify(str(tmp_path / 'x'))
+    (tmp_path / 'dataset.json').symlink_to('x')
+    with pytest.raises(errors.DataError, match='dataset.json .*it is no regular file'):
+        manifest.read(str(tmp_path))
 
 
 @pytest.mark.parametrize('write', [encoded_record, tpu_dcgan_record, cifar_record])

@@ -55,8 +55,10 @@ def read_text(path: str, most_bytes: int) -> str | None:
     """The text of a local or gs:// file, UTF-8; None if there is none.
 
     Raises:
-      ValueError: it is larger than `most_bytes`, or no UTF-8.
+      ValueError: it is larger than `most_bytes`, no UTF-8, or no regular file.
     """
+    if not storage.is_remote(path) and os.path.exists(path) and not leads_to_regular(path):
+        raise ValueError('it is no regular file')
     try:
         with tf.io.gfile.GFile(path, 'rb') as file:
             data = file.read(most_bytes + 1)
@@ -93,3 +95,12 @@ def is_regular(path: str) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
         return False
+
+
+def leads_to_regular(path: str) -> bool:
+    """Whether a local path or what it links to is a file: to open a pipe would wait for its other end, for ever.
+
+    Raises:
+      OSError: there is nothing, or it may not be looked at.
+    """
+    return stat.S_ISREG(os.stat(path).st_mode)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import google_crc32c
 import tensorflow as tf
 
-from trainer import errors, manifest, records, storage
+from trainer import errors, files, manifest, records, storage
 from trainer.records import Record
 
 _HEADER, _FOOTER = struct.Struct('<QI'), struct.Struct('<I')  # Length and its checksum; checksum of the data.
@@ -131,6 +132,8 @@ def _opened(path: str) -> Iterator[tuple[Any, int]]:
     """The file, to read and seek, and its size in bytes."""
     try:
         size = tf.io.gfile.stat(path).length
+        if not (storage.is_remote(path) or os.path.isdir(path) or files.leads_to_regular(path)):
+            raise errors.DataError(f'{path} is a pipe or a device, and no TFRecord file: name a file')
         # TensorFlow's file asks C++ for each few bytes.
         make = tf.io.gfile.GFile if storage.is_remote(path) else open
         file = make(path, 'rb')
