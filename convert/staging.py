@@ -75,7 +75,7 @@ class Staging:
         with disk_errors.explained(f'{self._flag}={self._output}'):
             present = [name for name in outputs.in_folder(self._output) if name != STAGING]
             mark = outputs.read_mark(self.folder)
-            stranger = os.path.lexists(self.folder) and not mark and bool(os.listdir(self.folder))
+            stranger = os.path.lexists(self.folder) and not mark and bool(outputs.in_folder(self.folder))
         if stranger:
             raise outputs.refusal(self._flag, self._output, MADE_BY, STAGING)
         interrupted = mark is not None and manifest.FILE_NAME not in present

@@ -81,6 +81,12 @@ def test_what_systems_leave_in_new_folders_is_nothing(tmp_path):
         pass
 
 
+def test_what_a_kill_leaves_before_there_is_a_mark_is_nothing(tmp_path):
+    pathlib.Path(outputs.files.temporary_beside(str(tmp_path / outputs.MARK))).touch()
+    with claimed(tmp_path):
+        pass
+
+
 def test_a_command_that_fails_leaves_no_folder_behind(tmp_path):
     with pytest.raises(RuntimeError), claimed(tmp_path / 'deep' / 'out'):
         raise RuntimeError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import uuid
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from trainer import storage
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMPORARY = re.compile(r'\..*\.[0-9a-f]{8}\.tmp', re.DOTALL)
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -40,9 +42,14 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def temporary_beside(path: str) -> str:
-    """A hidden name in the folder of `path` that nobody else has, for what will be renamed to it."""
+    """A hidden name in the folder of `path`, local or gs://, that nobody else has, for what is not there to stay."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f'.{name[:100]}.{uuid.uuid4().hex[:8]}.tmp')
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is of the kind that `temporary_beside` gives, which a process that is killed leaves behind."""
+    return bool(_TEMPORARY.fullmatch(name))
 
 
 def make_folder(path: str) -> None:

@@ -116,7 +116,7 @@ def refusal(flag: str, folder: str, made_by: str, name: str) -> errors.UserError
 
 def in_folder(folder: str) -> list[str]:
     """The names in a local or gs:// folder but for those that make it no less empty; none where there is none."""
-    return [name for name in files.names_in(folder) if name not in _NOTHING]
+    return [name for name in files.names_in(folder) if not (name in _NOTHING or files.is_temporary(name))]
 
 
 def read_mark(folder: str) -> Mark | None:

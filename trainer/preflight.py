@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -82,7 +81,7 @@ def _list_explained(folder: str) -> None:
 
 
 def _check_writable(flag: str, folder: str) -> None:
-    path = os.path.join(folder, f'.preflight-{uuid.uuid4().hex[:8]}')
+    path = files.temporary_beside(os.path.join(folder, 'preflight'))
     with explained(folder, ADMIN), disk_errors.explained(f'{flag}={folder}'):
         files.make_folder(folder)
         with tf.io.gfile.GFile(path, 'wb') as file:
