@@ -73,6 +73,7 @@ def test_a_whole_number_may_be_written_as_a_tuning_service_writes_it():
         ('--image_size=96', 'choose one of 32, 64, 128'),
         ('--train_batch_size=1', 'at least 2'),
         ('--train_batch_size=8.5', 'a whole number'),
+        ('--flip=perhaps', 'flip=perhaps: expected true or false'),
         ('--train_batch_size=many', 'a whole number'),
         ('--learning_rate=-1', 'at least 0'),
         ('--loss=l1', 'non_saturating|hinge|least_squares|wasserstein'),

@@ -49,6 +49,16 @@ class _Number(flags.ArgumentParser):
         return self.kind.__name__
 
 
+class _Switch(flags.BooleanParser):
+    """As absl's, with a sentence for what is neither."""
+
+    def parse(self, argument: Any) -> bool:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError('expected true or false') from None
+
+
 def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag for each field of the dataclass `options`."""
     for field, kind in typed_fields(options):
@@ -56,6 +66,7 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
         default = os.environ.get(rule.environment) or default
         if kind is bool:
             flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
+            values[field.name].parser = _Switch()
         elif kind in (int, float):
             flags.DEFINE(_Number(kind, rule), field.name, default, rule.help, flag_values=values)
         elif rule.choices:
