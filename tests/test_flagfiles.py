@@ -54,6 +54,13 @@ def test_a_name_of_any_length_is_only_unknown(word):
         cli.parse_words(['task', word], values)
 
 
+def test_a_switch_that_is_off_takes_no_value():
+    values = flags.FlagValues()
+    cli.define_flags(HParams, values)
+    with pytest.raises(errors.UserError, match='--noflip=1 does not take an argument'):
+        cli.parse_words(['task', '--noflip=1'], values)
+
+
 def test_what_is_no_recipe_is_named(tmp_path):
     (tmp_path / 'loop.cfg').write_text(f'--flagfile={tmp_path}/loop.cfg')
     (tmp_path / 'picture.png').write_bytes(b'\x89PNG\r\n\x1a\n\xff')

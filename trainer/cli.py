@@ -89,7 +89,7 @@ def parse_words(words: Sequence[str], values: flags.FlagValues) -> list[str]:
             raise errors.UserError(f'unknown flag {word}')
     try:
         return values(list(words))[1:]
-    except (flags.Error, OSError) as error:
+    except (flags.Error, OSError, ValueError) as error:  # ValueError: of --noflip=1.
         raise errors.UserError(' '.join(str(error).split())) from None
 
 

@@ -32,6 +32,7 @@ _NUMBERS = (
     '0', '-0', '-0.0', '1', '-1', '2', '1e0', '1e9', '1e10', '1e308', '1e309', '1e-320', '2147483647', '2147483648',
     '9223372036854775807', '9223372036854775808', '18446744073709551616', '9' * 400, '0x10', '1_0', '+1', ' 1', '1 ',
 )  # fmt: skip
+_FORMS = ('--{}', '--no{}', '--no{}={}', '-{}={}', '--{} {}', '---{}={}')
 _YAML = (
     '&a [*a, *a]', '*a', '<<: *a', '!!python/object/apply:os.system [id]', '!!binary x', '? x', '- ', ':', '\t', '{',
     '[', '|', '>', '---', '...', '%YAML 9', '0o7', '1e999', 'null', '~', '!!timestamp 9999-99-99', '2026-11-28', '.nan',
@@ -57,7 +58,8 @@ def _flag_values(work: pathlib.Path, random: Random) -> None:
     for _ in range(int(random.integers(1, 4))):
         field = fields[int(random.integers(len(fields)))]
         tokens = _NUMBERS if random.random() < 0.5 else NASTY_TEXTS
-        given.append(f'--{field.name}={tokens[int(random.integers(len(tokens)))]}')
+        form = _FORMS[int(random.integers(len(_FORMS)))] if random.random() < 0.2 else '--{}={}'
+        given.append(form.format(field.name, tokens[int(random.integers(len(tokens)))]))
     cli.parse_words(['program', *given], values)
     for group in groups:
         made = cli.from_flags(group, values)
