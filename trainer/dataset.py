@@ -50,9 +50,7 @@ def find(data: str, split: str) -> list[ShardFile]:
         return [ShardFile(os.path.join(data, shard.name), shard) for shard in shards]
     paths = _matching(data)
     if not paths:
-        raise errors.DataError(
-            f'{data} matches no file: give a folder of images, a data set, a TFRecord file or a pattern'
-        )
+        raise errors.DataError(f'{data} matches no file or folder: correct the path')
     promised = {folder: _promised(folder) for folder in {os.path.dirname(path) for path in paths}}
     return [ShardFile(path, _entry(path, promised[os.path.dirname(path)])) for path in paths]
 
