@@ -20,43 +20,12 @@ from typing import Any, Callable, TypeVar, cast
 from absl import app, flags
 from absl import logging as absl_logging
 
-from trainer import declaration, disk_errors, errors, flagfiles, storage_errors, terminal
-from trainer.declaration import Rule, rule_of, typed_fields
+from trainer import disk_errors, errors, flag_parsers, flagfiles, storage_errors, terminal
+from trainer.declaration import rule_of, typed_fields
 
 T = TypeVar('T')
 _LONGEST_NAME = 100
 _HELP_FLAGS = ('--help', '-help', '-h', '--helpfull', '--helpshort')
-
-
-class _Number(flags.ArgumentParser):
-    """Parses an int or a float and names the flag's rule when the value breaks it."""
-
-    def __init__(self, kind: type, rule: Rule):
-        self.kind, self.rule = kind, rule
-        self.choices = rule.choices
-        self.syntactic_help = 'a whole number' if kind is int else 'a number'
-
-    def parse(self, argument: Any) -> Any:
-        number = declaration.parsed(self.kind, str(argument))
-        if number is None:
-            raise ValueError(f'expected {self.syntactic_help}')
-        problem = self.rule.problem(number)
-        if problem:
-            raise ValueError(problem)
-        return number
-
-    def flag_type(self) -> str:
-        return self.kind.__name__
-
-
-class _Switch(flags.BooleanParser):
-    """As absl's, with a sentence for what is neither."""
-
-    def parse(self, argument: Any) -> bool:
-        try:
-            return super().parse(argument)
-        except ValueError:
-            raise ValueError('expected true or false') from None
 
 
 def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
@@ -66,9 +35,9 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
         default = os.environ.get(rule.environment) or default
         if kind is bool:
             flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
-            values[field.name].parser = _Switch()
+            values[field.name].parser = flag_parsers.Switch()
         elif kind in (int, float):
-            flags.DEFINE(_Number(kind, rule), field.name, default, rule.help, flag_values=values)
+            flags.DEFINE(flag_parsers.Number(kind, rule), field.name, default, rule.help, flag_values=values)
         elif rule.choices:
             flags.DEFINE_enum(field.name, default, list(rule.choices), rule.help, flag_values=values)
         else:
