@@ -72,9 +72,9 @@ def check_change(model_dir: str, new: HParams) -> None:
 def _changes(model_dir: str, new: HParams) -> list[tuple[str, Any, Any]]:
     """Name, old and new value of each field that differs from what `model_dir` was trained with."""
     before = read(model_dir)
-    both = [
-        (field.name, getattr(before, field.name), getattr(new, field.name))
-        for field in dataclasses.fields(HParams) if before
-    ]  # fmt: skip
+    if not before:
+        return []
     by_data = _DATA_FIELDS if new.augment == augmentation.AUTO else ()
-    return [change for change in both if change[1] != change[2] and change[0] not in by_data]
+    names = [field.name for field in dataclasses.fields(HParams) if field.name not in by_data]
+    both = [(name, getattr(before, name), getattr(new, name)) for name in names]
+    return [(name, old, value) for name, old, value in both if old != value]
