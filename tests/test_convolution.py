@@ -13,10 +13,10 @@ SHAPES = [(16, 3, 8), (16, 1, 8), (16, 64, 8), (4, 160, 8), (4, 3, 8), (8, 160, 
 FOLDS = [(2, 2), (2, 2), (1, 2), (1, 2), (2, 2), (1, 1)]
 
 
-def tensors(small: int, channels: int, filters: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def tensors(small: int, channels: int, filters: int, size: int = 5) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A large image, a small one and a kernel between them."""
     random = np.random.default_rng(small + channels)
-    shapes = [2, 2 * small, 2 * small, channels], [2, small, small, filters], [5, 5, channels, filters]
+    shapes = [2, 2 * small, 2 * small, channels], [2, small, small, filters], [size, size, channels, filters]
     large, little, kernel = (tf.constant(random.normal(size=shape), tf.float32) for shape in shapes)
     return large, little, kernel / channels
 
@@ -34,10 +34,10 @@ def derivatives(function, x: tf.Tensor, kernel: tf.Tensor) -> list[tf.Tensor]:
     return [y, *gradients, *second.gradient(penalty, [x, kernel])]
 
 
-@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('size, shape', [(5, shape) for shape in SHAPES] + [(4, shape) for shape in SHAPES[1:4]])
 @pytest.mark.parametrize('function', [convolution.conv, convolution.deconv])
-def test_the_folded_form_computes_the_same(function, shape):
-    large, little, kernel = tensors(*shape)
+def test_the_folded_form_computes_the_same(function, size, shape):
+    large, little, kernel = tensors(*shape, size)
     x = large if function is convolution.conv else little
     plain = derivatives(lambda x, kernel: function(x, kernel, for_tpu=False), x, kernel)
     folded = derivatives(lambda x, kernel: function(x, kernel, for_tpu=True), x, kernel)

@@ -18,6 +18,16 @@ BY_HAND = {
     'hinge': ((1 + 0) / 2 + (1 + 0) / 2, 0.5),
     'least_squares': (0.5 * (1 + 1) / 2 + 0.5 * (0 + 1) / 2, 0.5 * (1 + 4) / 2),
     'wasserstein': (-0.5 - 1.0, 0.5),
+    # softplus(fake - real) of pairs; softplus(real - fake)
+    'relativistic': (
+        (math.log(2) + math.log1p(math.exp(-3))) / 2,
+        (math.log(2) + math.log1p(math.exp(3))) / 2,
+    ),
+    # Means are 1 and -0.5: real lies 0.5 and 2.5 above fake's, fake 1 and 2 below real's; to 1 and -1, and turned.
+    'relativistic_least_squares': (
+        0.5 * ((0.5**2 + 1.5**2) / 2 + (0 + 1) / 2),
+        0.5 * ((1.5**2 + 3.5**2) / 2 + (2**2 + 3**2) / 2),
+    ),
 }
 
 
@@ -29,7 +39,7 @@ def test_every_loss_has_a_row():
 def test_by_hand(name):
     loss = losses.LOSSES[name]
     discriminator = loss.discriminator(tf.constant(REAL), tf.constant(FAKE), 1.0)
-    generator = loss.generator(tf.constant(FAKE))
+    generator = loss.generator(tf.constant(REAL), tf.constant(FAKE))
     assert (float(discriminator), float(generator)) == pytest.approx(BY_HAND[name], rel=1e-5)
 
 

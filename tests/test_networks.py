@@ -24,7 +24,7 @@ def test_every_size_has_a_golden_row():
 
 @pytest.mark.parametrize('size', GOLDEN)
 def test_golden_parameter_counts(size):
-    shape = architecture.build(size, channels=3, noise_dim=100, base_filters=64)
+    shape = architecture.Architecture(size, 3, 100, architecture.filters(size, 64))
     with tf.Graph().as_default():
         pictures = networks.generator(tf.zeros([2, 100]), shape, Updates())
         networks.discriminator(pictures, shape, Updates())

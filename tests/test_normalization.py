@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as v1
 
 from tests.test_model import TRAIN, build, run_steps
 from trainer import networks, normalization
+from trainer.hparams import JOINT
 from trainer.updates import Updates
 
 
@@ -19,7 +20,7 @@ def test_the_kernels_in_use_have_a_largest_singular_value_of_one(tmp_path):
     """After some steps of training, by one power iteration a step."""
     with tf.Graph().as_default() as graph, v1.Session() as session:
         v1.set_random_seed(1)
-        train_op = build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL).train_op
+        train_op = build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL, update=JOINT).train_op
         operations = [op for op in graph.get_operations() if op.name.startswith('discriminator')]
         quotients = [op for op in operations if op.type == 'RealDiv']
         session.run(v1.global_variables_initializer())
@@ -45,7 +46,7 @@ def test_the_power_iteration_finds_the_largest_singular_value():
 
 def test_real_and_fake_pass_share_one_iteration(tmp_path):
     with tf.Graph().as_default() as graph:
-        build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL)
+        build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL, update=JOINT)
         reads = [op.inputs[0].op.name for op in graph.get_operations() if op.name.endswith('MatMul/ReadVariableOp')]
         assigned = [op.inputs[0].op.name for op in graph.get_operations() if op.type == 'AssignVariableOp']
     layers = {f'discriminator/{layer}/u' for layer in ('conv0', 'conv1', 'conv2', 'dense')}

@@ -12,6 +12,7 @@ FILTER_MULTIPLIERS = {
 }
 IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
 BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
+BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Architecture:
       filters: filters of each stride-2 layer, from the image side inwards.
       discriminator_norm: a key of normalization.NORMS.
       minibatch_stddev: whether the discriminator sees how much the images of a batch differ.
+      generator_norm: BATCH or SELF_MODULATED.
+      kernel_size: side of the kernels of all layers, px.
     """
 
     image_size: int
@@ -33,6 +36,8 @@ class Architecture:
     filters: tuple[int, ...]
     discriminator_norm: str = 'batch'
     minibatch_stddev: bool = False
+    generator_norm: str = BATCH
+    kernel_size: int = 5
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)
@@ -43,14 +48,6 @@ class Architecture:
             )
 
 
-def build(
-    image_size: int,
-    channels: int,
-    noise_dim: int,
-    base_filters: int,
-    discriminator_norm: str = 'batch',
-    minibatch_stddev: bool = False,
-) -> Architecture:
+def filters(image_size: int, base_filters: int) -> tuple[int, ...]:
     """Looks the size up and scales its row by `base_filters`."""
-    filters = tuple(base_filters * multiplier for multiplier in FILTER_MULTIPLIERS[image_size])
-    return Architecture(image_size, channels, noise_dim, filters, discriminator_norm, minibatch_stddev)
+    return tuple(base_filters * multiplier for multiplier in FILTER_MULTIPLIERS[image_size])

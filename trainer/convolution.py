@@ -1,4 +1,4 @@
-"""The 5x5 convolution of stride 2 and its transpose, in the plain form and in one that a TPU computes faster.
+"""The convolution of stride 2 and its transpose, plain and in a form that a TPU computes faster.
 
 A TPU multiplies matrices 128 columns wide. The transposed convolution, which is also the gradient that flows back
 through the discriminator, leaves much of that width empty where it has fewer than 128 output channels, and XLA makes
@@ -14,7 +14,7 @@ from typing import Callable
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-KERNEL = 5
+KERNEL_SIZES = (4, 5)
 _STRIDES = [1, 2, 2, 1]
 _UNFOLDED = (1, 1)
 _MXU_WIDTH = 128
@@ -23,13 +23,13 @@ _SMALLEST = 4  # Pixels: XLA's own form is slow for an input this narrow.
 
 
 def conv(x: tf.Tensor, kernel: tf.Tensor, for_tpu: bool = False) -> tf.Tensor:
-    """[B, H, W, C] and [5, 5, C, filters] -> [B, H / 2, W / 2, filters]; `for_tpu` folds its gradient."""
+    """[B, H, W, C] and [K, K, C, filters] -> [B, H / 2, W / 2, filters]; `for_tpu` folds its gradient."""
     fold = _fold(kernel, x.shape[2] // 2)
     return _with_folded_gradients(fold)[0](x, kernel) if for_tpu and fold != _UNFOLDED else _conv(x, kernel)
 
 
 def deconv(x: tf.Tensor, kernel: tf.Tensor, for_tpu: bool = False) -> tf.Tensor:
-    """The transpose of `conv`: [B, H, W, filters] and [5, 5, C, filters] -> [B, 2H, 2W, C]; `for_tpu` folds it."""
+    """The transpose of `conv`: [B, H, W, filters] and [K, K, C, filters] -> [B, 2H, 2W, C]; `for_tpu` folds it."""
     fold = _fold(kernel, x.shape[2])
     return _with_folded_gradients(fold)[1](x, kernel) if for_tpu and fold != _UNFOLDED else _deconv(x, kernel)
 
@@ -81,14 +81,15 @@ def _folded_deconv(x: tf.Tensor, kernel: tf.Tensor, rows: int, columns: int) -> 
 
 
 def _fold_kernel(kernel: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
-    """[5, 5, C, filters] -> [5 or 3, 5 or 3, rows * columns * C, filters].
+    """[K, K, C, filters] -> [K or 3, K or 3, rows * columns * C, filters].
 
     With SAME padding, pixel 2i - 1 of the large image is the first that pixel i of the small one sees. A zero in front
-    makes it pixel 2i - 2: six taps, which are three blocks of two.
+    makes it pixel 2i - 2: six taps, for a kernel of 4 with another zero behind, which are three blocks of two.
     """
-    channels, filters = kernel.shape[2:]
-    kernel = tf.pad(kernel, [[rows - 1, 0], [columns - 1, 0], [0, 0], [0, 0]])
-    height, width = (KERNEL + rows - 1) // rows, (KERNEL + columns - 1) // columns
+    size, _, channels, filters = kernel.shape
+    height, width = -(-(size + rows - 1) // rows), -(-(size + columns - 1) // columns)
+    behind = height * rows - size - (rows - 1), width * columns - size - (columns - 1)
+    kernel = tf.pad(kernel, [[rows - 1, behind[0]], [columns - 1, behind[1]], [0, 0], [0, 0]])
     kernel = tf.reshape(kernel, [height, rows, width, columns, channels, filters])
     kernel = tf.transpose(kernel, [0, 2, 1, 3, 4, 5])
     return tf.reshape(kernel, [height, width, rows * columns * channels, filters])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from trainer import architecture, augmentation, errors, losses, normalization
+from trainer import architecture, augmentation, convolution, errors, losses, normalization
 from trainer.declaration import Options, option
 
 _DEFAULT_STEPS = 6000
 _MOST_STEPS = 1_000_000_000
 _MOST_KIMG, _MANY_IMAGES = 10_000_000, 'that is ten thousand million images'
 _LARGEST, _FLOAT32 = 3e38, 'float32 has no larger number'
+ALTERNATING, JOINT = 'alternating', 'joint'
 # What the sample images and --input=null are trained at.
 SMALLEST = {'image_size': 32, 'channels': 3}
 
@@ -43,6 +44,18 @@ class HParams(Options):
         lower=1,
         upper=8192,
         why='more numbers than an image of 32 px has make nothing more of it',
+    )
+    kernel_size: int = option(
+        5,
+        "Side of all layers' kernels: 5 as in the DCGAN paper; 4 takes two thirds of the products.",
+        unit='px',
+        choices=convolution.KERNEL_SIZES,
+    )
+    generator_norm: str = option(
+        architecture.BATCH,
+        "What bounds the generator's layers: batch normalisation as in the DCGAN paper, or one whose scale and offset "
+        'each image gets from its noise (self-modulation).',
+        choices=architecture.GENERATOR_NORMS,
     )
     discriminator_norm: str = option(
         'batch',
@@ -99,6 +112,12 @@ class HParams(Options):
         lower=0,
         upper=_MOST_KIMG,
         why=_MANY_IMAGES,
+    )
+    update: str = option(
+        ALTERNATING,
+        'Whom a step moves first: alternating moves the discriminator, and then the generator by what the moved one '
+        'says; joint moves both by gradients taken before either has moved, as in the published TPU code.',
+        choices=(ALTERNATING, JOINT),
     )
     loss: str = option('non_saturating', 'The GAN loss.', choices=tuple(losses.LOSSES))
     learning_rate: float = option(4e-4, 'Step size of Adam, for both networks.', lower=0, upper=_LARGEST, why=_FLOAT32)
@@ -182,13 +201,15 @@ class HParams(Options):
     @property
     def architecture(self) -> architecture.Architecture:
         """The shape of both networks."""
-        return architecture.build(
+        return architecture.Architecture(
             self.image_size,
             self.channels,
             self.noise_dim,
-            self.base_filters,
+            architecture.filters(self.image_size, self.base_filters),
             self.discriminator_norm,
             self.minibatch_stddev,
+            self.generator_norm,
+            self.kernel_size,
         )
 
     @property

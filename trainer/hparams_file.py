@@ -10,12 +10,13 @@ from typing import Any
 from absl import logging
 
 from trainer import augmentation, errors, files, state_file
-from trainer.hparams import HParams
+from trainer.hparams import JOINT, HParams
 
 FILE_NAME = 'hparams.json'
 # Another value here means other variables, so no checkpoint can follow the change.
 _ARCHITECTURE_FIELDS = (
-    'image_size', 'channels', 'base_filters', 'noise_dim', 'discriminator_norm', 'minibatch_stddev',
+    'image_size', 'channels', 'base_filters', 'noise_dim', 'kernel_size', 'generator_norm', 'discriminator_norm',
+    'minibatch_stddev',
 )  # fmt: skip
 # What --augment=auto leaves to the data.
 _DATA_FIELDS = ('augment', 'augment_after_kimg')
@@ -23,7 +24,7 @@ _DATA_FIELDS = ('augment', 'augment_after_kimg')
 _BEFORE = {
     'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
     'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
-    'd_learning_rate': 0.0, 'r1_gamma': 0.0,
+    'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from trainer.updates import Updates
 _INIT_STDDEV = 0.02
 _BATCH_NORM_EPSILON = 1e-5
 _STDDEV_GROUP = 4
+_MODULATION_UNITS = 32
 
 
 KernelNorm = Callable[[tf.Tensor], tf.Tensor]
@@ -31,19 +32,22 @@ def dense(x: tf.Tensor, units: int, name: str, kernel_norm: KernelNorm = tf.iden
 
 
 def conv(
-    x: tf.Tensor, filters: int, name: str, for_tpu: bool = False, kernel_norm: KernelNorm = tf.identity
+    x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False, kernel_norm: KernelNorm = tf.identity
 ) -> tf.Tensor:
-    """[B, H, W, C] -> [B, H / 2, W / 2, filters]: a 5x5 convolution of stride 2; see `convolution` for `for_tpu`."""
-    shape = [convolution.KERNEL, convolution.KERNEL, x.shape[-1], filters]
+    """[B, H, W, C] -> [B, H / 2, W / 2, filters]: a convolution of stride 2 by a kernel of `size` x `size` pixels.
+
+    See `convolution` for `for_tpu`.
+    """
+    shape = [size, size, x.shape[-1], filters]
     with v1.variable_scope(name):
         kernel, bias = _weights(shape, filters, x.dtype, kernel_norm)
         return tf.nn.bias_add(convolution.conv(x, kernel, for_tpu), bias)
 
 
-def deconv(x: tf.Tensor, filters: int, name: str, for_tpu: bool = False) -> tf.Tensor:
-    """[B, H, W, C] -> [B, 2H, 2W, filters]: a 5x5 transposed convolution of stride 2; `for_tpu` as in `conv`."""
+def deconv(x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False) -> tf.Tensor:
+    """[B, H, W, C] -> [B, 2H, 2W, filters]: the transpose of `conv`."""
     with v1.variable_scope(name):
-        kernel, bias = _weights([convolution.KERNEL, convolution.KERNEL, filters, x.shape[-1]], filters, x.dtype)
+        kernel, bias = _weights([size, size, filters, x.shape[-1]], filters, x.dtype)
         return tf.nn.bias_add(convolution.deconv(x, kernel, for_tpu), bias)
 
 
@@ -59,16 +63,39 @@ def batch_norm(x: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
     with v1.variable_scope(name):
         scale = v1.get_variable('scale', shape, initializer=v1.ones_initializer())
         offset = v1.get_variable('offset', shape, initializer=v1.zeros_initializer())
-        mean = v1.get_variable('moving_mean', shape, initializer=v1.zeros_initializer(), trainable=False)
-        variance = v1.get_variable('moving_variance', shape, initializer=v1.ones_initializer(), trainable=False)
-        if updates is None:
-            return v1.nn.fused_batch_norm(
-                x, scale, offset, mean, variance, epsilon=_BATCH_NORM_EPSILON, is_training=False
-            )[0]
-        y, batch_mean, batch_variance = v1.nn.fused_batch_norm(x, scale, offset, epsilon=_BATCH_NORM_EPSILON)
-        updates.follow(mean, batch_mean)
-        updates.follow(variance, batch_variance)
-        return y
+        return _standardized(x, scale, offset, updates)
+
+
+def modulated_batch_norm(x: tf.Tensor, condition: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
+    """Batch normalisation whose scale and offset each image gets from what it is made from (arXiv:1810.01365).
+
+    Scale and offset are two linear functions of one hidden layer of 32 units on the condition, and start at nearly 1
+    and 0. Chen et al. 2019 give the noise vector, which is self-modulation; a class can stand beside it.
+
+    Args:
+      x, name, updates: as in `batch_norm`.
+      condition: [B, N], of the dtype of `x`.
+    """
+    channels = x.shape[-1]
+    with v1.variable_scope(name):
+        hidden = tf.nn.relu(dense(condition, _MODULATION_UNITS, 'hidden'))
+        scale, offset = (dense(hidden, channels, part)[:, None, None, :] for part in ('scale', 'offset'))
+        return _standardized(x, tf.ones([channels]), tf.zeros([channels]), updates) * (1.0 + scale) + offset
+
+
+def _standardized(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, updates: Updates | None) -> tf.Tensor:
+    """Subtracts the mean and divides by the deviation, of the batch or by the moving averages of the scope."""
+    shape = [x.shape[-1]]
+    mean = v1.get_variable('moving_mean', shape, initializer=v1.zeros_initializer(), trainable=False)
+    variance = v1.get_variable('moving_variance', shape, initializer=v1.ones_initializer(), trainable=False)
+    if updates is None:
+        return v1.nn.fused_batch_norm(x, scale, offset, mean, variance, epsilon=_BATCH_NORM_EPSILON, is_training=False)[
+            0
+        ]
+    y, batch_mean, batch_variance = v1.nn.fused_batch_norm(x, scale, offset, epsilon=_BATCH_NORM_EPSILON)
+    updates.follow(mean, batch_mean)
+    updates.follow(variance, batch_variance)
+    return y
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:

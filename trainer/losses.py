@@ -16,21 +16,23 @@ class Loss:
 
     Attributes:
       discriminator: (real_logits, fake_logits, real_target), float32 [B, 1], [B, 1] and a number -> scalar.
-      generator: (fake_logits), float32 [B, 1] -> scalar.
+      generator: (real_logits, fake_logits), float32 [B, 1] each -> scalar; the first may be None unless it compares.
       score: logits -> the 'D(x)' that people watch: a probability where the loss has one, else the logit itself.
       takes_real_target: whether one-sided label smoothing (Salimans et al. 2016, arXiv:1606.03498) makes sense.
       needs_gradient_penalty: whether the loss is meaningless without --gradient_penalty.
       slope_ratio: fake_logits -> slope of the generator's loss at each over that of the discriminator's; None where the
         latter can be 0.
+      compares: whether images are judged by the difference of a real and a generated one's logits.
       boundary: the logit above which D takes an image for real; None for a critic, whose zero means nothing.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
-    generator: Callable[[tf.Tensor], tf.Tensor]
+    generator: Callable[[tf.Tensor | None, tf.Tensor], tf.Tensor]
     score: Callable[[tf.Tensor], tf.Tensor] = tf.identity
     takes_real_target: bool = False
     needs_gradient_penalty: bool = False
     slope_ratio: Callable[[tf.Tensor], tf.Tensor] | None = None
+    compares: bool = False
     boundary: float | None = 0.0
 
 
@@ -39,7 +41,7 @@ def _non_saturating_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor
     return _cross_entropy(real_logits, real_target) + _cross_entropy(fake_logits, 0.0)
 
 
-def _non_saturating_generator(fake_logits: tf.Tensor) -> tf.Tensor:
+def _non_saturating_generator(_: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
     return _cross_entropy(fake_logits, 1.0)
 
 
@@ -58,7 +60,7 @@ def _least_squares_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor,
     return 0.5 * (tf.reduce_mean((real_logits - real_target) ** 2) + tf.reduce_mean(fake_logits**2))
 
 
-def _least_squares_generator(fake_logits: tf.Tensor) -> tf.Tensor:
+def _least_squares_generator(_: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_mean((fake_logits - 1.0) ** 2)
 
 
@@ -67,7 +69,27 @@ def _wasserstein_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _
     return tf.reduce_mean(fake_logits) - tf.reduce_mean(real_logits)
 
 
-def _raise_logits(fake_logits: tf.Tensor) -> tf.Tensor:
+def _relativistic_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _: float) -> tf.Tensor:
+    """Logistic loss of pairs (Jolicoeur-Martineau 2019, arXiv:1807.00734): ln 2 where D knows nothing."""
+    return _cross_entropy(real_logits - fake_logits, 1.0)
+
+
+def _relativistic_generator(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    return _cross_entropy(fake_logits - real_logits, 1.0)
+
+
+def _relativistic_least_squares_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _: float) -> tf.Tensor:
+    """Least squares against the mean of the other kind, with targets 1 and -1 (RaLSGAN of arXiv:1807.00734)."""
+    above = real_logits - tf.reduce_mean(fake_logits)
+    below = fake_logits - tf.reduce_mean(real_logits)
+    return 0.5 * (tf.reduce_mean((above - 1.0) ** 2) + tf.reduce_mean((below + 1.0) ** 2))
+
+
+def _relativistic_least_squares_generator(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    return _relativistic_least_squares_discriminator(fake_logits, real_logits, 0.0)
+
+
+def _raise_logits(_: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(fake_logits)
 
 
@@ -86,6 +108,13 @@ LOSSES = {
         _raise_logits,
         needs_gradient_penalty=True,
         slope_ratio=lambda fake_logits: -tf.ones_like(fake_logits),
+        boundary=None,
+    ),
+    'relativistic': Loss(_relativistic_discriminator, _relativistic_generator, compares=True, boundary=None),
+    'relativistic_least_squares': Loss(
+        _relativistic_least_squares_discriminator,
+        _relativistic_least_squares_generator,
+        compares=True,
         boundary=None,
     ),
 }

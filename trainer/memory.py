@@ -16,7 +16,6 @@ from trainer.hparams import HParams
 _FLOAT_BYTES = 4
 _COPIES = 4  # Of each weight: itself, its gradient, and Adam's two averages.
 _PASSES = 3  # Through layers of such sizes: the generator, and the discriminator on real and on generated images.
-_KERNEL = 25
 # Of containers: what a process may use is less than what the machine has.
 _LIMITS = ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes')
 
@@ -46,7 +45,7 @@ def check(hparams: HParams) -> None:
 def weight_bytes(architecture: Architecture) -> int:
     """The least that the kernels of both networks take while they are trained."""
     filters = (architecture.channels, *architecture.filters)
-    convolutions = 2 * sum(_KERNEL * before * after for before, after in zip(filters, filters[1:]))
+    convolutions = 2 * sum(architecture.kernel_size**2 * before * after for before, after in zip(filters, filters[1:]))
     dense = BOTTOM_SIZE**2 * filters[-1] * (architecture.noise_dim + 1)
     return (convolutions + dense) * _FLOAT_BYTES * _COPIES
 

@@ -1,19 +1,21 @@
-"""The model_fn: one joint step of generator and discriminator, the same graph on CPU and TPU."""
+"""The model_fn: one step of generator and discriminator, the same graph on CPU and TPU."""
 
 from __future__ import annotations
 
 import enum
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import augmentation, images, losses, networks, noise, optimization, scalars
-from trainer.hparams import HParams
+from trainer.hparams import ALTERNATING
 from trainer.penalties import PENALTIES
 from trainer.updates import Updates
 
 tpu = v1.estimator.tpu
+ByNetwork = Mapping[str, Updates]
 
 
 class _Stream(enum.IntEnum):
@@ -49,44 +51,78 @@ def _train_spec(
     pixels: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
 ) -> v1.estimator.tpu.TPUEstimatorSpec:
     hparams = params['hparams']
-    loss = losses.LOSSES[hparams.loss]
     updates = {network: Updates() for network in (networks.GENERATOR, networks.DISCRIMINATOR)}
     real, fake = _real_and_fake(pixels, params, updates[networks.GENERATOR])
-    slope_ratio = loss.slope_ratio if networks.judges_images_alone(hparams.architecture) else None
-    if slope_ratio:
-        fake = losses.turn(fake, lambda: slope_ratio(fake_logits))
-    real, fake = _augment(real, fake, params)
-    real_logits = _discriminate(real, params, updates[networks.DISCRIMINATOR])
-    fake_logits = _discriminate(fake, params, updates[networks.DISCRIMINATOR])
-    discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
-    discriminator_loss += _penalties(real, tf.stop_gradient(fake), params, updates[networks.DISCRIMINATOR])
-    train_op = optimization.joint_step(discriminator_loss, None if slope_ratio else generator_loss, params, updates)
-    found = scalars.of_step(real_logits, fake_logits, discriminator_loss, generator_loss, hparams.loss)
+    take_step = _alternating_step if hparams.update == ALTERNATING else _joint_step
+    step = take_step(real, fake, params, updates)
+    found = scalars.of_step(*step.logits, *step.losses, hparams.loss)
     if not params['use_tpu']:
         scalars.collect(found)
     return tpu.TPUEstimatorSpec(
         tf.estimator.ModeKeys.TRAIN,
-        loss=discriminator_loss + generator_loss,
-        train_op=train_op,
+        loss=tf.add_n(step.losses),
+        train_op=optimization.finish(step.moved, params),
         host_call=scalars.host_call(found, params['summary_dir'], config.save_summary_steps),
     )
 
 
+class _Step(NamedTuple):
+    """What a step comes to: logits of real and of generated images, losses of D and of G, and all that moves."""
+
+    logits: tuple[tf.Tensor, tf.Tensor]
+    losses: tuple[tf.Tensor, tf.Tensor]
+    moved: list[tf.Operation]
+
+
+def _alternating_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
+    """D moves; then G does, by what the moved D says of the same images (Goodfellow et al. 2014, algorithm 1)."""
+    discriminator = updates[networks.DISCRIMINATOR]
+    real, fake = _augment(real, fake, params)
+    logits = _judge(real, tf.stop_gradient(fake), params, discriminator)
+    discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
+    moved = optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator)
+    with tf.control_dependencies(moved):  # What is built in here reads the weights anew.
+        # Updates of their own: what the passes before shared was made from the old weights.
+        fake_logits = _discriminate(fake, params, Updates())
+        compared = _discriminate(real, params, Updates()) if _loss(params).compares else None
+        generator_loss = _loss(params).generator(compared, fake_logits)
+    moved = [*moved, *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR])]
+    return _Step(logits, (discriminator_loss, generator_loss), moved)
+
+
+def _joint_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
+    """Both move by gradients that are taken before either does, as in the DCGAN of tensorflow/tpu."""
+    discriminator = updates[networks.DISCRIMINATOR]
+    slope_ratio = _loss(params).slope_ratio if networks.judges_images_alone(params['hparams'].architecture) else None
+    if slope_ratio:
+        fake = losses.turn(fake, lambda: slope_ratio(logits[1]))
+    real, fake = _augment(real, fake, params)
+    logits = _judge(real, fake, params, discriminator)
+    discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
+    generator_loss = _loss(params).generator(*logits)
+    if slope_ratio:
+        moved = optimization.move_both(discriminator_loss, params, updates)
+    else:
+        moved = [
+            *optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator),
+            *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR]),
+        ]
+    return _Step(logits, (discriminator_loss, generator_loss), moved)
+
+
 def _eval_spec(pixels: tf.Tensor, params: dict[str, Any]) -> v1.estimator.tpu.TPUEstimatorSpec:
     """Evaluates the two players, with moving averages of batch norm, on images as they are."""
-    hparams = params['hparams']
     real, fake = _real_and_fake(pixels, params, None)
-    real_logits, fake_logits = _discriminate(real, params, None), _discriminate(fake, params, None)
-    discriminator_loss, generator_loss = _losses(real_logits, fake_logits, hparams)
-    score = losses.LOSSES[hparams.loss].score
+    logits = _judge(real, fake, params, None)
+    score = _loss(params).score
 
     def metric_fn(real_score: tf.Tensor, fake_score: tf.Tensor) -> dict:
         return {'D(real)': v1.metrics.mean(real_score), 'D(fake)': v1.metrics.mean(fake_score)}
 
     return tpu.TPUEstimatorSpec(
         tf.estimator.ModeKeys.EVAL,
-        loss=discriminator_loss + generator_loss,
-        eval_metrics=(metric_fn, [score(real_logits), score(fake_logits)]),
+        loss=_loss(params).discriminator(*logits, _real_target(params)) + _loss(params).generator(*logits),
+        eval_metrics=(metric_fn, [score(tensor) for tensor in logits]),
     )
 
 
@@ -128,10 +164,27 @@ def _dtype(params: dict[str, Any]) -> str:
     return chosen
 
 
-def _losses(real_logits: tf.Tensor, fake_logits: tf.Tensor, hparams: HParams) -> tuple[tf.Tensor, tf.Tensor]:
-    losses.check_logits(real_logits, fake_logits)
-    loss = losses.LOSSES[hparams.loss]
-    return loss.discriminator(real_logits, fake_logits, 1.0 - hparams.label_smoothing), loss.generator(fake_logits)
+def _judge(
+    real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    logits = _discriminate(real, params, updates), _discriminate(fake, params, updates)
+    losses.check_logits(*logits)
+    return logits
+
+
+def _loss(params: dict[str, Any]) -> losses.Loss:
+    return losses.LOSSES[params['hparams'].loss]
+
+
+def _discriminator_loss(
+    logits: tuple[tf.Tensor, tf.Tensor], real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates
+) -> tf.Tensor:
+    of_logits = _loss(params).discriminator(*logits, _real_target(params))
+    return of_logits + _penalties(real, tf.stop_gradient(fake), params, updates)
+
+
+def _real_target(params: dict[str, Any]) -> float:
+    return 1.0 - params['hparams'].label_smoothing
 
 
 def _penalties(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates) -> tf.Tensor:

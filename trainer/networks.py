@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import layers, normalization
-from trainer.architecture import BOTTOM_SIZE, Architecture
+from trainer.architecture import BOTTOM_SIZE, SELF_MODULATED, Architecture
 from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
@@ -36,16 +36,22 @@ def generator(
     Returns:
       float32 [B, image_size, image_size, channels] in [-1, 1].
     """
-    filters = architecture.filters
+    filters, size = architecture.filters, architecture.kernel_size
+
+    def norm(x: tf.Tensor, name: str) -> tf.Tensor:
+        if architecture.generator_norm == SELF_MODULATED:
+            return layers.modulated_batch_norm(x, z, name, updates)
+        return layers.batch_norm(x, name, updates)
+
     with v1.variable_scope(GENERATOR, reuse=v1.AUTO_REUSE):
-        x = tf.cast(noise, compute_dtype)
+        x = z = tf.cast(noise, compute_dtype)
         x = layers.dense(x, BOTTOM_SIZE * BOTTOM_SIZE * filters[-1], 'dense')
         x = tf.reshape(x, [-1, BOTTOM_SIZE, BOTTOM_SIZE, filters[-1]])
-        x = tf.nn.relu(layers.batch_norm(x, f'norm{len(filters)}', updates))
+        x = tf.nn.relu(norm(x, f'norm{len(filters)}'))
         for i in range(len(filters) - 1, 0, -1):
-            x = layers.deconv(x, filters[i - 1], f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
-            x = tf.nn.relu(layers.batch_norm(x, f'norm{i}', updates))
-        x = layers.deconv(x, architecture.channels, 'deconv0', for_tpu)  # [B, image_size, image_size, channels]
+            x = layers.deconv(x, filters[i - 1], size, f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
+            x = tf.nn.relu(norm(x, f'norm{i}'))
+        x = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)  # [B, image_size, image_size, channels]
         return tf.tanh(tf.cast(x, tf.float32))
 
 
@@ -79,7 +85,9 @@ def discriminator(
     with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
         x = tf.cast(images, compute_dtype)
         for i, filters in enumerate(architecture.filters):
-            x = layers.conv(x, filters, f'conv{i}', for_tpu, kernel_norm)  # [B, H / 2, W / 2, filters]
+            x = layers.conv(
+                x, filters, architecture.kernel_size, f'conv{i}', for_tpu, kernel_norm
+            )  # [B, H / 2, W / 2, filters]
             if i > 0:
                 x = norm.output(x, f'norm{i}', updates)
             x = layers.leaky_relu(x)

@@ -1,4 +1,4 @@
-"""One joint step of Adam (Kingma and Ba 2015, arXiv:1412.6980) on both networks."""
+"""Adam (Kingma and Ba 2015, arXiv:1412.6980) on either network, and what ends a step."""
 
 from __future__ import annotations
 
@@ -14,47 +14,56 @@ from trainer.updates import Updates
 Gradients = Sequence[tuple[tf.Tensor, tf.Variable]]
 
 _ADAM_BETA2 = 0.999
-_NETWORKS = (networks.DISCRIMINATOR, networks.GENERATOR)
 
 
-def joint_step(
-    discriminator_loss: tf.Tensor,
-    generator_loss: tf.Tensor | None,
-    params: dict[str, Any],
-    updates: Mapping[str, Updates],
-) -> tf.Operation:
-    """Moves both networks, from gradients taken before either moves, and then all that follows them; counts the step.
+def move(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates) -> list[tf.Operation]:
+    """Moves one network, and all that follows its weights.
 
     Args:
-      discriminator_loss: scalar.
-      generator_loss: scalar; None where the discriminator's loss gives the generator its gradient too (`losses.turn`).
+      network: networks.GENERATOR or networks.DISCRIMINATOR.
+      loss: its own, scalar.
       params: of the model_fn.
-      updates: by network, what the passes of this step have collected.
+      updates: what the network's passes of this step have collected.
     """
-    hparams = params['hparams']
-    optimizers = {network: _adam(network, params) for network in _NETWORKS}
-    variables = {network: v1.trainable_variables(f'{network}/') for network in _NETWORKS}
-    gradients = _gradients(discriminator_loss, generator_loss, optimizers, variables)
-    steps = []
-    for network in _NETWORKS:
-        with v1.variable_scope(_scope(network)):
-            steps += [optimizers[network].apply_gradients(gradients[network]), *updates[network].ops()]
+    optimizer = _adam(network, params)
+    return _apply(network, optimizer, optimizer.compute_gradients(loss, _variables(network)), updates)
+
+
+def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
+    """Moves both networks by the discriminator's loss alone, which `losses.turn` makes the generator's too."""
+    optimizers = {network: _adam(network, params) for network in (networks.DISCRIMINATOR, networks.GENERATOR)}
+    variables = [variable for network in optimizers for variable in _variables(network)]
+    found = optimizers[networks.DISCRIMINATOR].compute_gradients(loss, variables)
+    count = len(_variables(networks.DISCRIMINATOR))
+    gradients = {networks.DISCRIMINATOR: found[:count], networks.GENERATOR: found[count:]}
+    return [
+        operation
+        for network, optimizer in optimizers.items()
+        for operation in _apply(network, optimizer, gradients[network], updates[network])
+    ]
+
+
+def finish(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
+    """Once both networks have moved: moves the average over the generator, and counts the step."""
+    hparams, steps = params['hparams'], list(moved)
     global_step = v1.train.get_global_step()
     if hparams.ema_half_life_kimg:
         with tf.control_dependencies(steps):
-            generator = variables[networks.GENERATOR]
+            generator = _variables(networks.GENERATOR)
             steps += ema.update(generator, global_step, hparams.train_batch_size, hparams.ema_half_life_kimg)
     with tf.control_dependencies(steps):
         return v1.assign_add(global_step, 1).op
 
 
-def _scope(network: str) -> str:
-    """Names Adam's accumulators after the network.
+def _variables(network: str) -> list[tf.Variable]:
+    return v1.trainable_variables(f'{network}/')
 
-    Otherwise they are numbered by creation order, and a later version that swaps the two calls would swap them on
-    resume without a word.
-    """
-    return f'{network}_optimizer'
+
+def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, updates: Updates) -> list[tf.Operation]:
+    # Adam's accumulators are named after the network. Otherwise they are numbered by creation order, and a later
+    # version that swaps the two calls would swap them on resume without a word.
+    with v1.variable_scope(f'{network}_optimizer'):
+        return [optimizer.apply_gradients(gradients), *updates.ops()]
 
 
 def _adam(network: str, params: dict[str, Any]) -> v1.train.Optimizer:
@@ -62,20 +71,3 @@ def _adam(network: str, params: dict[str, Any]) -> v1.train.Optimizer:
     own = {networks.DISCRIMINATOR: hparams.d_learning_rate, networks.GENERATOR: hparams.g_learning_rate}
     optimizer = v1.train.AdamOptimizer(own[network] or hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
     return v1.tpu.CrossShardOptimizer(optimizer) if params['use_tpu'] else optimizer
-
-
-def _gradients(
-    discriminator_loss: tf.Tensor,
-    generator_loss: tf.Tensor | None,
-    optimizers: Mapping[str, v1.train.Optimizer],
-    variables: Mapping[str, list[tf.Variable]],
-) -> dict[str, Gradients]:
-    discriminator, generator = _NETWORKS
-    if generator_loss is not None:
-        players = ((discriminator, discriminator_loss), (generator, generator_loss))
-        return {network: optimizers[network].compute_gradients(loss, variables[network]) for network, loss in players}
-    found = optimizers[discriminator].compute_gradients(
-        discriminator_loss, [*variables[discriminator], *variables[generator]]
-    )
-    count = len(variables[discriminator])
-    return {discriminator: found[:count], generator: found[count:]}

@@ -54,11 +54,15 @@ CHIPS = {
 INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobody has shown it on a v4.
 
 
-_ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+_ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0, 'update': 'joint'}
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
     'default': {'augment': 'translation', 'augment_after_kimg': 1.0},
     'default_few': {},  # Below 200 images.
+    'alternating': {**_ARTICLE, 'update': 'alternating'},
+    'relativistic': {**_ARTICLE, 'update': 'alternating', 'loss': 'relativistic'},
+    'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
+    'kernel_4': {**_ARTICLE, 'kernel_size': 4},
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
     'stddev': {**_ARTICLE, 'minibatch_stddev': True},

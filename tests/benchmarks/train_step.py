@@ -32,10 +32,14 @@ import numpy as np
 
 BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
-PLAIN = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0}
+PLAIN = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0, 'update': 'joint'}
 DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 200 images on.
 OPTIONS = {
     'bfloat16': {'compute_dtype': 'bfloat16'},
+    'alternating': {'update': 'alternating'},
+    'relativistic': {'update': 'alternating', 'loss': 'relativistic'},
+    'self_modulated': {'generator_norm': 'self_modulated'},
+    'kernel_4': {'kernel_size': 4},
     'spectral': {'discriminator_norm': 'spectral'},
     'none': {'discriminator_norm': 'none'},
     'stddev': {'minibatch_stddev': True},

@@ -93,6 +93,7 @@ RECIPES = {
         '--augment=none',
         '--ema_half_life_kimg=0',
         '--learning_rate=2e-4',
+        '--update=joint',
     ),
     'ours': (
         f'{_BATCH}=16',
