@@ -75,3 +75,23 @@ def test_what_is_no_recipe_is_named(tmp_path):
     for words in (['--flagfile='], ['--flagfile']):
         with pytest.raises(errors.UserError, match='--flagfile is empty'):
             flagfiles.expanded(['task', *words])
+
+
+@pytest.mark.parametrize(
+    'recipe, given, expected',
+    [
+        ('--train_kimg=512', '--train_steps=100', (100, 0.0)),
+        ('--train_steps=64000', '--train_kimg=1.6', (100, 1.6)),
+        ('--train_kimg=512', '--train_kimg=1.6', (100, 1.6)),
+        ('--train_kimg=1.6', '--train_steps=0', (100, 1.6)),
+        ('--train_steps=100', '--train_kimg=0', (100, 0.0)),
+    ],
+)
+def test_a_length_takes_the_place_of_the_recipes_in_whatever_it_is_said(recipe, given, expected, tmp_path):
+    (tmp_path / 'recipe.cfg').write_text(recipe)
+    for expand in (flagfiles.expanded, list):  # absl reads a recipe too, where a job names one.
+        values = flags.FlagValues()
+        cli.define_flags(HParams, values)
+        cli.parse_words(expand(['task', f'--flagfile={tmp_path}/recipe.cfg', given]), values)
+        hparams = cli.from_flags(HParams, values)
+        assert (hparams.train_steps, hparams.train_kimg) == expected

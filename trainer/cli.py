@@ -36,6 +36,10 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
         if kind is bool:
             flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
             values[field.name].parser = flag_parsers.Switch()
+        elif rule.replaces:
+            parser = flag_parsers.Number(kind, rule)
+            flag = flag_parsers.Replacing(rule.replaces, values, parser, field.name, default, rule.help)
+            flags.DEFINE_flag(flag, values)
         elif kind in (int, float):
             flags.DEFINE(flag_parsers.Number(kind, rule), field.name, default, rule.help, flag_values=values)
         elif rule.choices:
@@ -204,5 +208,5 @@ def _flag_help(field: dataclasses.Field, kind: type) -> list[str]:
         facts.append(f'at least {rule.lower:g}' + (f', at most {rule.upper:,}' if rule.upper is not None else ''))
     default = str(field.default).lower() if kind is bool else str(field.default) or 'empty'
     facts.append('default ' + (f'${rule.environment}, else {default}' if rule.environment else default))
-    text = textwrap.wrap(f'{rule.help} ({"; ".join(facts)})', width=78)
+    text = textwrap.wrap(f'{rule.help} ({"; ".join(facts)})', width=78, break_on_hyphens=False)
     return [f'  {name}', *(f'        {line}' for line in text)]

@@ -34,6 +34,7 @@ class Rule:
     environment: str = ''
     path: str = ''
     empty: bool = True
+    replaces: str = ''
 
     def problem(self, value: Any) -> str:
         """What is wrong with a value of the field's type, as a rule to follow; '' if nothing is."""
@@ -66,6 +67,7 @@ def option(
     environment: str = '',
     path: str = '',
     empty: bool = True,
+    replaces: str = '',
 ) -> Any:  # `Any`, so that a type checker accepts `image_size: int = option(32, ...)`.
     """Declares one dataclass field that is also a flag.
 
@@ -80,9 +82,10 @@ def option(
       environment: the environment variable that gives the flag's default where it is set.
       path: LOCAL or ANYWHERE for a path, which is checked and completed by `paths`.
       empty: whether the flag may be given without a value, as `help` then says; a path with a default may not.
+      replaces: another field that says the same in another way: of the two flags the later wins.
     """
     empty = empty and not (path and default)
-    rule = Rule(help, unit, tuple(choices), lower, upper, why, environment, path, empty)
+    rule = Rule(help, unit, tuple(choices), lower, upper, why, environment, path, empty, replaces)
     return dataclasses.field(default=default, metadata={'rule': rule})
 
 

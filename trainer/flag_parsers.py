@@ -1,4 +1,4 @@
-"""Parsers of flags that answer a wrong value with a sentence."""
+"""How flags are parsed: a wrong value is answered with a sentence, and of two that say the same the later wins."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ class Switch(flags.BooleanParser):
             return super().parse(argument)
         except ValueError:
             raise ValueError('expected true or false') from None
+
+
+class Replacing(flags.Flag):
+    """A flag of a number that takes the place of another one, given before it."""
+
+    def __init__(self, replaced: str, values: flags.FlagValues, parser: Number, name: str, default: Any, help: str):
+        super().__init__(parser, flags.ArgumentSerializer(), name, default, help)
+        self._replaced, self._values = replaced, values
+
+    def parse(self, argument: Any) -> None:
+        """As absl's; 0, which says nothing, leaves the other one as it is."""
+        super().parse(argument)
+        if self.value:
+            self._values[self._replaced].unparse()

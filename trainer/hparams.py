@@ -77,9 +77,11 @@ class HParams(Options):
     )
     train_steps: int = option(
         0,
-        f'Where training ends, counted from the very first step; 0 goes by --train_kimg, or takes {_DEFAULT_STEPS:,}.',
+        f'Where training ends, counted from the very first step; 0 goes by --train_kimg, or takes {_DEFAULT_STEPS:,}. '
+        'Given both, the later one counts.',
         unit='steps',
         lower=0,
+        replaces='train_kimg',
     )
     train_kimg: float = option(
         0.0,
@@ -88,6 +90,7 @@ class HParams(Options):
         lower=0,
         upper=_MOST_KIMG,
         why=_MANY_IMAGES,
+        replaces='train_steps',
     )
     augment: str = option(
         augmentation.AUTO,
