@@ -28,7 +28,7 @@ def check(checkpoint: str, hparams: HParams, to_train: bool) -> None:
     found = {
         name: tuple(shape) for name, shape in checkpoints.load_reader(checkpoint).get_variable_to_shape_map().items()
     }
-    wanted = _wanted(hparams, to_train)
+    wanted = of_networks(hparams, to_train)
     if to_train:
         wanted = {**wanted, **_slots(wanted), 'global_step': ()}
     missing = sorted(name for name in wanted if name not in found)
@@ -53,14 +53,14 @@ def _differing(found: Shapes, wanted: Shapes) -> list[str]:
     return sorted(name for name, shape in wanted.items() if name in found and found[name] != shape)
 
 
-def _wanted(hparams: HParams, to_train: bool) -> dict[str, tuple[int, ...]]:
-    """The variables of the networks, and of the generator's average."""
+def of_networks(hparams: HParams, both: bool = True) -> dict[str, tuple[int, ...]]:
+    """Shapes of the variables of the generator, of its average and, if it is to be `both`, of the discriminator."""
     architecture = hparams.architecture
     with tf.Graph().as_default():
         networks.generator(v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim]), architecture)
         averaged = v1.trainable_variables() if hparams.ema_half_life_kimg else []
-        shapes = {ema.name_of(variable): tuple(variable.shape) for variable in averaged}
-        if to_train:
+        shapes = {ema.name_of(variable.op.name): tuple(variable.shape) for variable in averaged}
+        if both:
             size = [_BATCH, architecture.image_size, architecture.image_size, architecture.channels]
             networks.discriminator(v1.placeholder(tf.float32, size), architecture)
         return {**shapes, **{variable.op.name: tuple(variable.shape) for variable in v1.global_variables()}}

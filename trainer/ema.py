@@ -16,9 +16,19 @@ _SCOPE = 'average'
 _RAMP_UP = 0.05
 
 
-def name_of(variable: tf.Variable) -> str:
-    """The name, in a checkpoint, of the average over a variable."""
-    return f'{_SCOPE}/{variable.op.name}'
+def name_of(variable: str) -> str:
+    """The name, in a checkpoint, of the average over the variable of a name such as 'generator/dense/kernel'."""
+    return f'{_SCOPE}/{variable}'
+
+
+def is_average(name: str) -> bool:
+    """Whether a variable of a checkpoint is an average over another."""
+    return name.startswith(f'{_SCOPE}/')
+
+
+def name_without(name: str) -> str:
+    """The name of the variable that an average is over."""
+    return name[len(f'{_SCOPE}/') :]
 
 
 def update(
@@ -38,7 +48,7 @@ def update(
     ops = []
     for variable in variables:
         average = v1.get_variable(
-            name_of(variable), variable.shape, initializer=v1.zeros_initializer(), trainable=False
+            name_of(variable.op.name), variable.shape, initializer=v1.zeros_initializer(), trainable=False
         )
         ops.append(average.assign_sub(nearer * (average - variable), read_value=False))
     return ops

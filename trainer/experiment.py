@@ -27,6 +27,7 @@ from trainer import (
     run_folder,
     samples,
     training,
+    transfer,
     tuning,
 )
 from trainer.event_log import EventLog
@@ -84,6 +85,9 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
 
     if not checkpoint:  # Else once it has been restored: of one that cannot be, the wrong values must not stay behind.
         remember()
+        if hparams.init_from:
+            transfer.begin(hparams, options.model_dir)
+            checkpoints.recover(options.model_dir)
     events = EventLog(options, found.is_this_host)
     job = training.Job(
         hparams, data, options, found, train, holdout, events, held, trained_on.checksum, on_restored=remember
@@ -124,12 +128,12 @@ def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
 
 def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
     """With what the run knows already; the rule about changing it holds where there is a checkpoint."""
-    known = hparams_file.read(model_dir) if checkpoint else None
-    if checkpoint and not known:
+    if not checkpoint:
+        return transfer.sized(hparams)
+    if not hparams_file.read(model_dir):
         logging.warning('%s has no %s: going by the flags', model_dir, hparams_file.FILE_NAME)
-    if not known:
         return hparams
-    hparams = hparams.sized(known.image_size, known.channels)
+    hparams = hparams_file.continued(model_dir, hparams)
     hparams_file.check_change(model_dir, hparams)
     return hparams
 

@@ -159,8 +159,10 @@ def compare(
 
 
 def _facts_of_run(options: ExploreOptions, made: Trained) -> list[tuple[str, str]]:
+    began = made.hparams.init_from
     return [
         ('Run', options.model_dir),
+        *([('Started from', began)] if began else []),
         ('Checkpoint', f'{made.which}, step {made.step:,}'),
         ('Samples', f'{options.count:,}, seeds 0 to {options.count - 1}'),
     ]

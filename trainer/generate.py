@@ -22,6 +22,7 @@ from absl import flags, logging
 
 from trainer import cli, disk_errors, errors, files, images, noise, outputs, terminal, trained
 from trainer.declaration import ANYWHERE, Options, option
+from trainer.pretrained import NAMES, packing
 from trainer.quiet import quieten_tensorflow
 from trainer.sampler import ExportedGenerator, Generator, noise_for
 
@@ -40,6 +41,7 @@ class GenerateOptions(Options):
 
     model_dir: str = option('', 'A training run.', unit='folder', path=ANYWHERE)
     checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
+    pretrained: str = option('', 'A model that comes with the package, instead of --model_dir.', choices=('', *NAMES))
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
     seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
@@ -58,12 +60,13 @@ class GenerateOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if bool(self.model_dir) == bool(self.saved_model):
-            raise errors.UserError('give one of --model_dir=FOLDER (a training run) and --saved_model=FOLDER')
-        if self.checkpoint and self.saved_model:
+        if sum(map(bool, (self.model_dir, self.saved_model, self.pretrained))) != 1:
             raise errors.UserError(
-                f'--checkpoint={self.checkpoint} chooses from a --model_dir, a --saved_model has one'
+                'give one of --model_dir=FOLDER (a training run), --saved_model=FOLDER and '
+                f'--pretrained={"|".join(NAMES)}'
             )
+        if self.checkpoint and not self.model_dir:
+            raise errors.UserError(f'--checkpoint={self.checkpoint} chooses from a --model_dir: give one')
         count = len(self.seed_list)
         if self.interpolate and count < 2:
             raise errors.UserError(f'--interpolate needs at least 2 seeds, not {count}')
@@ -116,6 +119,9 @@ def load(options: GenerateOptions) -> Generator:
     Raises:
       errors.UserError: there is none.
     """
+    if options.pretrained:
+        with packing.unpacked(options.pretrained) as folder:
+            return trained.load(folder).generator
     if options.saved_model:
         return ExportedGenerator(options.saved_model)
     return trained.load(options.model_dir, options.checkpoint).generator

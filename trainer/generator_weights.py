@@ -28,7 +28,7 @@ class GeneratorWeights:
         trainable = v1.trainable_variables(f'{networks.GENERATOR}/')
         self._last = v1.train.Saver(v1.global_variables(f'{networks.GENERATOR}/'))
         if self._averaged:
-            self._average = v1.train.Saver({ema.name_of(variable): variable for variable in trainable})
+            self._average = v1.train.Saver({ema.name_of(variable.op.name): variable for variable in trainable})
             self._number = v1.placeholder(tf.int32, [])
             self._moments = _batch_moments(hparams, self._number)
             self._moving = {name: _variable(name) for name in self._moments}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from trainer import architecture, augmentation, convolution, errors, losses, normalization
-from trainer.declaration import Options, option
+from trainer import augmentation, errors, losses, normalization, pretrained
+from trainer.declaration import ANYWHERE, option
+from trainer.network_options import NetworkOptions
 
 _DEFAULT_STEPS = 6000
 _MOST_STEPS = 1_000_000_000
@@ -18,54 +19,9 @@ SMALLEST = {'image_size': 32, 'channels': 3}
 
 
 @dataclasses.dataclass(frozen=True)
-class HParams(Options):
+class HParams(NetworkOptions):
     """The model and how it learns."""
 
-    image_size: int = option(
-        0,
-        'Side of the square images; 0 is what the data set holds, or of a folder of images the largest size that most '
-        'of them can fill.',
-        unit='px',
-        choices=(0, *architecture.IMAGE_SIZES),
-    )
-    channels: int = option(
-        0, 'Colour channels: 3 is RGB, 1 is grey; 0 is what the data set holds, or the images are.', choices=(0, 1, 3)
-    )
-    base_filters: int = option(
-        32,
-        'Filters of the layer at the image; each layer inwards doubles them.',
-        lower=1,
-        upper=512,
-        why='at 128 px that is a network of three thousand million weights',
-    )
-    noise_dim: int = option(
-        100,
-        "Length of the generator's input vector.",
-        lower=1,
-        upper=8192,
-        why='more numbers than an image of 32 px has make nothing more of it',
-    )
-    kernel_size: int = option(
-        5,
-        "Side of all layers' kernels: 5 as in the DCGAN paper; 4 takes two thirds of the products.",
-        unit='px',
-        choices=convolution.KERNEL_SIZES,
-    )
-    generator_norm: str = option(
-        architecture.BATCH,
-        "What bounds the generator's layers: batch normalisation as in the DCGAN paper, or one whose scale and offset "
-        'each image gets from its noise (self-modulation).',
-        choices=architecture.GENERATOR_NORMS,
-    )
-    discriminator_norm: str = option(
-        'batch',
-        "What bounds the discriminator's layers: batch normalisation as in the DCGAN paper, spectral normalisation, or "
-        'nothing.',
-        choices=tuple(normalization.NORMS),
-    )
-    minibatch_stddev: bool = option(
-        False, 'Show the discriminator how much the images of a batch differ, against collapse.'
-    )
     train_batch_size: int = option(
         16,
         'Images a step. Few images make many steps of the same time, and on a CPU the better pictures; a GPU wants 64, '
@@ -153,6 +109,21 @@ class HParams(Options):
         'anyway, and float32 elsewhere.',
         choices=('auto', 'float32', 'bfloat16'),
     )
+    init_from: str = option(
+        '',
+        'What the networks start from: another run (its best checkpoint, if it has one), a checkpoint, or one of '
+        f'{", ".join(pretrained.NAMES)}, which come with the package; empty is at random.',
+        path=ANYWHERE,
+    )
+    init_partial: bool = option(
+        False, 'Take from --init_from what fits, and start the rest at random, where the networks differ.'
+    )
+    freeze_d_layers: int = option(
+        0,
+        "Keep so many of the discriminator's layers, from the image side, as --init_from has them (FreezeD).",
+        unit='layers',
+        lower=0,
+    )
     seed: int = option(
         0,
         'Decides initial weights, noise and shuffling.',
@@ -182,6 +153,9 @@ class HParams(Options):
                 f'--r1_gamma={self.r1_gamma} and --discriminator_norm={self.discriminator_norm} both flatten the '
                 'discriminator and together do worse than either: give --discriminator_norm=none, or drop --r1_gamma'
             )
+        if (self.freeze_d_layers or self.init_partial) and not self.init_from:
+            flag = f'--freeze_d_layers={self.freeze_d_layers}' if self.freeze_d_layers else '--init_partial'
+            raise errors.UserError(f'{flag} is about what a run starts from: add --init_from=RUN, or leave it out')
         augmentation.parse(self.augment)
         object.__setattr__(self, 'train_steps', self._steps())
 
@@ -202,20 +176,6 @@ class HParams(Options):
         return steps
 
     @property
-    def architecture(self) -> architecture.Architecture:
-        """The shape of both networks."""
-        return architecture.Architecture(
-            self.image_size,
-            self.channels,
-            self.noise_dim,
-            architecture.filters(self.image_size, self.base_filters),
-            self.discriminator_norm,
-            self.minibatch_stddev,
-            self.generator_norm,
-            self.kernel_size,
-        )
-
-    @property
     def augmentations(self) -> tuple[str, ...]:
         """The names in `augment`; all of them while it is still 'auto'."""
         return augmentation.parse(self.augment)
@@ -224,7 +184,3 @@ class HParams(Options):
     def augment_after_steps(self) -> int:
         """The first step that `augment` changes."""
         return math.ceil(1000 * self.augment_after_kimg / self.train_batch_size)
-
-    def sized(self, image_size: int, channels: int) -> HParams:
-        """With these where size and channels are left to the data."""
-        return dataclasses.replace(self, image_size=self.image_size or image_size, channels=self.channels or channels)

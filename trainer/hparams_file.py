@@ -11,13 +11,13 @@ from absl import logging
 
 from trainer import augmentation, errors, files, state_file
 from trainer.hparams import JOINT, HParams
+from trainer.network_options import NetworkOptions
 
 FILE_NAME = 'hparams.json'
 # Another value here means other variables, so no checkpoint can follow the change.
-_ARCHITECTURE_FIELDS = (
-    'image_size', 'channels', 'base_filters', 'noise_dim', 'kernel_size', 'generator_norm', 'discriminator_norm',
-    'minibatch_stddev',
-)  # fmt: skip
+_ARCHITECTURE_FIELDS = tuple(field.name for field in dataclasses.fields(NetworkOptions))
+# What is over when a run goes on.
+_BEGINNING = ('init_from', 'init_partial')
 # What --augment=auto leaves to the data.
 _DATA_FIELDS = ('augment', 'augment_after_kimg')
 # What runs of versions that did not have these fields were trained with.
@@ -25,6 +25,7 @@ _BEFORE = {
     'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
     'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
     'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
+    'init_from': '', 'init_partial': False, 'freeze_d_layers': 0,
 }  # fmt: skip
 
 
@@ -53,6 +54,12 @@ def check_fits(model_dir: str, new: HParams) -> None:
     Raises:
       errors.UserError: it differs, so the checkpoints do not fit.
     """
+    before = read(model_dir)
+    if before and new.init_from not in ('', before.init_from):
+        began = f'from {before.init_from}' if before.init_from else 'at random'
+        raise errors.UserError(
+            f'--init_from={new.init_from}: {model_dir} has begun, {began}: leave it out, or choose another --model_dir'
+        )
     for name, old_value, new_value in _changes(model_dir, new):
         # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
         begins_average = name == 'ema_half_life_kimg' and not old_value
@@ -61,6 +68,15 @@ def check_fits(model_dir: str, new: HParams) -> None:
                 f'{model_dir} was trained with --{name}={old_value} and cannot go on with {new_value}: '
                 f'give --{name}={old_value}, or choose another --model_dir'
             )
+
+
+def continued(model_dir: str, new: HParams) -> HParams:
+    """With what was decided when the run in `model_dir` began: what the data left open, and what it started from."""
+    known = read(model_dir)
+    if not known:
+        return new
+    kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
+    return dataclasses.replace(new.sized(known.image_size, known.channels), **kept)
 
 
 def check_change(model_dir: str, new: HParams) -> None:

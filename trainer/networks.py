@@ -61,6 +61,11 @@ def judges_images_alone(architecture: Architecture) -> bool:
     return not (coupled or architecture.minibatch_stddev)
 
 
+def discriminator_scopes(layers_: int) -> tuple[str, ...]:
+    """How the names of the variables of the discriminator's first `layers_` layers, from the image side, begin."""
+    return tuple(f'{DISCRIMINATOR}/{part}{i}/' for i in range(layers_) for part in ('conv', 'norm'))
+
+
 def discriminator(
     images: tf.Tensor,
     architecture: Architecture,

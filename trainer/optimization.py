@@ -26,7 +26,8 @@ def move(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates
       updates: what the network's passes of this step have collected.
     """
     optimizer = _adam(network, params)
-    return _apply(network, optimizer, optimizer.compute_gradients(loss, _variables(network)), updates)
+    gradients = optimizer.compute_gradients(loss, _variables(network))
+    return _apply(network, optimizer, _without_frozen(gradients, params), updates)
 
 
 def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
@@ -35,6 +36,7 @@ def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Upd
     variables = [variable for network in optimizers for variable in _variables(network)]
     found = optimizers[networks.DISCRIMINATOR].compute_gradients(loss, variables)
     count = len(_variables(networks.DISCRIMINATOR))
+    found = _without_frozen(found, params)
     gradients = {networks.DISCRIMINATOR: found[:count], networks.GENERATOR: found[count:]}
     return [
         operation
@@ -57,6 +59,15 @@ def finish(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operatio
 
 def _variables(network: str) -> list[tf.Variable]:
     return v1.trainable_variables(f'{network}/')
+
+
+def _without_frozen(gradients: Gradients, params: dict[str, Any]) -> Gradients:
+    """With none for the discriminator's layers that stay as they are (FreezeD, Mo et al. 2020, arXiv:2002.10964).
+
+    Adam does not move what has never had a gradient; and a run that frees the layers later finds its averages there.
+    """
+    frozen = networks.discriminator_scopes(params['hparams'].freeze_d_layers)
+    return [(tf.zeros_like(v) if v.op.name.startswith(frozen) else gradient, v) for gradient, v in gradients]
 
 
 def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, updates: Updates) -> list[tf.Operation]:

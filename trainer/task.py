@@ -35,6 +35,7 @@ from trainer import (
     run_data,
     run_folder,
     terminal,
+    transfer,
 )
 from trainer.hparams import SMALLEST, HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
@@ -106,12 +107,13 @@ def _with_data_set(
         images, fit = for_training.SAMPLES, for_training.STRETCH
     elif not for_training.is_folder_of_images(images):
         return hparams, data
-    known = hparams_file.read(options.model_dir)
-    hparams = hparams.sized(known.image_size, known.channels) if known else hparams
-    if images == for_training.SAMPLES:
-        hparams = hparams.sized(**SMALLEST)
+    hparams = hparams_file.continued(options.model_dir, hparams)
     if checkpoints.newest_first(options.model_dir):
         hparams_file.check_fits(options.model_dir, hparams)  # Before the images are converted for another network.
+    else:
+        hparams = transfer.sized(hparams)
+    if images == for_training.SAMPLES:
+        hparams = hparams.sized(**SMALLEST)
     preflight.check([data.holdout_data], options)
     folder = os.path.join(options.model_dir, run_data.FOLDER)
     with run_folder.claimed(options.model_dir, os.environ):

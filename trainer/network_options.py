@@ -1,0 +1,80 @@
+"""The shape of the two networks, as options: what a checkpoint cannot change."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+from trainer import architecture, convolution, normalization
+from trainer.declaration import Options, option
+
+N = TypeVar('N', bound='NetworkOptions')
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions(Options):
+    """The shape of the two networks."""
+
+    image_size: int = option(
+        0,
+        'Side of the square images; 0 is what the data set holds, or of a folder of images the largest size that most '
+        'of them can fill.',
+        unit='px',
+        choices=(0, *architecture.IMAGE_SIZES),
+    )
+    channels: int = option(
+        0, 'Colour channels: 3 is RGB, 1 is grey; 0 is what the data set holds, or the images are.', choices=(0, 1, 3)
+    )
+    base_filters: int = option(
+        32,
+        'Filters of the layer at the image; each layer inwards doubles them.',
+        lower=1,
+        upper=512,
+        why='at 128 px that is a network of three thousand million weights',
+    )
+    noise_dim: int = option(
+        100,
+        "Length of the generator's input vector.",
+        lower=1,
+        upper=8192,
+        why='more numbers than an image of 32 px has make nothing more of it',
+    )
+    kernel_size: int = option(
+        5,
+        "Side of all layers' kernels: 5 as in the DCGAN paper; 4 takes two thirds of the products.",
+        unit='px',
+        choices=convolution.KERNEL_SIZES,
+    )
+    generator_norm: str = option(
+        architecture.BATCH,
+        "What bounds the generator's layers: batch normalisation as in the DCGAN paper, or one whose scale and offset "
+        'each image gets from its noise (self-modulation).',
+        choices=architecture.GENERATOR_NORMS,
+    )
+    discriminator_norm: str = option(
+        'batch',
+        "What bounds the discriminator's layers: batch normalisation as in the DCGAN paper, spectral normalisation, or "
+        'nothing.',
+        choices=tuple(normalization.NORMS),
+    )
+    minibatch_stddev: bool = option(
+        False, 'Show the discriminator how much the images of a batch differ, against collapse.'
+    )
+
+    @property
+    def architecture(self) -> architecture.Architecture:
+        """The shape of both networks."""
+        return architecture.Architecture(
+            self.image_size,
+            self.channels,
+            self.noise_dim,
+            architecture.filters(self.image_size, self.base_filters),
+            self.discriminator_norm,
+            self.minibatch_stddev,
+            self.generator_norm,
+            self.kernel_size,
+        )
+
+    def sized(self: N, image_size: int, channels: int) -> N:
+        """With these where size and channels are left to the data."""
+        return dataclasses.replace(self, image_size=self.image_size or image_size, channels=self.channels or channels)

@@ -1,0 +1,58 @@
+"""A trained model as one small file: both networks in float16, and the hyper-parameters that they were trained with.
+
+Of the generator it holds the averaged weights alone: they make the pictures, and stand for the last ones too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from trainer import checkpoints, ema, files, hparams_file, networks
+
+FOLDER = pathlib.Path(__file__).parent
+_HPARAMS, _STEP = hparams_file.FILE_NAME, 'step'
+
+
+def pack(model_dir: str, checkpoint: str, path: str) -> None:
+    """Writes the model of a checkpoint, whose run keeps an average, to the .npz file `path`."""
+    reader = checkpoints.load_reader(checkpoint)
+    arrays = {}
+    for name in sorted(reader.get_variable_to_shape_map()):
+        if name.split('/')[0] in (networks.GENERATOR, networks.DISCRIMINATOR):
+            # Of batch norm's moments there is no average.
+            source = ema.name_of(name) if reader.has_tensor(ema.name_of(name)) else name
+            arrays[name] = reader.get_tensor(source).astype(np.float16)
+    arrays[_HPARAMS] = np.frombuffer(pathlib.Path(model_dir, _HPARAMS).read_bytes(), np.uint8)
+    arrays[_STEP] = np.array(checkpoints.step_of(checkpoint))
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    files.write_bytes(path, packed.getvalue())
+
+
+@contextlib.contextmanager
+def unpacked(name: str) -> Iterator[str]:
+    """A folder, there while entered, that holds the model `name` of `pretrained.NAMES` as a run leaves it."""
+    with np.load(FOLDER / f'{name}.npz') as packed, tempfile.TemporaryDirectory() as folder:
+        arrays = dict(packed)
+        pathlib.Path(folder, _HPARAMS).write_bytes(arrays.pop(_HPARAMS).tobytes())
+        prefix = checkpoints.path(folder, int(arrays.pop(_STEP)))
+        averages = {ema.name_of(key): value for key, value in arrays.items() if _is_averaged(key)}
+        _save(prefix, {**arrays, **averages})
+        yield folder
+
+
+def _is_averaged(name: str) -> bool:
+    return name.startswith(f'{networks.GENERATOR}/') and not os.path.basename(name).startswith('moving_')
+
+
+def _save(prefix: str, arrays: Mapping[str, np.ndarray]) -> None:
+    values = [tf.constant(value, tf.float32) for value in arrays.values()]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(arrays), shape_and_slices=[''] * len(values), tensors=values)
