@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import open_image, tiny_hparams, write_dataset, write_run
+from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_run
 from tests.processes import run_module
 from tests.test_gcs_training import upload
-from trainer import errors, evaluate, evaluation, evaluation_report, image_set
+from trainer import errors, evaluate, evaluation, evaluation_report, image_set, images, trained
 from trainer.evaluate import EvaluateOptions
 from trainer.evaluation import Measure, Settings, Vectors
 from trainer.features import extraction, registry
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
+from trainer.pictures import Generated
 
 NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_z', 'copying_nearer', 'copying_close']
 
@@ -118,9 +119,72 @@ def test_data_of_another_geometry_are_refused(run, tmp_path, size, channels):
         evaluate.evaluate(options(run, other))
 
 
-def test_a_run_must_be_named():
-    with pytest.raises(errors.UserError, match='give --model_dir=FOLDER'):
-        EvaluateOptions()
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({}, 'give one of --model_dir=FOLDER, .*, and --samples=FOLDER'),
+        ({'model_dir': 'run', 'samples': 'pictures'}, 'give one of --model_dir=FOLDER'),
+        ({'samples': 'pictures'}, '--samples=pictures needs --data=FOLDER'),
+        ({'samples': 'pictures', 'data': 'data', 'checkpoint': 'last'}, '--checkpoint chooses from a --model_dir'),
+    ],
+)
+def test_one_thing_is_measured(changes, message):
+    with pytest.raises(errors.UserError, match=message):
+        EvaluateOptions(**changes)
+
+
+def of_samples(path: pathlib.Path, data: str, output_dir: pathlib.Path, **changes) -> dict:
+    given = {'extractor': 'pixels', 'subsets': 10, 'count': 0, **changes}
+    evaluate.evaluate(EvaluateOptions(samples=str(path), data=data, output_dir=str(output_dir), **given))
+    return json.loads(next(output_dir.glob('*.json')).read_text())
+
+
+def test_pictures_of_another_tool_get_the_numbers_of_a_run_that_made_them(run, data, tmp_path):
+    """As a folder of files, and as an array."""
+    evaluate.evaluate(options(run, data, tmp_path / 'run'))
+    expected = json.loads((tmp_path / 'run' / 'evaluation_step_000002.json').read_text())
+    pixels = Generated(trained.load(run).generator, 40).part(0, 40)
+    for i, picture in enumerate(pixels):
+        images.write_png(str(tmp_path / 'made' / f'{i // 20}' / f'{i:03d}.png'), picture)
+    (tmp_path / 'made' / 'note.txt').write_text('not a picture')
+    (tmp_path / 'made' / '0' / 'half.png').write_bytes((tmp_path / 'made' / '0' / '000.png').read_bytes()[:90])
+    np.savez(tmp_path / 'made.npz', images=pixels)
+    for path, out in ((tmp_path / 'made', tmp_path / 'folder'), (tmp_path / 'made.npz', tmp_path / 'array')):
+        found = of_samples(path, data, out)
+        assert found['metrics'] == expected['metrics']
+        assert found['samples'] == str(path)
+        assert (out / 'evaluation_of_made.png').read_bytes() == next((tmp_path / 'run').glob('*.png')).read_bytes()
+    assert of_samples(tmp_path / 'made', data, tmp_path / 'few', count=20)['images']['generated'] == 20
+
+
+def test_pictures_of_another_size_are_brought_to_that_of_the_data(data, tmp_path):
+    for i, picture in enumerate(smooth_images(12, 48)):
+        images.write_png(str(tmp_path / 'made' / f'{i}.png'), picture[:, : 48 - i])
+    assert of_samples(tmp_path / 'made', data, tmp_path / 'out')['images']['generated'] == 12
+
+
+@pytest.mark.parametrize(
+    ('array', 'message'),
+    [
+        (np.zeros([4, 32, 32, 3], np.float32), r'holds float32 \[4, 32, 32, 3\]: save uint8 \[N, H, W, C\]'),
+        (np.zeros([4, 3, 32, 32], np.uint8), r'holds uint8 \[4, 3, 32, 32\]: save uint8'),
+        (np.array([None]), 'cannot be read: Object arrays cannot be loaded'),
+        (None, 'holds no picture: give a folder of image files, or an .npz'),
+        (b'PK', 'cannot be read'),
+    ],
+    ids=['float', 'channels first', 'objects', 'empty folder', 'no array'],
+)
+def test_samples_that_are_none_are_refused(array, message, data, tmp_path):
+    path = tmp_path / 'made.npz'
+    if array is None:
+        path = tmp_path / 'made'
+        path.mkdir()
+    elif isinstance(array, bytes):
+        path.write_bytes(array)
+    else:
+        np.savez(path, array)
+    with pytest.raises(errors.UserError, match=message):
+        of_samples(path, data, tmp_path / 'out')
 
 
 @pytest.mark.parametrize(('train', 'count'), [(256, 1_000), (3_567, 3_567), (30_000, 10_000)])

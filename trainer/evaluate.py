@@ -2,6 +2,8 @@
 
   python -m trainer.evaluate --model_dir=runs/photos64 --data=data/photos64
       writes runs/photos64/evaluation/evaluation_step_NNNNNN.json and .png, and prints a table.
+  python -m trainer.evaluate --samples=made_elsewhere --data=data/photos64
+      does the same for the pictures of any other tool, in a folder or an .npz file.
 
 Beside each number stands what real images get in the place of generated ones. Numbers can be compared between runs on
 the same data by the same --extractor, and not with those of papers.
@@ -11,8 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -34,9 +37,8 @@ from trainer.evaluation import Measure, Settings
 from trainer.features import registry
 from trainer.features.extractor import Extractor
 from trainer.image_set import ImageSet
+from trainer.pictures import MOST, Generated, Pictures, read
 from trainer.quiet import quieten_tensorflow
-from trainer.sampler import noise_for
-from trainer.trained import Trained
 
 _MADE_BY = 'trainer.evaluate'
 _SHOWN = 100
@@ -48,6 +50,12 @@ class EvaluateOptions(Options):
     """What to measure, and how."""
 
     model_dir: str = option('', 'A training run.', unit='folder', path=ANYWHERE)
+    samples: str = option(
+        '',
+        'Pictures of any tool, instead of a run: a folder of image files, or an .npz of one uint8 array [N, H, W, C].',
+        unit='folder',
+        path=ANYWHERE,
+    )
     data: str = option(
         '', 'The data set to compare with; empty is what it was trained on.', unit='folder', path=ANYWHERE
     )
@@ -57,8 +65,10 @@ class EvaluateOptions(Options):
         '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
     )
     count: int = option(
-        0, 'Images to generate, of seeds 0, 1, 2 ...; 0 for as many as training images, but 1,000 to 10,000.',
-        unit='images', lower=0, upper=100_000, why='all of their features are kept in memory',
+        0,
+        'Images to generate, of seeds 0, 1, 2 ...; 0 for as many as training images, but 1,000 to 10,000, or for '
+        'all of --samples.',
+        unit='images', lower=0, upper=MOST, why='all of their features are kept in memory',
     )  # fmt: skip
     k: int = option(
         5, 'Neighbours that bound the space about an image: precision to coverage.',
@@ -70,18 +80,34 @@ class EvaluateOptions(Options):
     seed: int = option(0, 'Decides the subsets and halves.', lower=0, upper=2**32 - 1, why='numpy takes 32 bits')
     fid_keras: bool = option(False, "Also the Frechet distance by Keras's Inception, which it downloads.")
     output_dir: str = option(
-        '', 'Where the results go, local or gs://; empty for model_dir/evaluation.', unit='folder', path=ANYWHERE
-    )
+        '', 'Where the results go, local or gs://; empty for model_dir/evaluation, or evaluation here of --samples.',
+        unit='folder', path=ANYWHERE,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.model_dir:
-            raise errors.UserError('give --model_dir=FOLDER, a training run of python -m trainer.task')
+        if bool(self.model_dir) == bool(self.samples):
+            raise errors.UserError(
+                'give one of --model_dir=FOLDER, a training run of python -m trainer.task, and --samples=FOLDER'
+            )
+        if self.samples and (self.checkpoint or not self.data):
+            raise errors.UserError(
+                '--checkpoint chooses from a --model_dir: leave it out' if self.checkpoint
+                else f'--samples={self.samples} needs --data=FOLDER: what to compare them with'
+            )  # fmt: skip
 
     @property
     def folder(self) -> str:
         """Where the results go."""
         return self.output_dir or os.path.join(self.model_dir, 'evaluation')
+
+
+class Made(NamedTuple):
+    """What makes the pictures, as a report and a file name say it, and the pictures once the data are known."""
+
+    facts: dict[str, Any]
+    stem: str
+    pictures: Callable[[ImageSet], Pictures]
 
 
 def evaluate(options: EvaluateOptions, say: Callable[[str], None] = lambda _: None) -> str:
@@ -91,53 +117,62 @@ def evaluate(options: EvaluateOptions, say: Callable[[str], None] = lambda _: No
       errors.UserError: there is no run, no data, or the two do not belong together; too few images; or the results
         cannot be written, which is found out before the work where it can be.
     """
-    run = trained.load(options.model_dir, options.checkpoint)
-    stem = f'evaluation_step_{run.step:06d}'
-    names = [f'{stem}.json', f'{stem}.png']
+    made = _of_samples(options) if options.samples else _of_run(options)
+    names = [f'{made.stem}.json', f'{made.stem}.png']
     with outputs.claimed('--output_dir', options.folder, _MADE_BY, names, environ=os.environ):
-        facts, measures, count = _measured(options, run)
+        facts, measures, pictures = _measured(options, made)
         paths = [os.path.join(options.folder, name) for name in names]
         report = _report(facts, measures)
         say(report)
-        pictures = run.generator.images(noise_for(range(min(count, _SHOWN)), run.generator.noise_dim))
+        shown = pictures.part(0, min(len(pictures), _SHOWN))
         with disk_errors.explained(f'--output_dir={options.folder}'):
             files.write_bytes(paths[0], evaluation_report.to_json(facts, measures))
-            images.write_png(paths[1], images.tile_grid(pictures))
+            images.write_png(paths[1], images.tile_grid(shown))
         say('\n'.join(['', *paths]))
     return '\n'.join([report, '', *paths])
 
 
-def _measured(options: EvaluateOptions, run: Trained) -> tuple[dict[str, Any], list[Measure], int]:
-    """What the report says besides numbers, the numbers, and of how many pictures."""
+def _of_run(options: EvaluateOptions) -> Made:
+    run = trained.load(options.model_dir, options.checkpoint)
+
+    def pictures(train: ImageSet) -> Pictures:
+        size = run.hparams.image_size, run.hparams.channels
+        if size != (train.image_size, train.channels):
+            made, found = (f'{side}x{side}x{channels}' for side, channels in (size, (train.image_size, train.channels)))
+            raise errors.UserError(
+                f'{train.folder} holds images of {found}, and the generator in {options.model_dir} makes {made}: '
+                'give the --data that it was trained on'
+            )
+        return Generated(run.generator, options.count or evaluation.default_count(len(train)))
+
+    facts = {'model_dir': options.model_dir, 'checkpoint': run.which, 'step': run.step}
+    return Made(facts, f'evaluation_step_{run.step:06d}', pictures)
+
+
+def _of_samples(options: EvaluateOptions) -> Made:
+    def pictures(train: ImageSet) -> Pictures:
+        return read(options.samples, train.image_size, train.channels, options.count)
+
+    name = os.path.splitext(os.path.basename(os.path.normpath(options.samples)))[0]
+    return Made({'samples': options.samples}, f'evaluation_of_{re.sub("[^A-Za-z0-9_.-]", "_", name)}', pictures)
+
+
+def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], list[Measure], Pictures]:
+    """What the report says besides numbers, the numbers, and the pictures."""
     data = run_data.options_of(options.model_dir, options.data)
     train, holdout = run_data.open_both(data)
-    _check_geometry(run, options.model_dir, train, data.train_data)
-    run_data.warn_of_change(options.model_dir, train, holdout)
-    count = options.count or evaluation.default_count(len(train))
-    evaluation.check_size(len(train), count, options.k)
+    pictures = made.pictures(train)
+    if options.model_dir:
+        run_data.warn_of_change(options.model_dir, train, holdout)
+    evaluation.check_size(len(train), len(pictures), options.k)
     extractor = registry.make(options.extractor, options.feature_weights)
     inception = _inception(options, extractor)
     settings = Settings(options.k, options.subsets, options.seed)
-    measures = evaluation.measure(evaluation.embed(train, holdout, run.generator, count, extractor), settings)
+    measures = evaluation.measure(evaluation.embed(train, holdout, pictures, extractor), settings)
     if inception:
-        measures.append(_fid(inception, train, run, count, settings))
-    return _facts(options, run, data.train_data, train, holdout, extractor, count), measures, count
-
-
-def _facts(
-    options: EvaluateOptions,
-    run: Trained,
-    data: str,
-    train: ImageSet,
-    holdout: ImageSet | None,
-    extractor: Extractor,
-    count: int,
-) -> dict[str, Any]:
-    return {
-        'model_dir': options.model_dir,
-        'checkpoint': run.which,
-        'step': run.step,
-        'data': data,
+        measures.append(_fid(inception, train, pictures, settings))
+    about_data = {
+        'data': data.train_data,
         'data_checksum': train.checksum,
         'image_size': train.image_size,
         'channels': train.channels,
@@ -147,18 +182,10 @@ def _facts(
             'title': extractor.title,
             'layer': extractor.late,
         },
-        'images': {'generated': count, 'training': len(train), 'holdout': len(holdout) if holdout else 0},
+        'images': {'generated': len(pictures), 'training': len(train), 'holdout': len(holdout) if holdout else 0},
         'seed': options.seed,
     }
-
-
-def _check_geometry(run: Trained, model_dir: str, train: ImageSet, data: str) -> None:
-    made, found = (f'{x.image_size}x{x.image_size}x{x.channels}' for x in (run.hparams, train))
-    if made != found:
-        raise errors.UserError(
-            f'{data} holds images of {found}, and the generator in {model_dir} makes {made}: '
-            'give the --data that it was trained on'
-        )
+    return {**made.facts, **about_data}, measures, pictures
 
 
 def _inception(options: EvaluateOptions, extractor: Extractor) -> Extractor | None:
@@ -168,16 +195,14 @@ def _inception(options: EvaluateOptions, extractor: Extractor) -> Extractor | No
     return extractor if extractor.name == _FID_EXTRACTOR else registry.make(_FID_EXTRACTOR)
 
 
-def _fid(inception: Extractor, train: ImageSet, run: Trained, count: int, settings: Settings) -> Measure:
+def _fid(inception: Extractor, train: ImageSet, pictures: Pictures, settings: Settings) -> Measure:
     real = evaluation.raw_features(train, inception, 'training')
-    return evaluation.measure_fid(real, evaluation.generated_features(run.generator, count, inception), settings)
+    return evaluation.measure_fid(real, evaluation.generated_features(pictures, inception), settings)
 
 
 def _report(facts: dict[str, Any], measures: list[Measure]) -> str:
-    title = (
-        f'{facts["model_dir"]}, {facts["checkpoint"]} checkpoint, step {facts["step"]:,}, on {facts["data"]}\n'
-        f'by {facts["extractor"]["title"]}, layer {facts["extractor"]["layer"]}'
-    )
+    what = facts.get('samples') or f'{facts["model_dir"]}, {facts["checkpoint"]} checkpoint, step {facts["step"]:,}'
+    title = f'{what}, on {facts["data"]}\nby {facts["extractor"]["title"]}, layer {facts["extractor"]["layer"]}'
     remarks = []
     if not any(measure.name == 'copying_z' for measure in measures):
         found = facts['images']['holdout']

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 
 import numpy as np
 from absl import logging
@@ -16,7 +15,7 @@ from trainer.features.extractor import Extractor
 from trainer.features.space import Space
 from trainer.image_set import ImageSet
 from trainer.metrics import copying, frechet, kid, manifold, twins
-from trainer.sampler import Generator, noise_for
+from trainer.pictures import Pictures
 
 MIN_HOLDOUT = 20  # Fewer images say nothing about copying, and next to nothing about KID.
 _FEWEST, _MOST = 1_000, 10_000
@@ -90,7 +89,7 @@ def check_size(train_images: int, generated: int, k: int) -> None:
             raise errors.UserError(f'{count} {what} are too few for --k={k}, which needs {least}: {fix}')
 
 
-def embed(train: ImageSet, holdout: ImageSet | None, generator: Generator, count: int, extractor: Extractor) -> Vectors:
+def embed(train: ImageSet, holdout: ImageSet | None, pictures: Pictures, extractor: Extractor) -> Vectors:
     """Vectors of the images by the extractor's late layer, centred by the mean of the training images."""
     raw = raw_features(train, extractor, 'training')
     space = Space.of(raw)
@@ -99,7 +98,7 @@ def embed(train: ImageSet, holdout: ImageSet | None, generator: Generator, count
     of_holdout = None
     if holdout and len(holdout) >= MIN_HOLDOUT:
         of_holdout = space.embed(raw_features(holdout, extractor, 'hold-out'))
-    return Vectors(of_train, space.embed(generated_features(generator, count, extractor)), of_holdout)
+    return Vectors(of_train, space.embed(generated_features(pictures, extractor)), of_holdout)
 
 
 def raw_features(images: ImageSet, extractor: Extractor, what: str) -> np.ndarray:
@@ -107,10 +106,10 @@ def raw_features(images: ImageSet, extractor: Extractor, what: str) -> np.ndarra
     return extraction.of_set(images, extractor, _log_progress(what, len(images)))[extractor.late]
 
 
-def generated_features(generator: Generator, count: int, extractor: Extractor) -> np.ndarray:
-    """Features of the generated images of seeds 0 to count - 1, by the late layer, [count, D]."""
-    tick = _log_progress('generated', count)
-    return extraction.of_batches(_generate(generator, count, extractor.batch), extractor, tick)[extractor.late]
+def generated_features(pictures: Pictures, extractor: Extractor) -> np.ndarray:
+    """Features of generated images by the late layer, [N, D]."""
+    tick = _log_progress('generated', len(pictures))
+    return extraction.of_batches(pictures.batches(extractor.batch), extractor, tick)[extractor.late]
 
 
 def measure(vectors: Vectors, settings: Settings) -> list[Measure]:
@@ -209,11 +208,6 @@ def _halves(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(seed).permutation(len(rows))
     half = len(rows) // 2
     return rows[order[:half]], rows[order[half : 2 * half]]
-
-
-def _generate(generator: Generator, count: int, batch: int) -> Iterator[np.ndarray]:
-    for begin in range(0, count, batch):
-        yield generator.images(noise_for(range(begin, min(begin + batch, count)), generator.noise_dim))
 
 
 def _log_progress(what: str, total: int) -> Tick:

@@ -112,7 +112,7 @@ class Monitor:
 
     def say_verdict(self) -> None:
         """Logs the verdict on all that was measured so far."""
-        log = logging.info if self._verdict.word == verdicts.HEALTHY else logging.warning
+        log = logging.info if self._verdict.word in verdicts.FINE else logging.warning
         log('verdict at step %d: %s: %s', self._history.points[-1].step, self._verdict.word, self._verdict.reason)
         self._said = self._verdict.word
 

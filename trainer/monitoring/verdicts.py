@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 
 from trainer.monitoring.history import Point
 
-HEALTHY, OVERFITS, COLLAPSING, COPYING, DIVERGED = 'healthy', 'D overfits', 'collapsing', 'copying', 'diverged'
+HEALTHY, SLOW = FINE = 'healthy', 'slow start'
+OVERFITS, COLLAPSING, COPYING, DIVERGED = 'D overfits', 'collapsing', 'copying', 'diverged'
 
 _GRIDS, _EVALUATIONS = 4, 2  # How many of the last ones are looked at; an untrained generator's grid is not.
 _CLOSE = 0.2  # Share of samples as near to training images as the nearest 5 % of the hold-out.
 _GAP = 0.5  # Of D between training images and the hold-out, as a share of that between training and generated images.
 _SIGN = 0.97  # Mean sign of D(real) where there is no hold-out.
 _TWINS = 0.5  # More twins than among real images.
+_STILL_FALLS = 0.9  # KID, over the best before it: of a generator that is on its way.
 _KID_RATIO, _KID_MORE = 1.5, 1.0  # Beyond the best so far, in both ways.
 _KID_NOTHING, _PATIENCE = 5.5, 4  # Pictures that have nothing of the real ones, still after so many evaluations.
 
@@ -78,13 +80,22 @@ def _overfitting_unseen(points: Sequence[Point]) -> Verdict | None:
 
 
 def _collapsing(points: Sequence[Point]) -> Verdict | None:
-    twins, real = (_typical(points, measure, _GRIDS, skip=1) for measure in (_twins, _twins_real))
+    """Near twins at each of the last grids: so all generators begin, and a collapsed one stays."""
+    grids = min(_GRIDS, sum(point.twins is not None for point in points) - 1)
+    if grids < 1:
+        return None
+    twins, real = (_typical(points, measure, grids, skip=1) for measure in (_twins, _twins_real))
     if twins is None or real is None or twins - real <= _TWINS:
         return None
+    seen = f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}'
+    kids = [point.kid for point in points if point.kid is not None]
+    if len(kids) > 1 and kids[-1] < _STILL_FALLS * min(kids[:-1]):
+        return Verdict(SLOW, f'{seen}, while KID falls, from {min(kids[:-1]):.2f} to {kids[-1]:.2f}')
+    if grids < _GRIDS:
+        return Verdict(SLOW, f'{seen}, after {grids} of the {_GRIDS} grids that tell it from a collapse')
     return Verdict(
         COLLAPSING,
-        f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}: if KID falls, it is a slow '
-        'start; else lower --train_batch_size or --learning_rate, or take another --seed or --loss',
+        f'{seen}, and KID does not fall: lower --train_batch_size or --learning_rate, or take another --seed or --loss',
     )
 
 
