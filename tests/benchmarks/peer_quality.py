@@ -22,6 +22,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -106,6 +107,7 @@ def train_ours(
     from trainer.sampler import CheckpointGenerator
 
     model_dir = folder / 'ours'
+    shutil.rmtree(model_dir, ignore_errors=True)  # A run that goes on would have minutes that nobody counts.
     command = [
         'taskset', '-c', str(cpu), sys.executable, '-m', 'trainer.task', '--use_tpu=false', f'--train_data={data}',
         f'--model_dir={model_dir}', f'--image_size={size}', f'--base_filters={width}', '--train_kimg=100000',
