@@ -16,6 +16,7 @@ setup(
         'convert.samples': ['README.md', 'flags/*.png'],
         'trainer.features': ['*.md', '*.npz'],
         'trainer.page': ['assets/*'],
+        'trainer.pretrained': ['*.md', '*.npz'],
     },
     install_requires=[
         'tensorflow>=2.15.0,<2.16',  # The last with Estimator; a range, so that a TPU VM's own wheel stays.

@@ -33,7 +33,7 @@ def parse(*arguments: str) -> tuple[HParams, RunOptions]:
 
 def recipe(hparams: HParams) -> dict:
     """What a recipe decides, beside size and length."""
-    fields = ('image_size', 'base_filters', 'train_batch_size', 'train_steps', 'compute_dtype', 'seed')
+    fields = ('image_size', 'base_filters', 'train_batch_size', 'train_steps', 'train_kimg', 'compute_dtype', 'seed')
     return {name: value for name, value in dataclasses.asdict(hparams).items() if name not in fields}
 
 

@@ -54,7 +54,10 @@ CHIPS = {
 INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobody has shown it on a v4.
 
 
-_ARTICLE = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0, 'update': 'joint'}
+_ARTICLE = {
+    'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
+    'ema_half_life_kimg': 0.0, 'update': 'joint',
+}  # fmt: skip
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
     'default': {'augment': 'translation', 'augment_after_kimg': 1.0},

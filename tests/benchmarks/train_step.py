@@ -32,7 +32,10 @@ import numpy as np
 
 BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
-PLAIN = {'discriminator_norm': 'batch', 'augment': 'none', 'ema_half_life_kimg': 0.0, 'update': 'joint'}
+PLAIN = {
+    'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
+    'ema_half_life_kimg': 0.0, 'update': 'joint',
+}  # fmt: skip
 DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 200 images on.
 OPTIONS = {
     'bfloat16': {'compute_dtype': 'bfloat16'},

@@ -72,6 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--images', type=pathlib.Path, required=True, help='folder of photographs, 2,000 or more')
     parser.add_argument('--output_dir', type=pathlib.Path, required=True)
     parser.add_argument('--study', default=','.join(STUDIES), help=f'some of {", ".join(STUDIES)}')
+    parser.add_argument('--fit', default='', help="how an oblong image becomes square, as the converter's")
     parser.add_argument('--count', type=int, default=2000, help='images to generate for an evaluation')
     parser.add_argument(
         '--compute_dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 is for CPUs with AMX'
@@ -94,7 +95,7 @@ def main() -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):  # So that the run at hand is told to save and end.
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
     folder = options.output_dir.resolve()
-    data_sets = DataSets(options.images.resolve(), folder / 'data', options.cpu)
+    data_sets = DataSets(options.images.resolve(), folder / 'data', options.cpu, options.fit)
     extractor, count = ('pixels', 100) if options.smoke else (registry.DEFAULT, options.count)
     runs = Runs(folder, data_sets, count, extractor, options.compute_dtype, options.cpu)
     done = True

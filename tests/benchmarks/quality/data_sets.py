@@ -32,11 +32,13 @@ class DataSets:
       images: folder of photographs.
       folder: where the data sets are.
       cpu: the core for making them, None for all.
+      fit: how an oblong image becomes square, as the converter's --fit; '' for its default.
     """
 
     images: pathlib.Path
     folder: pathlib.Path
     cpu: int | None = None
+    fit: str = ''
 
     def full(self, size: int) -> pathlib.Path:
         """Folder of all photographs at `size` px; it need not exist."""
@@ -61,7 +63,7 @@ class DataSets:
           processes.Failed: the images do not suffice, or a command failed.
         """
         with processes.held(self.folder / '.lock', wait=True):
-            self._convert(self.images, self.full(size), size)
+            self._convert(self.images, self.full(size), size, *([f'--fit={self.fit}'] if self.fit else []))
             return self._make(data, size)
 
     def foreign(self, data: Data, size: int) -> dict[str, int]:

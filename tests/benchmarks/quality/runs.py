@@ -11,7 +11,7 @@ from tests.benchmarks.quality.data_sets import DataSets
 from tests.benchmarks.quality.studies import Data, Run
 from trainer import checkpoints, errors
 
-LAST, BEST, OWN = checkpoints.LAST, checkpoints.BEST, 'own'
+LAST, BEST, OWN, PIXELS = checkpoints.LAST, checkpoints.BEST, 'own', 'pixels'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Evaluation:
     """One measurement of a run.
 
     Attributes:
-      kind: LAST or BEST, a checkpoint by the full set; OWN, the last by what it was trained on.
+      kind: LAST or BEST, a checkpoint by the full set; OWN, the last by what it was trained on; PIXELS, the last
+        compared by pixels, which no network that has seen photographs takes part in.
       data: what generated images are compared with.
       path: the JSON of trainer.evaluate; it need not exist.
     """
@@ -104,6 +105,8 @@ class Runs:
             yield self._evaluation(run, BEST, full, best)
         if run.data != Data():
             yield self._evaluation(run, OWN, self.data_sets.path(run.data, run.size), last)
+        if self.extractor != PIXELS:
+            yield self._evaluation(run, PIXELS, full, last)
 
     def _evaluation(self, run: Run, kind: str, data: pathlib.Path, step: int) -> Evaluation:
         folder = self.folder / 'evaluations' / self.name(run) / kind
@@ -129,7 +132,7 @@ class Runs:
             f'--checkpoint={BEST if evaluation.kind == BEST else LAST}',
             f'--output_dir={evaluation.path.parent}',
             f'--count={self.count}',
-            f'--extractor={self.extractor}',
+            f'--extractor={PIXELS if evaluation.kind == PIXELS else self.extractor}',
         ]
         processes.run('trainer.evaluate', flags, self.log(run), self.cpu)
 

@@ -87,35 +87,60 @@ def changed(flags: tuple[str, ...], *changes: str) -> tuple[str, ...]:
 
 
 RECIPES = {
+    # The published one, in batches of 64.
     'article': (
         f'{_BATCH}=64',
+        '--update=joint',
+        '--kernel_size=5',
+        '--generator_norm=batch',
         '--discriminator_norm=batch',
         '--augment=none',
         '--ema_half_life_kimg=0',
         '--learning_rate=2e-4',
+    ),
+    # The default until the players moved in turn.
+    'joint': (
+        f'{_BATCH}=16',
         '--update=joint',
+        '--kernel_size=5',
+        '--generator_norm=batch',
+        '--discriminator_norm=batch',
+        '--augment=auto',
+        '--ema_half_life_kimg=10',
+        '--learning_rate=4e-4',
     ),
     'ours': (
         f'{_BATCH}=16',
+        '--update=alternating',
+        '--kernel_size=4',
+        '--generator_norm=self_modulated',
         '--discriminator_norm=batch',
         '--augment=auto',
         '--ema_half_life_kimg=10',
         '--learning_rate=4e-4',
     ),
 }
-_ARTICLE, _OURS = RECIPES['article'], RECIPES['ours']
+_JOINT, _OURS = RECIPES['joint'], RECIPES['ours']
 
-# From the article's recipe to ours one feature at a time, and then one step away from ours.
+# From the joint step to ours one feature at a time, and then one step away from ours.
 SWEEP = {
     **RECIPES,
-    'ema': changed(_ARTICLE, '--ema_half_life_kimg=10'),
-    'article_batch_16': changed(_ARTICLE, f'{_BATCH}=16'),
+    'alternating': changed(_JOINT, '--update=alternating'),
+    'alternating_self_modulated': changed(_JOINT, '--update=alternating', '--generator_norm=self_modulated'),
+    'alternating_kernel_4': changed(_JOINT, '--update=alternating', '--kernel_size=4'),
     'ours_batch_64': changed(_OURS, f'{_BATCH}=64'),
+    'ours_batch_8': changed(_OURS, f'{_BATCH}=8'),
+    'ours_rate_8e-4': changed(_OURS, '--learning_rate=8e-4'),
+    'ours_rate_2e-4': changed(_OURS, '--learning_rate=2e-4'),
+    'ours_relativistic': changed(_OURS, '--loss=relativistic'),
+    'ours_relativistic_least_squares': changed(_OURS, '--loss=relativistic_least_squares'),
+    'ours_hinge': changed(_OURS, '--loss=hinge'),
     'ours_no_augmentation': changed(_OURS, '--augment=none'),
     'ours_translation': changed(_OURS, '--augment=translation'),
     'ours_all_augmentations': changed(_OURS, '--augment=color,translation,cutout'),
+    'ours_average_20': changed(_OURS, '--ema_half_life_kimg=20'),
+    'ours_smoothed': changed(_OURS, '--label_smoothing=0.1'),
     'ours_spectral': changed(_OURS, '--discriminator_norm=spectral'),
-    'ours_hinge': changed(_OURS, '--loss=hinge'),
     'ours_flip': changed(_OURS, '--flip=true'),
     'ours_stddev': changed(_OURS, '--minibatch_stddev=true'),
     'ours_r1': changed(_OURS, '--discriminator_norm=none', '--r1_gamma=0.05'),
@@ -131,20 +156,21 @@ def _distinct(variants: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
 
 
 def _final(size: int, kimg: float = 0, data: Data = Data()) -> list[Run]:  # noqa: B008  Frozen.
-    def run(recipe: str, seed: int) -> Run:
-        return Run(recipe, SWEEP[recipe], size, kimg or KIMG[size], seed, data)
-
-    runs = [run(recipe, seed) for seed in (0, 1) for recipe in RECIPES]
-    # How much of the difference is the augmentation, and how much the batch.
-    return [*runs, run('ours_no_augmentation', 0), run('ours_batch_64', 0)]
+    return [
+        Run(recipe, flags, size, kimg or KIMG[size], seed, data) for seed in (0, 1) for recipe, flags in RECIPES.items()
+    ]
 
 
 def _shorter(data: Data) -> Run:
-    return Run('ours', _OURS, 32, 256, 0, data)  # Six minutes each.
+    return Run('ours', _OURS, 32, 256, 0, data)  # Ten minutes each.
 
 
 STUDIES = {
-    'sweep32': [Run(name, flags, 32, 512, 0) for name, flags in _distinct(SWEEP).items()],
+    # What has been screened, on any set: a short run of each.
+    'screen32': [Run(name, flags, 32, 128, 0) for name, flags in _distinct(SWEEP).items()],
+    # For a set of another kind: where the default was, and where it is.
+    'kinds32': [Run(name, RECIPES[name], 32, 512, seed) for seed in (0, 1) for name in ('joint', 'ours')],
+    'kinds64': [Run(name, RECIPES[name], 64, 48, seed) for seed in (0, 1) for name in ('joint', 'ours')],
     'final32': _final(32),
     'final32-n1000': _final(32, 512, Data(count=1000)),
     'final64': _final(64),

@@ -11,17 +11,18 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tests.benchmarks.quality.runs import BEST, LAST, OWN, Runs
+from tests.benchmarks.quality.runs import BEST, LAST, OWN, PIXELS, Runs
 from tests.benchmarks.quality.studies import Run
 from trainer.monitoring.history import History
 
 Row = dict[str, Any]
 _MEASURES = ('kid', 'precision', 'recall', 'density', 'coverage', 'twins')
+_BY_PIXELS = ('kid', 'coverage', 'recall', 'twins')
 _COPYING = ('copying_z', 'copying_nearer', 'copying_close')
 _COLUMNS = (
     'run', 'recipe', 'variant', 'size', 'images', 'foreign', 'dropped', 'dropped_foreign', 'seed', 'kimg', 'checkpoint',
     'step', 'generated', *(f'{name}{part}' for name in _MEASURES for part in ('', '_real')), 'kid_std', 'kid_real_std',
-    *_COPYING, 'train_seconds', 'diverged', 'verdict',
+    *(f'{name}_pixels' for name in _BY_PIXELS), *_COPYING, 'train_seconds', 'diverged', 'verdict',
 )  # fmt: skip
 _PACE = re.compile(r'step ([\d,]+)/[\d,]+ \| .*?(\d+) images/s')
 
@@ -44,6 +45,8 @@ def rows(runs: Runs, run: Run) -> list[Row]:
         'diverged': 'yes' if runs.diverged(run) else 'no',
         'verdict': history[-1].verdict if history else '',
     }
+    if PIXELS in found:
+        same |= {f'{name}_pixels': found[PIXELS]['metrics'][name]['generated'] for name in _BY_PIXELS}
     copying = {name: own['metrics'].get(name, {}).get('generated') for name in _COPYING}
     return [
         {**same, **_measures(found[LAST]), 'checkpoint': LAST, **copying},
@@ -73,7 +76,7 @@ def markdown(lines: Sequence[Row]) -> str:
         groups.setdefault(key, []).append(line)
     heads = (
         'recipe', 'px', 'images', 'kimg', 'checkpoint', 'seeds', 'KID', 'coverage', 'recall', 'precision',
-        'twins (real)', 'copying z', 'minutes', 'diverged',
+        'twins (real)', 'by pixels: KID', 'coverage', 'recall', 'twins', 'copying z', 'minutes', 'diverged',
     )  # fmt: skip
     table = [heads, ['---'] * len(heads), *(_table_row(group) for group in groups.values())]
     return '\n'.join(f'| {" | ".join(cells)} |' for cells in table) + '\n'
@@ -92,6 +95,7 @@ def _table_row(group: list[Row]) -> list[str]:
         _over_seeds(group, 'kid', 3) + (f' ± {first["kid_std"]:.3f}' if len(group) == 1 else ''),
         *(_over_seeds(group, name, 3) for name in ('coverage', 'recall', 'precision')),
         f'{_over_seeds(group, "twins", 3)} ({first["twins_real"]:.3f})',
+        *(_over_seeds(group, f'{name}_pixels', 3) for name in _BY_PIXELS),
         _over_seeds(group, 'copying_z', 1),
         _minutes(group),
         str(sum(line['diverged'] == 'yes' for line in group)),
