@@ -84,3 +84,19 @@ def test_without_moving_averages_a_picture_does_not_depend_on_its_batch():
         session.run(v1.global_variables_initializer())
         all_four, one = session.run(both)
     np.testing.assert_allclose(all_four[:1], one, atol=1e-6)
+
+
+def test_modulation_starts_as_plain_batch_norm_and_then_depends_on_the_noise():
+    """Two images of the same activations, made from different noise."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = tf.random.stateless_normal([1, 4, 4, 6], [0, 1]) * tf.ones([2, 1, 1, 1])
+        condition = tf.random.stateless_normal([2, 8], [0, 2])
+        modulated = layers.modulated_batch_norm(x, condition, 'modulated', Updates())
+        plain = layers.batch_norm(x, 'plain', Updates())
+        session.run(v1.global_variables_initializer())
+        before, expected = session.run([modulated, plain])
+        np.testing.assert_allclose(before, expected, atol=0.05)
+        for variable in v1.trainable_variables('modulated/'):
+            variable.load(np.random.default_rng(0).normal(size=variable.shape), session)
+        one, other = session.run(modulated)
+    assert np.abs(one - other).max() > 0.5
