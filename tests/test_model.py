@@ -24,16 +24,14 @@ def build(mode: str, tmp_path, **changes):
     return model.model_fn(features, None, mode, params, config)
 
 
-def run_steps(tmp_path, steps: int, start: dict | None = None, **changes) -> tuple[list[dict], dict, dict]:
-    """Trains a few steps, from `start` if given; returns each one's scalars, and all variables before and after."""
+def run_steps(tmp_path, steps: int, **changes) -> tuple[list[dict], dict, dict]:
+    """Trains a few steps; returns the scalars of each, and all variables before and after."""
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(1)
         spec = build(TRAIN, tmp_path, **changes)
         told = {tensor.op.name: tensor for tensor in v1.get_collection(scalars.COLLECTION)}
         variables = {variable.op.name: variable for variable in v1.global_variables()}
         session.run(v1.global_variables_initializer())
-        for name, value in (start or {}).items():
-            variables[name].load(value, session)
         before = session.run(variables)
         history = [session.run((told, spec.train_op))[0] for _ in range(steps)]
         return history, before, session.run(variables)

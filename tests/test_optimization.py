@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as v1
 
-from tests.test_model import run_steps
+from tests.test_model import TRAIN, build, run_steps
 from trainer import losses, networks
 from trainer.hparams import ALTERNATING, JOINT
 
@@ -38,25 +38,36 @@ def assert_same_gradients(network: str, one: dict, two: dict) -> None:
     [
         {'augment': 'translation'},
         {'discriminator_norm': 'spectral', 'loss': 'hinge'},
-        {'loss': 'relativistic'},
-        {'loss': 'relativistic_least_squares', 'minibatch_stddev': True},
-        {'loss': 'wasserstein', 'gradient_penalty': 10.0},
+        {'loss': 'relativistic_least_squares', 'minibatch_stddev': True, 'gradient_penalty': 10.0},
     ],
-    ids=['batch', 'spectral', 'relativistic', 'least_squares', 'penalty'],
+    ids=['batch', 'spectral', 'relativistic'],
 )
 def test_the_generator_is_judged_by_the_moved_discriminator(changes, tmp_path):
     """The joint step is the judge: from the same weights for D; and for G from those that D has come to."""
-    changes = {'learning_rate': 0.01, **changes}
+    changes = {'learning_rate': 0.01, 'generator_norm': 'batch', **changes}
     _, before, after = run_steps(tmp_path, steps=1, update=ALTERNATING, **changes)
-    _, _, joint = run_steps(tmp_path, steps=1, start=before, update=JOINT, **changes)
-    assert_same_gradients(networks.DISCRIMINATOR, after, joint)
     moved = {name: after[name] for name in before if name.startswith('discriminator/')}
-    _, _, judged = run_steps(tmp_path, steps=1, start={**before, **moved}, update=JOINT, **changes)
+    joint, judged = joint_steps(tmp_path, [before, {**before, **moved}], **changes)
+    assert_same_gradients(networks.DISCRIMINATOR, after, joint)
     assert_same_gradients(networks.GENERATOR, after, judged)
     with pytest.raises(AssertionError):  # And those of the discriminator before it moved are others.
         assert_same_gradients(networks.GENERATOR, after, joint)
     statistics = [name for name in before if 'moving_' in name]
     assert all(np.allclose(after[name], joint[name], rtol=1e-5) for name in statistics)
+
+
+def joint_steps(tmp_path, starts: list[dict], **changes) -> list[dict]:
+    """All variables after one joint step from each of the starts."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        train_op = build(TRAIN, tmp_path, update=JOINT, **changes).train_op
+        variables = {variable.op.name: variable for variable in v1.global_variables()}
+        found = []
+        for start in starts:
+            for name, value in start.items():
+                variables[name].load(value, session)
+            session.run(train_op)
+            found.append(session.run(variables))
+        return found
 
 
 @pytest.mark.parametrize('name', [name for name, loss in losses.LOSSES.items() if loss.slope_ratio])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
-from tests.conftest import write_dataset
+from tests.conftest import tiny_hparams, write_dataset
 from tests.test_experiment import run
-from trainer import checkpoints, errors, pretrained, trained
+from trainer import checkpoints, errors, hparams_file, pretrained, trained, transfer
 from trainer.pretrained import packing
 
 
@@ -26,6 +27,12 @@ def of_networks(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def recorded(model_dir: pathlib.Path) -> str:
     return json.loads((model_dir / 'hparams.json').read_text())['init_from']
+
+
+def begin(folder: pathlib.Path, **changes) -> dict[str, np.ndarray]:
+    """The variables that a run in `folder` would begin with."""
+    folder.mkdir()
+    return values(transfer.begin(tiny_hparams(**changes), str(folder)))
 
 
 @pytest.fixture(scope='module')
@@ -46,62 +53,61 @@ def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, 
     run(data, folder, train_steps=1, init_from=str(first), learning_rate=1e-9)
     theirs, began = values(f'{first}/model.ckpt-2'), values(f'{folder}/model.ckpt-0')
     assert set(theirs) == set(began)
-    for name in began:
-        if name.split('/')[0] in ('generator', 'discriminator', 'average'):
-            np.testing.assert_array_equal(began[name], theirs[name], err_msg=name)
-        elif name.endswith(('/Adam', '/Adam_1')):
-            assert not began[name].any(), name
+    taken = [name for name in began if name.split('/')[0] in ('generator', 'discriminator', 'average')]
+    for name in taken:
+        np.testing.assert_array_equal(began[name], theirs[name], err_msg=name)
+    assert not any(began[name].any() for name in began if name.endswith(('/Adam', '/Adam_1')))
     assert began['global_step'] == 0
     assert began['generator_optimizer/beta1_power'] == 0.5
     after = values(f'{folder}/model.ckpt-1')
     assert after['global_step'] == 1
     np.testing.assert_allclose(after['generator/dense/kernel'], theirs['generator/dense/kernel'], atol=1e-8)
-    assert f'starting from {first}, step 2: {len(of_networks(began)) + 14} variables' in caplog.text
+    assert f'starting from {first}, step 2: {len(taken)} variables' in caplog.text
     assert recorded(folder) == str(first)
-
-
-def test_a_run_that_has_begun_goes_on_and_remembers(first, data, tmp_path):
-    folder = tmp_path / 'run'
-    run(data, folder, train_steps=1, init_from=f'{first}/model.ckpt-1')
+    # It goes on as what it is, and says so where another beginning is asked for.
     run(data, folder, train_steps=2)
-    assert recorded(folder) == f'{first}/model.ckpt-1'
-    assert run(data, folder, train_steps=3, init_from=f'{first}/model.ckpt-1') == 0
-    with pytest.raises(errors.UserError, match=f'--init_from={first}: .* has begun, from .*model.ckpt-1: leave it out'):
-        run(data, folder, train_steps=4, init_from=str(first))
+    assert recorded(folder) == str(first)
+    hparams_file.check_fits(str(folder), tiny_hparams(init_from=str(first)))
+    with pytest.raises(errors.UserError, match=f'--init_from=other: .* has begun, from {first}: leave it out'):
+        run(data, folder, train_steps=4, init_from='other')
     with pytest.raises(errors.UserError, match='has begun, at random'):
         run(data, first, train_steps=4, init_from=str(folder))
 
 
-def test_an_average_that_was_never_kept_starts_from_the_weights(first, data, tmp_path):
-    run(data, tmp_path / 'plain', train_steps=1, ema_half_life_kimg=0.0)
-    run(data, tmp_path / 'run', train_steps=1, init_from=str(tmp_path / 'plain'))
-    began = values(f'{tmp_path}/run/model.ckpt-0')
-    np.testing.assert_array_equal(began['average/generator/dense/kernel'], began['generator/dense/kernel'])
+def test_a_checkpoint_may_be_named(first, tmp_path):
+    began = begin(tmp_path / 'run', init_from=f'{first}/model.ckpt-1.index')
+    theirs = values(f'{first}/model.ckpt-1')
+    np.testing.assert_array_equal(began['discriminator/conv0/kernel'], theirs['discriminator/conv0/kernel'])
 
 
-def test_other_networks_are_refused_with_what_to_give(first, data, tmp_path):
+def test_an_average_that_was_never_kept_starts_from_the_weights():
+    shapes = {'generator/dense/kernel': (8, 256)}
+    for name in ('average/generator/dense/kernel', 'generator/dense/kernel'):
+        assert transfer._name_in(shapes, name) == 'generator/dense/kernel'
+
+
+def test_other_networks_are_refused_with_what_to_give(first, tmp_path):
     with pytest.raises(errors.UserError) as caught:
-        run(data, tmp_path / 'run', init_from=str(first), noise_dim=9, minibatch_stddev=True)
-    assert str(caught.value) == (
-        f'--init_from={first} fits 47 of 50 variables, not average/generator/dense/kernel: give --noise_dim=8 '
-        '--minibatch_stddev=False, or --init_partial to take what fits'
+        begin(tmp_path / 'run', init_from=str(first), base_filters=5, minibatch_stddev=True)
+    assert re.fullmatch(
+        f'--init_from={first} fits [0-9]+ of [0-9]+ variables, not average/generator/deconv0/kernel: give --base_filters=4 '
+        '--minibatch_stddev=False, or --init_partial to take what fits',
+        str(caught.value),
     )
     assert not checkpoints.newest_first(str(tmp_path / 'run'))
 
 
-def test_what_fits_is_taken_where_that_is_asked_for(first, data, tmp_path, caplog):
-    folder = tmp_path / 'run'
-    run(data, folder, train_steps=1, init_from=str(first), noise_dim=9, init_partial=True)
-    theirs, began = values(f'{first}/model.ckpt-2'), values(f'{folder}/model.ckpt-0')
+def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
+    began = begin(tmp_path / 'run', init_from=str(first), minibatch_stddev=True, init_partial=True)
+    theirs = values(f'{first}/model.ckpt-2')
     np.testing.assert_array_equal(began['generator/deconv0/kernel'], theirs['generator/deconv0/kernel'])
-    assert began['generator/dense/kernel'].shape == (9, 256)
-    assert 'does not fit average/generator/dense/kernel, generator/dense/kernel: they start at random' in caplog.text
+    assert began['discriminator/dense/kernel'].shape == (4 * 4 * 17, 1)
+    assert 'does not fit discriminator/dense/kernel: they start at random' in caplog.text
 
 
-@pytest.mark.parametrize('update', ['alternating', 'joint'])
-def test_frozen_layers_stay_and_the_others_learn(first, data, tmp_path, update):
+def test_frozen_layers_stay_and_the_others_learn(first, data, tmp_path):
     folder = tmp_path / 'run'
-    run(data, folder, train_steps=2, init_from=str(first), freeze_d_layers=2, learning_rate=0.01, update=update)
+    run(data, folder, train_steps=2, init_from=str(first), freeze_d_layers=2, learning_rate=0.01)
     began, after = values(f'{folder}/model.ckpt-0'), values(f'{folder}/model.ckpt-2')
     still = {name for name in of_networks(began) if np.array_equal(began[name], after[name])}
     parts = {'conv0/kernel', 'conv0/bias', 'conv1/kernel', 'conv1/bias', 'norm1/scale', 'norm1/offset'}
@@ -114,13 +120,14 @@ def test_frozen_layers_stay_and_the_others_learn(first, data, tmp_path, update):
         ({'init_from': 'nowhere'}, '--init_from=nowhere is no run with a checkpoint and hparams.json: give a'),
         ({'freeze_d_layers': 1}, '--freeze_d_layers=1 is about what a run starts from: add --init_from=RUN'),
         ({'init_partial': True}, '--init_partial is about what a run starts from'),
-        ({'init_from': '{first}', 'freeze_d_layers': 4}, '--freeze_d_layers=4: at 32 px the discriminator has 3'),
+        ({'init_from': 'first', 'freeze_d_layers': 4}, '--freeze_d_layers=4: at 32 px the discriminator has 3'),
     ],
 )
-def test_what_cannot_be_started_from_ends_in_one_line(changes, message, first, data, tmp_path):
-    changes = {name: first if value == '{first}' else value for name, value in changes.items()}
+def test_what_cannot_be_started_from_ends_in_one_line(changes, message, first, tmp_path):
+    if changes.get('init_from') == 'first':
+        changes = {**changes, 'init_from': str(first)}
     with pytest.raises(errors.UserError) as caught:
-        run(data, tmp_path / 'run', **{name: str(v) if name == 'init_from' else v for name, v in changes.items()})
+        begin(tmp_path / 'run', **changes)
     assert message in str(caught.value)
     assert not (tmp_path / 'run' / 'checkpoint').exists()
 
