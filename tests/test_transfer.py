@@ -90,8 +90,8 @@ def test_other_networks_are_refused_with_what_to_give(first, tmp_path):
     with pytest.raises(errors.UserError) as caught:
         begin(tmp_path / 'run', init_from=str(first), base_filters=5, minibatch_stddev=True)
     assert re.fullmatch(
-        f'--init_from={first} fits [0-9]+ of [0-9]+ variables, not average/generator/deconv0/kernel: give --base_filters=4 '
-        '--minibatch_stddev=False, or --init_partial to take what fits',
+        f'--init_from={first} fits [0-9]+ of [0-9]+ variables, not average/generator/deconv0/kernel: give '
+        '--base_filters=4 --minibatch_stddev=False, or --init_partial to take what fits',
         str(caught.value),
     )
     assert not checkpoints.newest_first(str(tmp_path / 'run'))
