@@ -171,14 +171,17 @@ def test_pictures_of_another_size_are_brought_to_that_of_the_data(data, tmp_path
         (np.array([None]), 'cannot be read: Object arrays cannot be loaded'),
         (None, 'holds no picture: give a folder of image files, or an .npz'),
         (b'PK', 'cannot be read'),
+        ('', 'made.npz is not there: correct the path'),
     ],
-    ids=['float', 'channels first', 'objects', 'empty folder', 'no array'],
+    ids=['float', 'channels first', 'objects', 'empty folder', 'no array', 'nothing'],
 )
 def test_samples_that_are_none_are_refused(array, message, data, tmp_path):
     path = tmp_path / 'made.npz'
     if array is None:
         path = tmp_path / 'made'
         path.mkdir()
+    elif isinstance(array, str):
+        assert not path.exists()
     elif isinstance(array, bytes):
         path.write_bytes(array)
     else:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import open_image, tiny_hparams, write_run
-from trainer import errors, generate, sampler
+from trainer import errors, generate, pretrained, sampler
 from trainer.generate import GenerateOptions
 
 
@@ -31,10 +31,25 @@ def test_what_is_no_seed_is_refused(text):
         generate.parse_seeds(text)
 
 
-@pytest.mark.parametrize('changes', [{}, {'model_dir': 'a', 'saved_model': 'b'}])
+@pytest.mark.parametrize(
+    'changes', [{}, {'model_dir': 'a', 'saved_model': 'b'}, {'model_dir': 'a', 'pretrained': pretrained.NAMES[0]}]
+)
 def test_exactly_one_generator_must_be_named(changes):
     with pytest.raises(errors.UserError, match='give one of --model_dir'):
         GenerateOptions(**changes)
+
+
+@pytest.mark.parametrize('name', pretrained.NAMES)
+def test_a_model_of_the_package_makes_pictures_that_differ(name):
+    generator = generate.load(GenerateOptions(pretrained=name))
+    pictures = generator.images(sampler.noise_for(range(16), generator.noise_dim)).astype(float)
+    assert pictures.std(axis=0).mean() > 20
+    assert pictures.std(axis=(1, 2, 3)).mean() > 20
+
+
+def test_only_a_run_has_checkpoints_to_choose_from():
+    with pytest.raises(errors.UserError, match='--checkpoint=last chooses from a --model_dir: give one'):
+        GenerateOptions(pretrained=pretrained.NAMES[0], checkpoint='last')
 
 
 def test_a_walk_needs_two_ends():

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import tiny_hparams, write_dataset
 from tests.test_experiment import run
 from trainer import checkpoints, errors, hparams_file, pretrained, trained, transfer
+from trainer.hparams import HParams
 from trainer.pretrained import packing
 
 
@@ -78,6 +79,29 @@ def test_a_checkpoint_may_be_named(first, tmp_path):
     began = begin(tmp_path / 'run', init_from=f'{first}/model.ckpt-1.index')
     theirs = values(f'{first}/model.ckpt-1')
     np.testing.assert_array_equal(began['discriminator/conv0/kernel'], theirs['discriminator/conv0/kernel'])
+
+
+def test_half_a_checkpoint_is_refused(first, tmp_path):
+    for path in first.glob('model.ckpt-1.*'):
+        data = path.read_bytes()
+        (tmp_path / path.name).write_bytes(data[: len(data) // 2] if '.data-' in path.name else data)
+    hparams_file.write(str(tmp_path), tiny_hparams())
+    for place, message in (('model.ckpt-1', 'is not whole'), ('', 'none of the 1 checkpoints .* is whole')):
+        with pytest.raises(errors.UserError, match=message):
+            begin(tmp_path / f'run{place}', init_from=f'{tmp_path}/{place}')
+
+
+def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
+    """Its flags need not be known: they are the defaults, and its size is taken."""
+    name = pretrained.NAMES[0]
+    hparams = transfer.sized(HParams(init_from=name))
+    assert (hparams.image_size, hparams.channels) == (32, 3)
+    (tmp_path / 'run').mkdir()
+    began = values(transfer.begin(hparams, str(tmp_path / 'run')))
+    with packing.unpacked(name) as folder:
+        theirs = values(checkpoints.newest_first(folder)[0])
+    for variable in ('generator/dense/kernel', 'average/generator/dense/kernel', 'discriminator/dense/kernel'):
+        np.testing.assert_array_equal(began[variable], theirs[variable])
 
 
 def test_an_average_that_was_never_kept_starts_from_the_weights():

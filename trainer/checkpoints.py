@@ -67,6 +67,13 @@ def newest_whole(model_dir: str) -> str:
     return ''
 
 
+def check_whole(checkpoint: str) -> None:
+    """Raises UserError unless a checkpoint can be read to its end."""
+    problem = _problem(checkpoint)
+    if problem:
+        raise errors.UserError(f'{checkpoint} is not whole ({problem}): name another checkpoint')
+
+
 def recover(model_dir: str) -> str:
     """Points Estimator at the newest whole checkpoint and returns its prefix; as `newest_whole` otherwise.
 

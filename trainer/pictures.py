@@ -6,7 +6,6 @@ import abc
 import io
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -86,7 +85,10 @@ def read(path: str, size: int, channels: int, count: int = 0) -> Given:
     """
     most = count or MOST
     with storage_errors.explained(path, storage_errors.VIEWER):
-        found = _of_array(path, most) if path.endswith(_ARRAYS) else _of_folder(path, most)
+        if not tf.io.gfile.exists(path):
+            raise errors.UserError(f'--samples={path} is not there: correct the path')
+        is_array = path.endswith(_ARRAYS) and not tf.io.gfile.isdir(path)
+        found = _of_array(path, most) if is_array else _of_folder(path, most)
         pictures = [_fitted(picture, size, channels) for picture in found]
     if not pictures:
         raise errors.UserError(
@@ -97,14 +99,15 @@ def read(path: str, size: int, channels: int, count: int = 0) -> Given:
 
 
 def _of_array(path: str, most: int) -> Iterator[Image.Image]:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        data = file.read()
     try:
-        with tf.io.gfile.GFile(path, 'rb') as file:
-            loaded = np.load(io.BytesIO(file.read()), allow_pickle=False)
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
         names = [] if isinstance(loaded, np.ndarray) else list(loaded)
         if len(names) > 1:
             raise ValueError(f'it holds {len(names)} arrays ({", ".join(names[:5])}): save one')
         array = loaded[names[0]] if names else np.asarray(loaded)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Of a damaged one: whatever zip, zlib, numpy and Python's own tokenizer stumble over.
         raise errors.UserError(f'--samples={path} cannot be read: {errors.one_line(str(error))[:200]}') from None
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in _MODES:
         raise errors.UserError(

@@ -98,6 +98,7 @@ def _checkpoint(place: str) -> str:
     """The prefix of the checkpoint that a path names, or of the best or last one in a folder; '' if there is none."""
     prefix = place[: -len('.index')] if place.endswith('.index') else place
     if os.path.basename(prefix).startswith('model.ckpt-') and tf.io.gfile.exists(f'{prefix}.index'):
+        checkpoints.check_whole(prefix)
         return prefix
     plain(place)
     return checkpoints.best(place) or checkpoints.newest_whole(place)

@@ -17,7 +17,7 @@ from convert.options import ConvertOptions
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.fuzz.mutations import Random, damaged_bytes, damaged_json, damaged_records, frame
 from tests.fuzz.runner import Kind
-from trainer import dataset, image_set, manifest, records, shard_file
+from trainer import dataset, image_set, manifest, pictures, records, shard_file
 from trainer.features import cache, extraction
 from trainer.features.pixels import Pixels
 
@@ -185,6 +185,23 @@ def _images(work: pathlib.Path, random: Random) -> None:
     assert sum(len(batch) for batch in train.batches(8)) == len(train)
 
 
+def _write_pictures(folder: pathlib.Path) -> None:
+    _write_images(folder)
+    pixels = smooth_images(4, _SIDE)
+    np.savez(folder / 'compressed.npz', pixels)
+    np.save(folder / 'plain.npy', pixels)
+
+
+def _pictures_of_others(work: pathlib.Path, random: Random) -> None:
+    """What --samples reads."""
+    paths = [*sorted((work / 'photos').iterdir()), work / 'compressed.npz', work / 'plain.npy']
+    path = paths[int(random.integers(len(paths)))] if random.random() < 0.5 else paths[-1 - int(random.integers(2))]
+    _damage(path, random)
+    found = pictures.read(str(path if path.parent == work else work / 'photos'), _SIDE, 3)
+    assert found.pixels.dtype == np.uint8
+    assert found.pixels.shape[1:] == (_SIDE, _SIDE, 3)
+
+
 KINDS = (
     Kind('dataset.json', _write, _manifest),
     Kind('shards', _write, _shard),
@@ -192,4 +209,5 @@ KINDS = (
     Kind('appended', _write_foreign, _appended),
     Kind('features', _write_features, _features),
     Kind('images', _write_images, _images),
+    Kind('pictures', _write_pictures, _pictures_of_others),
 )
