@@ -21,7 +21,7 @@ def test_the_average_follows_its_formula(half_life_kimg, half_lives):
         step, value = v1.placeholder(tf.int64, []), v1.placeholder(tf.float32, [1])
         with tf.control_dependencies([weight.assign(value)]):
             update = ema.update([weight], step, batch_size=40, half_life_kimg=half_life_kimg)
-        (average,) = (variable for variable in v1.global_variables() if variable.op.name == ema.name_of(weight))
+        (average,) = (variable for variable in v1.global_variables() if variable.op.name == ema.name_of(weight.op.name))
         session.run(v1.global_variables_initializer())
         expected = 0.0
         for number, (now, half_life) in enumerate(zip(values, half_lives)):

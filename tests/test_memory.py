@@ -12,8 +12,9 @@ from trainer import checkpoint_check, errors, memory
 
 @pytest.mark.parametrize(('size', 'channels', 'filters'), [(32, 3, 4), (64, 1, 8), (128, 3, 2)])
 def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters):
-    hparams = tiny_hparams(image_size=size, channels=channels, base_filters=filters, ema_half_life_kimg=0.0)
-    shapes = checkpoint_check._wanted(hparams, to_train=True)
+    shape = {'image_size': size, 'channels': channels, 'base_filters': filters}
+    hparams = tiny_hparams(**shape, generator_norm='batch', ema_half_life_kimg=0.0)
+    shapes = checkpoint_check.of_networks(hparams)
     kernels = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith('/kernel'))
     assert memory.weight_bytes(hparams.architecture) == 4 * 4 * kernels
 

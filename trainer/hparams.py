@@ -9,7 +9,7 @@ from trainer import augmentation, errors, losses, normalization, pretrained
 from trainer.declaration import ANYWHERE, option
 from trainer.network_options import NetworkOptions
 
-_DEFAULT_STEPS = 6000
+_DEFAULT_KIMG = 96.0
 _MOST_STEPS = 1_000_000_000
 _MOST_KIMG, _MANY_IMAGES = 10_000_000, 'that is ten thousand million images'
 _LARGEST, _FLOAT32 = 3e38, 'float32 has no larger number'
@@ -33,15 +33,15 @@ class HParams(NetworkOptions):
     )
     train_steps: int = option(
         0,
-        f'Where training ends, counted from the very first step; 0 goes by --train_kimg, or takes {_DEFAULT_STEPS:,}. '
-        'Given both, the later one counts.',
+        'Where training ends, counted from the very first step; 0 goes by --train_kimg. Of the two flags the later one '
+        'counts.',
         unit='steps',
         lower=0,
         replaces='train_kimg',
     )
     train_kimg: float = option(
         0.0,
-        'The same in thousands of images, whatever the batch; 0 goes by --train_steps.',
+        f'The same in thousands of images, whatever the batch; 0 goes by --train_steps, or takes {_DEFAULT_KIMG:g}.',
         unit='kimg',
         lower=0,
         upper=_MOST_KIMG,
@@ -157,11 +157,13 @@ class HParams(NetworkOptions):
             flag = f'--freeze_d_layers={self.freeze_d_layers}' if self.freeze_d_layers else '--init_partial'
             raise errors.UserError(f'{flag} is about what a run starts from: add --init_from=RUN, or leave it out')
         augmentation.parse(self.augment)
+        if not self.train_steps and not self.train_kimg:
+            object.__setattr__(self, 'train_kimg', _DEFAULT_KIMG)
         object.__setattr__(self, 'train_steps', self._steps())
 
     def _steps(self) -> int:
         if not self.train_kimg:
-            return self.train_steps or _DEFAULT_STEPS
+            return self.train_steps
         steps = math.ceil(1000 * self.train_kimg / self.train_batch_size)
         if steps > _MOST_STEPS:
             raise errors.UserError(
