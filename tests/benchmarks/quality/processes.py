@@ -64,7 +64,7 @@ def held(path: pathlib.Path, wait: bool = False) -> Iterator[bool]:
     The operating system lets go when the process ends, however it ends, so that no lock can be left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = LocalLock(str(path))
+    lock = LocalLock(str(path), '--output_dir')
     while not (taken := _acquire(lock)) and wait:
         time.sleep(_WAIT_S)
     try:
