@@ -36,11 +36,10 @@ def assert_same_gradients(network: str, one: dict, two: dict) -> None:
 @pytest.mark.parametrize(
     'changes',
     [
-        {'augment': 'translation'},
-        {'discriminator_norm': 'spectral', 'loss': 'hinge'},
-        {'loss': 'relativistic_least_squares', 'minibatch_stddev': True, 'gradient_penalty': 10.0},
+        {'discriminator_norm': 'spectral', 'loss': 'hinge', 'minibatch_stddev': True, 'gradient_penalty': 10.0},
+        {'discriminator_norm': 'batch', 'loss': 'relativistic_least_squares', 'augment': 'translation'},
     ],
-    ids=['batch', 'spectral', 'relativistic'],
+    ids=['spectral', 'relativistic'],
 )
 def test_the_generator_is_judged_by_the_moved_discriminator(changes, tmp_path):
     """The joint step is the judge: from the same weights for D; and for G from those that D has come to."""

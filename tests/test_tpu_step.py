@@ -72,13 +72,13 @@ ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint',
 }  # fmt: skip
+R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
 LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
 OPTIONS = {
     'default': ({}, 38),
     'article': (ARTICLE, 26),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
-    'relativistic': ({'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation'}, 38),
-    'r1': ({'discriminator_norm': 'none', 'r1_gamma': 1.0, 'augment': 'translation', 'flip': True}, 34),
+    'relativistic': ({**R1, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True}, 34),
     'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **LATE}, 34),
 }
 
