@@ -10,6 +10,7 @@ EVALUATIONS = 8  # In each run.
 KIMG = {32: 1024, 64: 512, 128: 448}
 _BASE_FILTERS = {32: 32, 64: 32, 128: 16}
 _BATCH = '--train_batch_size'
+WARM = 'clothes64'  # Of trainer.pretrained.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,12 +166,22 @@ def _shorter(data: Data) -> Run:
     return Run('ours', _OURS, 32, 256, 0, data)  # Ten minutes each.
 
 
+def _warm(count: int) -> list[Run]:
+    """From noise and from the packed model of clothes, on a small set of anything else."""
+    warm = changed(_OURS, f'--init_from={WARM}')
+    recipes = {'ours': _OURS, 'warm': warm, 'warm_frozen_2': changed(warm, '--freeze_d_layers=2')}
+    return [Run(name, flags, 64, 24, seed, Data(count=count)) for seed in (0, 1) for name, flags in recipes.items()]
+
+
 STUDIES = {
     # What has been screened, on any set: a short run of each.
     'screen32': [Run(name, flags, 32, 128, 0) for name, flags in _distinct(SWEEP).items()],
     # For a set of another kind: where the default was, and where it is.
     'kinds32': [Run(name, RECIPES[name], 32, 512, seed) for seed in (0, 1) for name in ('joint', 'ours')],
     'kinds64': [Run(name, RECIPES[name], 64, 48, seed) for seed in (0, 1) for name in ('joint', 'ours')],
+    # Of images that are no clothes.
+    'warm64-n200': _warm(200),
+    'warm64-n100': _warm(100),
     'final32': _final(32),
     'final32-n1000': _final(32, 512, Data(count=1000)),
     'final64': _final(64),
