@@ -20,8 +20,8 @@ def pictures(count: int = 16, size: int = 32, channels: int = 3) -> tf.Tensor:
     [
         (199, 3, ('color,translation,cutout', 0)),
         (199, 1, ('translation,cutout', 0)),
-        (200, 3, ('translation', 30)),
-        (50_000, 1, ('translation', 30)),
+        (200, 3, ('translation', 90)),
+        (50_000, 1, ('translation', 90)),
         (50_001, 3, ('none', 0)),
     ],
 )
@@ -49,8 +49,9 @@ def test_compiles_with_static_shapes_and_lets_gradients_through(names, channels)
     x = pictures(8, channels=channels)
     y, slopes = changed(x)
     assert np.isfinite(y).all()
-    assert not np.array_equal(x, y)
-    assert (np.abs(slopes).sum(axis=(1, 2, 3)) > 0).all()
+    for before, after, slope in zip(x.numpy(), y.numpy(), slopes.numpy()):
+        assert not np.array_equal(before, after)
+        assert np.abs(slope).sum() > 0
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -60,18 +61,10 @@ def test_changes_nothing_before_it_is_time(name):
     assert np.abs(augmentation.augment(x, [name], SEED, begun=True) - x).max() > 0.1
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_half_of_the_images_are_shown_as_they_are(name):
-    """Or nothing would tell where, or how bright, a picture should be."""
-    x = pictures(256)
-    kept = (np.abs(augmentation.augment(x, [name], SEED) - x) < 1e-6).all(axis=(1, 2, 3))
-    assert 0.4 < kept.mean() < 0.6
-
-
 def test_each_image_is_changed_in_its_own_way():
     same = tf.repeat(pictures(1), 16, axis=0)
     changed = augmentation.augment(same, NAMES, SEED).numpy()
-    assert len({picture.tobytes() for picture in changed}) > 12
+    assert len({picture.tobytes() for picture in changed}) == 16
 
 
 def test_a_seed_decides_the_change():
@@ -95,7 +88,6 @@ def test_translation_moves_whole_pixels_by_up_to_an_eighth():
 def test_cutout_makes_a_square_grey():
     kept = augmentation.augment(tf.ones([256, 32, 32, 1]), ('cutout',), SEED).numpy()[..., 0]
     holes = (kept == 0).sum(axis=(1, 2))
-    holes = holes[holes > 0]
     assert set(np.unique(kept)) == {0.0, 1.0}
     assert holes.max() == 16 * 16
     assert holes.min() >= 8 * 8  # A quarter of it, where its centre is a corner.

@@ -52,7 +52,7 @@ class HParams(NetworkOptions):
         augmentation.AUTO,
         'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
         'cutout with commas between; auto is all three below 200 images (no color for grey ones), translation up to '
-        '50,000, once the run has passed over them 30 times, none otherwise.',
+        '50,000, once the run has passed over them 90 times, none otherwise.',
     )
     augment_after_kimg: float = option(
         0.0,
