@@ -38,7 +38,7 @@ COLORS = {OURS: '#2a6f97', PEER: '#c8553d'}
 EXTRACTORS = ('squeezenet', 'pixels')
 MEASURES = ('kid', 'coverage', 'recall', 'twins')
 _POLL_S = 0.5
-_SAVE_STEPS = 250
+_SAVE_STEPS = 100
 
 
 def train_peer(data: str, size: int, width: int, seconds: Sequence[float], folder: pathlib.Path, seed: int) -> None:
