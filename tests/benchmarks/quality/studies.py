@@ -170,7 +170,7 @@ def _warm(count: int) -> list[Run]:
     """From noise and from the packed model of clothes, on a small set of anything else."""
     warm = changed(_OURS, f'--init_from={WARM}')
     recipes = {'ours': _OURS, 'warm': warm, 'warm_frozen_2': changed(warm, '--freeze_d_layers=2')}
-    return [Run(name, flags, 64, 24, seed, Data(count=count)) for seed in (0, 1) for name, flags in recipes.items()]
+    return [Run(name, flags, 64, 25.6, seed, Data(count=count)) for seed in (0, 1) for name, flags in recipes.items()]
 
 
 STUDIES = {
