@@ -78,11 +78,8 @@ def test_the_whole_way_at_each_size(size, channels, tmp_path, caplog):
     assert run(data, model_dir, shape, eval_steps=2) == 0
     assert 'hold-out at step 2: D(real)' in caplog.text
     assert 'step 2/2 | 16 images | 0.7 epochs' in caplog.text
-    assert run(data, model_dir, shape, train_steps=3) == 0
-    assert 'resuming' in caplog.text
-    assert 'at step 2' in caplog.text
 
-    grids = [open_image(model_dir / 'samples' / f'step_{step:06d}.png') for step in range(4)]
+    grids = [open_image(model_dir / 'samples' / f'step_{step:06d}.png') for step in range(3)]
     assert {(grid.size, grid.mode) for grid in grids} == {((2 * size, 2 * size), 'RGB' if channels == 3 else 'L')}
     assert open_image(model_dir / 'samples' / 'real.png').size == (2 * size, 2 * size)
     assert open_image(model_dir / 'samples' / 'progress.gif').n_frames >= 2
@@ -91,13 +88,16 @@ def test_the_whole_way_at_each_size(size, channels, tmp_path, caplog):
         model_dir=str(model_dir), checkpoint='last', count=4, output_dir=str(tmp_path / 'pictures')
     )
     (grid,) = generate.generate(generate.load(options), options)
-    np.testing.assert_array_equal(np.asarray(open_image(grid)), np.asarray(grids[3]))
+    np.testing.assert_array_equal(np.asarray(open_image(grid)), np.asarray(grids[2]))
 
 
-def test_a_run_stopped_between_checkpoints_ends_where_an_unbroken_one_does(four_steps, tmp_path):
+def test_a_run_stopped_between_checkpoints_ends_where_an_unbroken_one_does(four_steps, tmp_path, caplog):
     """Weights, noise and images all follow from the seed and the step; samples come back onto their round steps."""
+    caplog.set_level(logging.INFO, 'absl')
     for steps in (3, 4):
-        run(four_steps.data, tmp_path / 'broken', train_steps=steps, sample_steps=2, save_steps=2)
+        assert run(four_steps.data, tmp_path / 'broken', train_steps=steps, sample_steps=2, save_steps=2) == 0
+    assert 'resuming' in caplog.text
+    assert 'at step 3' in caplog.text
     drawn = {path.name for path in (tmp_path / 'broken' / 'samples').glob('step_*.png')}
     assert drawn == {f'step_{step:06d}.png' for step in (0, 2, 3, 4)}
     kernels = [
