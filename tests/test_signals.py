@@ -31,6 +31,13 @@ def test_a_signal_before_the_first_step_spares_it_where_that_is_known_to_work(be
         assert stop.exit_code == 143
 
 
+@pytest.mark.parametrize('signum, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_each_signal_has_an_exit_code(signum, code):
+    with GracefulStop() as stop:
+        signal.raise_signal(signum)
+        assert stop.exit_code == code
+
+
 def test_without_a_signal_nothing_ends():
     with GracefulStop() as stop:
         assert (steps(stop, True), stop.exit_code) == (5, 0)
