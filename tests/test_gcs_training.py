@@ -83,7 +83,7 @@ def test_a_run_in_a_bucket_is_the_run_on_disk(gcs, local):
     assert gcs.server.get(f'{gcs.bucket}/generated/grid.png').startswith(b'\x89PNG')
 
 
-@pytest.mark.parametrize('kinds', [(503, 'truncate'), (429, 'reset'), ('stall',)], ids=str)
+@pytest.mark.parametrize('kinds', [(503, 'truncate', 429, 'reset'), ('stall',)], ids=str)
 def test_faults_of_each_transfer_lose_nothing(kinds, gcs, local):
     """One after the other in reading the data, reading the checkpoint to resume from, writing the next one."""
     data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
