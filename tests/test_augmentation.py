@@ -20,8 +20,8 @@ def pictures(count: int = 16, size: int = 32, channels: int = 3) -> tf.Tensor:
     [
         (199, 3, ('color,translation,cutout', 0)),
         (199, 1, ('translation,cutout', 0)),
-        (200, 3, ('translation', 90)),
-        (50_000, 1, ('translation', 90)),
+        (200, 3, ('color,translation,cutout', 30)),
+        (50_000, 1, ('translation,cutout', 30)),
         (50_001, 3, ('none', 0)),
     ],
 )
@@ -42,7 +42,7 @@ def test_names_are_parsed_and_others_refused():
 def test_compiles_with_static_shapes_and_lets_gradients_through(names, channels):
     @tf.function(jit_compile=True)
     def changed(x):
-        y = augmentation.augment(x, names, SEED)
+        y = augmentation.augment(x, names, 1, SEED)
         assert y.shape == x.shape
         return y, tf.gradients(tf.reduce_sum(y * y), [x])[0]
 
@@ -57,19 +57,35 @@ def test_compiles_with_static_shapes_and_lets_gradients_through(names, channels)
 @pytest.mark.parametrize('name', NAMES)
 def test_changes_nothing_before_it_is_time(name):
     x = pictures()
-    np.testing.assert_allclose(augmentation.augment(x, [name], SEED, begun=False), x, rtol=0, atol=1e-6)
-    assert np.abs(augmentation.augment(x, [name], SEED, begun=True) - x).max() > 0.1
+    np.testing.assert_allclose(augmentation.augment(x, [name], 1, SEED, begun=False), x, rtol=0, atol=1e-6)
+    assert np.abs(augmentation.augment(x, [name], 1, SEED, begun=True) - x).max() > 0.1
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('share', [0.0, 0.25, 0.5])
+def test_a_share_of_the_images_is_changed_and_the_others_are_what_they_are(name, share):
+    x = pictures(256)
+    changed = np.abs(augmentation.augment(x, [name], share, SEED) - x).max(axis=(1, 2, 3)) > 1e-6
+    assert abs(changed.mean() - share) < 0.1
+
+
+def test_whether_one_change_is_made_says_nothing_of_another():
+    ones = tf.ones([512, 32, 32, 3])
+    holes, moved = (augmentation.augment(ones, [name], 0.5, SEED).numpy() for name in ('cutout', 'translation'))
+    both = augmentation.augment(ones, ['translation', 'cutout'], 0.5, SEED).numpy()
+    changed = [(x != 1).any(axis=(1, 2, 3)).mean() for x in (holes, moved, both)]
+    assert changed[2] == pytest.approx(1 - (1 - changed[0]) * (1 - changed[1]), abs=0.1)
 
 
 def test_each_image_is_changed_in_its_own_way():
     same = tf.repeat(pictures(1), 16, axis=0)
-    changed = augmentation.augment(same, NAMES, SEED).numpy()
+    changed = augmentation.augment(same, NAMES, 1, SEED).numpy()
     assert len({picture.tobytes() for picture in changed}) == 16
 
 
 def test_a_seed_decides_the_change():
     x = pictures()
-    one, again, other = (augmentation.augment(x, NAMES, seed).numpy() for seed in (SEED, SEED, SEED + 1))
+    one, again, other = (augmentation.augment(x, NAMES, 1, seed).numpy() for seed in (SEED, SEED, SEED + 1))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
@@ -77,7 +93,7 @@ def test_a_seed_decides_the_change():
 def test_translation_moves_whole_pixels_by_up_to_an_eighth():
     x = np.zeros([256, 32, 32, 1], np.float32)
     x[:, 16, 16] = 1.0
-    moved = augmentation.augment(tf.constant(x), ('translation',), SEED).numpy()[..., 0]
+    moved = augmentation.augment(tf.constant(x), ('translation',), 1, SEED).numpy()[..., 0]
     found = np.argwhere(moved == 1.0)
     assert len(found) == 256
     np.testing.assert_array_equal(moved.sum(axis=(1, 2)), 1.0)
@@ -86,7 +102,7 @@ def test_translation_moves_whole_pixels_by_up_to_an_eighth():
 
 
 def test_cutout_makes_a_square_grey():
-    kept = augmentation.augment(tf.ones([256, 32, 32, 1]), ('cutout',), SEED).numpy()[..., 0]
+    kept = augmentation.augment(tf.ones([256, 32, 32, 1]), ('cutout',), 1, SEED).numpy()[..., 0]
     holes = (kept == 0).sum(axis=(1, 2))
     assert set(np.unique(kept)) == {0.0, 1.0}
     assert holes.max() == 16 * 16
@@ -97,7 +113,7 @@ def test_cutout_makes_a_square_grey():
 def test_color_keeps_what_is_where():
     """Each image is a linear function of what it was, so that edges stay where they are."""
     x = pictures(64, channels=1).numpy()
-    y = augmentation.augment(tf.constant(x), ('color',), SEED).numpy()
+    y = augmentation.augment(tf.constant(x), ('color',), 1, SEED).numpy()
     for before, after in zip(x, y):
         slope, offset = np.polyfit(before.ravel(), after.ravel(), 1)
         np.testing.assert_allclose(after, slope * before + offset, atol=1e-4)

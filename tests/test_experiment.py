@@ -212,10 +212,10 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
 @pytest.mark.parametrize(
     ('changes', 'expected'),
     [
-        ({'train_steps': 9000}, ('none', 0.0)),  # 72,000 images, 90 passes over 800.
-        ({'train_steps': 9001}, ('translation', 72.0)),
-        ({'train_kimg': 144.0}, ('translation', 72.0)),
-        ({'train_steps': 9001, 'augment_after_kimg': 5.0}, ('translation', 5.0)),
+        ({'train_steps': 3000}, ('none', 0.0)),  # 24,000 images, 30 passes over 800.
+        ({'train_steps': 3001}, ('color,translation,cutout', 24.0)),
+        ({'train_kimg': 144.0}, ('color,translation,cutout', 24.0)),
+        ({'train_steps': 3001, 'augment_after_kimg': 5.0}, ('color,translation,cutout', 5.0)),
         ({'train_steps': 1, 'augment': 'cutout', 'augment_after_kimg': 5.0}, ('cutout', 5.0)),
     ],
 )

@@ -28,7 +28,7 @@ def pixels() -> tf.Tensor:
 
 def one_noise_for_all(monkeypatch) -> None:
     """XLA and TensorFlow's own kernels turn the same seed into different numbers, so both get these."""
-    uniform = np.random.default_rng(2).uniform(size=BATCH * 3).astype(np.float32)
+    uniform = np.random.default_rng(2).uniform(size=BATCH * 4).astype(np.float32)
     z = tf.constant(np.random.default_rng(1).normal(size=[BATCH, 8]), tf.float32).numpy()
     monkeypatch.setattr(model.tf.random, 'stateless_normal', lambda *_: tf.constant(z))
     monkeypatch.setattr(

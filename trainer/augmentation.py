@@ -17,14 +17,10 @@ from trainer import errors
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository),
-# and they come late, once a discriminator has seen the images too often: from the first step translation makes a young
-# generator slower, and begun at the right time it is the largest gain of all. By two or three runs each of 3,600
-# photographs (docs/quality.md), KID without it and with: at 64 px 0.17 and 0.09, begun after 90 or 107 passes, by the
-# 142nd; at 128 px 0.56 and 0.29, begun after 89, by the 125th. All three at once, begun after 107, were no gain 9
-# passes later, where translation alone had given nearly all of its. Below 200 images nothing was measured here, and
-# the paper's own choice stands.
+# and they come once a discriminator has seen the images too often: from the first step on, a young generator learns
+# slower. Below 200 images when to begin was not measured here, and the paper's own choice stands.
 _VERY_FEW, _SOME = 200, 50_000  # Images.
-_FEW_PASSES = 90
+_FEW_PASSES = 30
 _SHIFT = 1 / 8  # Of the side, at most.
 _HOLE = 1 / 2  # Side of the grey square, of the image's.
 
@@ -50,29 +46,37 @@ def parse(text: str) -> tuple[str, ...]:
 
 def resolve(images: int, channels: int) -> tuple[str, int]:
     """What 'auto' stands for with so many images, and after how many passes over them it begins."""
-    if images < _VERY_FEW:
-        # Grey pictures differ in little but brightness: it would be the subject.
-        return ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1), 0
-    return (_TRANSLATION, _FEW_PASSES) if images <= _SOME else (NONE, 0)
+    if images > _SOME:
+        return NONE, 0
+    # Grey pictures differ in little but brightness: it would be the subject.
+    names = ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1)
+    return names, 0 if images < _VERY_FEW else _FEW_PASSES
 
 
-def augment(images: tf.Tensor, names: Sequence[str], seed: tf.Tensor, begun: tf.Tensor | bool = True) -> tf.Tensor:
-    """Changes each image at random.
+def augment(
+    images: tf.Tensor, names: Sequence[str], share: float, seed: tf.Tensor, begun: tf.Tensor | bool = True
+) -> tf.Tensor:
+    """Changes images at random.
+
+    Where every image is changed, a generator may make what is changed already, for a discriminator cannot tell (Karras
+    et al. 2020, arXiv:2006.06676, section 2.2). With half of them it can.
 
     Args:
       images: float32 [B, H, W, C] in [-1, 1], B known.
       names: which changes, of `parse`.
+      share: of the images to which each change is made, in [0, 1]; one is made or not whatever the others are.
       seed: int32 [2].
-      begun: bool, scalar; before it is time, the changes are such that images stay what they are, but for rounding.
-        To choose between changed images and others would cost a TPU 3 % of its step.
+      begun: bool, scalar; before it is time, the changes are such that images stay what they are, but for rounding,
+        as with those that are not chosen. To choose between changed images and others would cost a TPU 3 % of its step.
 
     Returns:
       float32 [B, H, W, C], which colours may take out of [-1, 1].
     """
     for number, name in enumerate(names):
         transform = _TRANSFORMS[name]
-        uniform = _uniform(images, tf.random.experimental.stateless_fold_in(seed, number), transform.numbers)
-        images = transform.change(images, tf.where(begun, uniform, transform.neutral))
+        uniform = _uniform(images, tf.random.experimental.stateless_fold_in(seed, number), 1 + transform.numbers)
+        chosen = tf.logical_and(begun, uniform[:, :1] < share)
+        images = transform.change(images, tf.where(chosen, uniform[:, 1:], transform.neutral))
     return images
 
 

@@ -50,9 +50,17 @@ class HParams(NetworkOptions):
     )
     augment: str = option(
         augmentation.AUTO,
-        'Random changes to all that the discriminator sees, against overfitting: none, or some of color, translation, '
-        'cutout with commas between; auto is all three below 200 images (no color for grey ones), translation up to '
-        '50,000, once the run has passed over them 90 times, none otherwise.',
+        'Random changes to what the discriminator sees, against overfitting: none, or some of color, translation, '
+        'cutout with commas between; auto is all three (no color for grey images) up to 50,000 images, from the start '
+        'below 200 of them, else once the run has passed over them 30 times; none otherwise.',
+    )
+    augment_share: float = option(
+        0.5,
+        'Share of the images to which each change of --augment is made; with all of them the generator may draw '
+        'pictures as if they had been changed.',
+        lower=0,
+        upper=1,
+        why='1 is all of them',
     )
     augment_after_kimg: float = option(
         0.0,

@@ -142,7 +142,7 @@ def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[
 def _change(x: tf.Tensor, params: dict[str, Any], stream: _Stream) -> tf.Tensor:
     hparams = params['hparams']
     begun = v1.train.get_global_step() >= hparams.augment_after_steps
-    return augmentation.augment(x, hparams.augmentations, _seed(params, stream), begun)
+    return augmentation.augment(x, hparams.augmentations, hparams.augment_share, _seed(params, stream), begun)
 
 
 def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
