@@ -60,8 +60,7 @@ _ARTICLE = {
 }  # fmt: skip
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
-    'default': {'augment': 'translation', 'augment_after_kimg': 1.0},
-    'default_few': {},  # Below 200 images.
+    'default': {'augment_after_kimg': 1.0},
     'alternating': {**_ARTICLE, 'update': 'alternating'},
     'relativistic': {**_ARTICLE, 'update': 'alternating', 'loss': 'relativistic'},
     'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
@@ -227,8 +226,7 @@ def page(estimates: dict[Case, Estimate]) -> str:
         f'For information only: {", ".join(INFORMATION_ONLY)}.',
         table(estimates),
         '## What the options cost',
-        "Each added to the article's recipe, but `default`, the whole default recipe from 200 images on, and "
-        '`default_few`, the same below.',
+        "Each added to the article's recipe, but `default`, the whole default recipe.",
         recipe_table(estimates),
         '## The costliest operations',
     ]
