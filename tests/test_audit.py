@@ -166,8 +166,8 @@ def test_pixels_are_said_to_be_blind(found):
     [
         (150, 'are few', 'for 150 images it is color,translation,cutout (arXiv'),
         (150, 'are few', 'Where the exact shade matters, give --augment=translation,cutout.'),
-        (4000, 'enough to begin with', 'for 4,000 images it is color,translation,cutout, once a run has passed'),
-        (20000, 'a good number', 'Where the exact shade matters, give --augment=translation,cutout.'),
+        (4000, 'enough to begin with', 'for 4,000 images it is translation, once a run has passed over them 30 times'),
+        (20000, 'a good number', 'for 20,000 images it is translation, once a run'),
         (60000, 'are plenty', 'for 60,000 images it is none'),
     ],
 )

@@ -21,7 +21,9 @@ def pictures(count: int = 16, size: int = 32, channels: int = 3) -> tf.Tensor:
         (199, 3, ('color,translation,cutout', 0)),
         (199, 1, ('translation,cutout', 0)),
         (200, 3, ('color,translation,cutout', 30)),
-        (50_000, 1, ('translation,cutout', 30)),
+        (999, 1, ('translation,cutout', 30)),
+        (1000, 3, ('translation', 30)),
+        (50_000, 1, ('translation', 30)),
         (50_001, 3, ('none', 0)),
     ],
 )

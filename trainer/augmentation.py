@@ -16,10 +16,11 @@ from trainer import errors
 
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
-# Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository),
-# and they come once a discriminator has seen the images too often: from the first step on, a young generator learns
-# slower. Below 200 images when to begin was not measured here, and the paper's own choice stands.
-_VERY_FEW, _SOME = 200, 50_000  # Images.
+# Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository).
+# One change is too little for 232 flags, and all three are too much for 3,601 clothes; for 2,059 hands they are as good
+# (docs/quality.md). All begin once a discriminator has seen the images too often: from the first step on, a young
+# generator learns slower. Below 200 images when to begin was not measured here, and the paper's own choice stands.
+_VERY_FEW, _FEW, _SOME = 200, 1000, 50_000  # Images.
 _FEW_PASSES = 30
 _SHIFT = 1 / 8  # Of the side, at most.
 _HOLE = 1 / 2  # Side of the grey square, of the image's.
@@ -48,9 +49,11 @@ def resolve(images: int, channels: int) -> tuple[str, int]:
     """What 'auto' stands for with so many images, and after how many passes over them it begins."""
     if images > _SOME:
         return NONE, 0
+    passes = 0 if images < _VERY_FEW else _FEW_PASSES
+    if images >= _FEW:
+        return _TRANSLATION, passes
     # Grey pictures differ in little but brightness: it would be the subject.
-    names = ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1)
-    return names, 0 if images < _VERY_FEW else _FEW_PASSES
+    return ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1), passes
 
 
 def augment(

@@ -51,8 +51,8 @@ class HParams(NetworkOptions):
     augment: str = option(
         augmentation.AUTO,
         'Random changes to what the discriminator sees, against overfitting: none, or some of color, translation, '
-        'cutout with commas between; auto is all three (no color for grey images) up to 50,000 images, from the start '
-        'below 200 of them, else once the run has passed over them 30 times; none otherwise.',
+        'cutout with commas between; auto is all three below 1,000 images (no color for grey ones), translation up to '
+        '50,000, once the run has passed over them 30 times, below 200 from the start; none otherwise.',
     )
     augment_share: float = option(
         0.5,

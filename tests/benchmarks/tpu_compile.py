@@ -226,7 +226,7 @@ def page(estimates: dict[Case, Estimate]) -> str:
         f'For information only: {", ".join(INFORMATION_ONLY)}.',
         table(estimates),
         '## What the options cost',
-        "Each added to the article's recipe, but `default`, the whole default recipe.",
+        "Each added to the article's recipe, but `default`, the whole default recipe below 1,000 images.",
         recipe_table(estimates),
         '## The costliest operations',
     ]
