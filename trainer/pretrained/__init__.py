@@ -1,3 +1,3 @@
 """Trained networks that come with the package; `packing` reads and writes them."""
 
-NAMES = ('clothes32',)
+NAMES = ('clothes32', 'clothes64')
