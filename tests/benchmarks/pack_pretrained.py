@@ -1,6 +1,6 @@
 """Makes trainer/pretrained/NAME.npz of a trained run, and measures what float16 costs its pictures.
 
-  python -m trainer.task --flagfile=configs/clothes64.cfg --train_data=data/clothes64 --model_dir=runs/clothes64
+  python -m trainer.task --train_data=data/clothes64 --model_dir=runs/clothes64 --train_kimg=512
   python -m tests.benchmarks.pack_pretrained --model_dir=runs/clothes64 --name=clothes64
 
 Prints the size, the largest difference of a pixel, and what to write into trainer/pretrained/README.md.
