@@ -24,7 +24,7 @@ def test_the_kernels_in_use_have_a_largest_singular_value_of_one(tmp_path):
         operations = [op for op in graph.get_operations() if op.name.startswith('discriminator')]
         quotients = [op for op in operations if op.type == 'RealDiv']
         session.run(v1.global_variables_initializer())
-        for _ in range(30):
+        for _ in range(60):
             session.run(train_op)
         used = session.run([op.outputs[0] for op in quotients])
     sigmas = [sigma(kernel) for kernel in used if kernel.ndim > 1 and kernel.shape[-1] > 1]

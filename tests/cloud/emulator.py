@@ -79,6 +79,8 @@ class Emulator:
 
     def exchange(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b'') -> Answer:
         """Answers one request as Google does."""
+        if path.startswith('/resumable/upload/'):  # Where gcloud sends large files.
+            path = path[len('/resumable') :]
         known = {name.title(): value for name, value in (headers or {}).items()}
         if method in ('GET', 'HEAD'):
             return self._guarded(method, path, known, body)
