@@ -36,7 +36,7 @@ PLAIN = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint',
 }  # fmt: skip
-DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 200 images on.
+DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 1,000 images on.
 OPTIONS = {
     'bfloat16': {'compute_dtype': 'bfloat16'},
     'alternating': {'update': 'alternating'},

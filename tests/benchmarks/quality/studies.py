@@ -99,7 +99,7 @@ RECIPES = {
         '--ema_half_life_kimg=0',
         '--learning_rate=2e-4',
     ),
-    # The default until the players moved in turn.
+    # The default until the players moved in turn, but for its augmentation, which is today's.
     'joint': (
         f'{_BATCH}=16',
         '--update=joint',
