@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as v1
 from trainer import convolution
 from trainer.updates import Updates
 
-_INIT_STDDEV = 0.02
+INIT_STDDEV = 0.02
 _BATCH_NORM_EPSILON = 1e-5
 _STDDEV_GROUP = 4
 _MODULATION_UNITS = 32
@@ -121,7 +121,7 @@ def minibatch_stddev(x: tf.Tensor) -> tf.Tensor:
 def _weights(
     kernel_shape: list[int], units: int, dtype: tf.DType, kernel_norm: KernelNorm = tf.identity
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    normal = v1.random_normal_initializer(stddev=_INIT_STDDEV)
+    normal = v1.random_normal_initializer(stddev=INIT_STDDEV)
     kernel = v1.get_variable('kernel', kernel_shape, initializer=normal)
     bias = v1.get_variable('bias', [units], initializer=v1.zeros_initializer())
     return tf.cast(kernel_norm(kernel), dtype), tf.cast(bias, dtype)

@@ -15,6 +15,7 @@ from trainer.architecture import BOTTOM_SIZE, SELF_MODULATED, Architecture
 from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
+LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
 
 
 def generator(
@@ -59,6 +60,16 @@ def judges_images_alone(architecture: Architecture) -> bool:
     """Whether the discriminator's logit of an image depends on that image alone, and not on its batch."""
     coupled = normalization.NORMS[architecture.discriminator_norm].couples_images
     return not (coupled or architecture.minibatch_stddev)
+
+
+def layers_of_any_size(architecture: Architecture) -> dict[str, str]:
+    """The layers whose weights may be multiplied by any number: each with the batch norm behind it, which hides it."""
+    count = len(architecture.filters)
+    found = {f'{GENERATOR}/dense': f'{GENERATOR}/norm{count}'}
+    found.update({f'{GENERATOR}/deconv{i}': f'{GENERATOR}/norm{i}' for i in range(1, count)})
+    if normalization.NORMS[architecture.discriminator_norm].couples_images:
+        found.update({f'{DISCRIMINATOR}/conv{i}': f'{DISCRIMINATOR}/norm{i}' for i in range(1, count)})
+    return found
 
 
 def discriminator_scopes(layers_: int) -> tuple[str, ...]:

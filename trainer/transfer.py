@@ -1,7 +1,7 @@
 """Starts a run from the networks of another: --init_from.
 
-Both networks and the average over the generator's weights are taken, and nothing that belongs to the other run's
-training: neither Adam's averages nor the step. They go into a checkpoint of step 0, from which training begins as it
+Both networks and the average over the generator's weights are taken, as small as weights start (see `rescaling`), and
+nothing that belongs to the other run's training: neither Adam's averages nor the step. They go into a checkpoint of step 0, from which training begins as it
 resumes from any other, on a CPU and on a TPU alike.
 """
 
@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoint_check, checkpoints, ema, errors, hparams_file, model, pretrained
+from trainer import checkpoint_check, checkpoints, ema, errors, hparams_file, model, pretrained, rescaling
 from trainer.hparams import HParams
 from trainer.network_options import NetworkOptions
 from trainer.pattern_free import plain
@@ -126,7 +126,7 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
     if left:
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
         logging.warning('%s does not fit %s%s: they start at random', source.name, ', '.join(left[:_SHOWN]), more)
-    return {name: reader.get_tensor(from_[name]) for name in fitting}
+    return rescaling.rescaled({name: reader.get_tensor(from_[name]) for name in fitting}, hparams.architecture)
 
 
 def _name_in(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
