@@ -1,8 +1,8 @@
 """Starts a run from the networks of another: --init_from.
 
-Both networks and the average over the generator's weights are taken, as small as weights start (see `rescaling`), and
-nothing that belongs to the other run's training: neither Adam's averages nor the step. They go into a checkpoint of step 0, from which training begins as it
-resumes from any other, on a CPU and on a TPU alike.
+Both networks and the average over the generator's weights are taken, their layers as small as weights start (see
+`rescaling`), and nothing that belongs to the other run's training: neither Adam's averages nor the step. They go into a
+checkpoint of step 0, from which training begins as it resumes from any other, on a CPU and on a TPU alike.
 """
 
 from __future__ import annotations
