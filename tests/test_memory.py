@@ -10,9 +10,11 @@ from tests.conftest import tiny_hparams
 from trainer import checkpoint_check, errors, memory
 
 
-@pytest.mark.parametrize(('size', 'channels', 'filters'), [(32, 3, 4), (64, 1, 8), (128, 3, 2)])
-def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters):
-    shape = {'image_size': size, 'channels': channels, 'base_filters': filters}
+@pytest.mark.parametrize(
+    ('size', 'channels', 'filters', 'output'), [(32, 3, 4, 'conv'), (64, 1, 8, 'deconv'), (128, 3, 2, 'conv')]
+)
+def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters, output):
+    shape = {'image_size': size, 'channels': channels, 'base_filters': filters, 'generator_output': output}
     hparams = tiny_hparams(**shape, generator_norm='batch', ema_half_life_kimg=0.0)
     shapes = checkpoint_check.of_networks(hparams)
     kernels = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith('/kernel'))
@@ -21,10 +23,10 @@ def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filter
 
 def test_what_fits_passes_and_what_does_not_is_named(monkeypatch):
     hparams = tiny_hparams(image_size=128, base_filters=64, train_batch_size=1024)
-    monkeypatch.setattr(memory, 'physical_bytes', lambda: 8 * 2**30)
+    monkeypatch.setattr(memory, 'physical_bytes', lambda: 10 * 2**30)
     memory.check(hparams)
     monkeypatch.setattr(memory, 'physical_bytes', lambda: 4 * 2**30)
-    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 6\.\d GiB .* 4\.0'):
+    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 8\.\d GiB .* 4\.0'):
         memory.check(hparams)
 
 

@@ -13,6 +13,8 @@ FILTER_MULTIPLIERS = {
 IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
 BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
+DECONV, CONV = GENERATOR_OUTPUTS = ('deconv', 'conv')
+OUTPUT_KERNEL = 3  # px; of CONV.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Architecture:
       discriminator_norm: a key of normalization.NORMS.
       minibatch_stddev: whether the discriminator sees how much the images of a batch differ.
       generator_norm: BATCH or SELF_MODULATED.
-      kernel_size: side of the kernels of all layers, px.
+      kernel_size: side of the kernels of all stride-2 layers, px.
+      generator_output: what makes the images: DECONV, a transposed convolution of features of half their size, as in
+        the DCGAN paper; or CONV, a convolution of features of their own size (SN-DCGAN, Miyato et al. 2018,
+        arXiv:1802.05957, table 3).
     """
 
     image_size: int
@@ -38,6 +43,7 @@ class Architecture:
     minibatch_stddev: bool = False
     generator_norm: str = BATCH
     kernel_size: int = 5
+    generator_output: str = DECONV
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)
@@ -46,6 +52,11 @@ class Architecture:
                 f'{len(self.filters)} stride-2 layers reach {reached} px, not {self.image_size}: '
                 'correct the row in FILTER_MULTIPLIERS'
             )
+
+    @property
+    def output_filters(self) -> int:
+        """Features of the images' own size that CONV makes them from: half of those of half the size, 0 for DECONV."""
+        return max(1, self.filters[0] // 2) if self.generator_output == CONV else 0
 
 
 def filters(image_size: int, base_filters: int) -> tuple[int, ...]:

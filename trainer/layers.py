@@ -51,6 +51,13 @@ def deconv(x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = Fal
         return tf.nn.bias_add(convolution.deconv(x, kernel, for_tpu), bias)
 
 
+def same_conv(x: tf.Tensor, filters: int, size: int, name: str) -> tf.Tensor:
+    """[B, H, W, C] -> [B, H, W, filters]: a convolution of stride 1."""
+    with v1.variable_scope(name):
+        kernel, bias = _weights([size, size, x.shape[-1], filters], filters, x.dtype)
+        return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'SAME'), bias)
+
+
 def batch_norm(x: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
     """Batch normalisation over [B, H, W, C] (Ioffe and Szegedy 2015, arXiv:1502.03167).
 

@@ -41,7 +41,7 @@ class NetworkOptions(Options):
     )
     kernel_size: int = option(
         4,
-        "Side of all layers' kernels: 4 takes two thirds of the products of 5, which the published TPU code has.",
+        'Side of the kernels of stride 2: 4 takes two thirds of the products of 5, which the published TPU code has.',
         unit='px',
         choices=convolution.KERNEL_SIZES,
     )
@@ -50,6 +50,12 @@ class NetworkOptions(Options):
         "What bounds the generator's layers: batch normalisation as in the DCGAN paper, or one whose scale and offset "
         'each image gets from its noise.',
         choices=architecture.GENERATOR_NORMS,
+    )
+    generator_output: str = option(
+        architecture.CONV,
+        'What makes the images: a transposed convolution of features of half their size, as in the DCGAN paper, or a '
+        'convolution of half as many features of their own size.',
+        choices=architecture.GENERATOR_OUTPUTS,
     )
     discriminator_norm: str = option(
         'batch',
@@ -73,6 +79,7 @@ class NetworkOptions(Options):
             self.minibatch_stddev,
             self.generator_norm,
             self.kernel_size,
+            self.generator_output,
         )
 
     def sized(self: N, image_size: int, channels: int) -> N:

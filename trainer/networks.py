@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import layers, normalization
-from trainer.architecture import BOTTOM_SIZE, SELF_MODULATED, Architecture
+from trainer.architecture import BOTTOM_SIZE, CONV, OUTPUT_KERNEL, SELF_MODULATED, Architecture
 from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
@@ -52,7 +52,12 @@ def generator(
         for i in range(len(filters) - 1, 0, -1):
             x = layers.deconv(x, filters[i - 1], size, f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
             x = tf.nn.relu(norm(x, f'norm{i}'))
-        x = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)  # [B, image_size, image_size, channels]
+        if architecture.generator_output == CONV:
+            x = layers.deconv(x, architecture.output_filters, size, 'deconv0', for_tpu)
+            x = tf.nn.relu(norm(x, 'norm0'))  # [B, image_size, image_size, output_filters]
+            x = layers.same_conv(x, architecture.channels, OUTPUT_KERNEL, 'output')
+        else:
+            x = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)
         return tf.tanh(tf.cast(x, tf.float32))
 
 
@@ -66,7 +71,8 @@ def layers_of_any_size(architecture: Architecture) -> dict[str, str]:
     """The layers whose weights may be multiplied by any number: each with the batch norm behind it, which hides it."""
     count = len(architecture.filters)
     found = {f'{GENERATOR}/dense': f'{GENERATOR}/norm{count}'}
-    found.update({f'{GENERATOR}/deconv{i}': f'{GENERATOR}/norm{i}' for i in range(1, count)})
+    first = 0 if architecture.generator_output == CONV else 1
+    found.update({f'{GENERATOR}/deconv{i}': f'{GENERATOR}/norm{i}' for i in range(first, count)})
     if normalization.NORMS[architecture.discriminator_norm].couples_images:
         found.update({f'{DISCRIMINATOR}/conv{i}': f'{DISCRIMINATOR}/norm{i}' for i in range(1, count)})
     return found

@@ -56,7 +56,7 @@ INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobo
 
 _ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
-    'ema_half_life_kimg': 0.0, 'update': 'joint',
+    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
 }  # fmt: skip
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
@@ -65,6 +65,7 @@ RECIPES: dict[str, dict] = {
     'relativistic': {**_ARTICLE, 'update': 'alternating', 'loss': 'relativistic'},
     'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
     'kernel_4': {**_ARTICLE, 'kernel_size': 4},
+    'output_conv': {**_ARTICLE, 'generator_output': 'conv'},
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
     'stddev': {**_ARTICLE, 'minibatch_stddev': True},

@@ -34,7 +34,7 @@ BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
 PLAIN = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
-    'ema_half_life_kimg': 0.0, 'update': 'joint',
+    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
 }  # fmt: skip
 DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 1,000 images on.
 OPTIONS = {
@@ -43,6 +43,7 @@ OPTIONS = {
     'relativistic': {'update': 'alternating', 'loss': 'relativistic'},
     'self_modulated': {'generator_norm': 'self_modulated'},
     'kernel_4': {'kernel_size': 4},
+    'output_conv': {'generator_output': 'conv'},
     'spectral': {'discriminator_norm': 'spectral'},
     'none': {'discriminator_norm': 'none'},
     'stddev': {'minibatch_stddev': True},

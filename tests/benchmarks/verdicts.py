@@ -47,6 +47,7 @@ class Case:
 _USUAL = {
     'train_batch_size': 64, 'learning_rate': 2e-4, 'base_filters': 32, 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'kernel_size': 5, 'generator_norm': 'batch',
+    'generator_output': 'deconv',
 }  # fmt: skip
 CASES = {
     'usual': Case((verdicts.HEALTHY,)),
