@@ -54,13 +54,13 @@ def test_shapes_dtypes_and_range(size, channels, dtype):
 
 
 def test_the_generator_makes_images_of_features_of_their_own_size():
-    shape = tiny_hparams(base_filters=8, generator_output='conv').architecture
+    shape = tiny_hparams(base_filters=64, generator_output='conv').architecture
     with tf.Graph().as_default():
         networks.generator(tf.zeros([2, 8]), shape, Updates())
         shapes = {variable.op.name: variable.shape for variable in v1.trainable_variables()}
-    assert shapes['generator/deconv0/kernel'] == [4, 4, 4, 8]
-    assert shapes['generator/norm0/scale/bias'] == [4]
-    assert shapes['generator/output/kernel'] == [3, 3, 4, 3]
+    assert shapes['generator/deconv0/kernel'] == [4, 4, 16, 64]
+    assert shapes['generator/norm0/scale/bias'] == [16]
+    assert shapes['generator/output/kernel'] == [3, 3, 16, 3]
     assert 'generator/deconv0' in networks.layers_of_any_size(shape)
 
 

@@ -15,6 +15,7 @@ BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 DECONV, CONV = GENERATOR_OUTPUTS = ('deconv', 'conv')
 OUTPUT_KERNEL = 3  # px; of CONV.
+_FEWEST_OUTPUT_FILTERS = 8  # For three colours.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Architecture:
 
     @property
     def output_filters(self) -> int:
-        """Features of the images' own size that CONV makes them from: half of those of half the size, 0 for DECONV."""
-        return max(1, self.filters[0] // 2) if self.generator_output == CONV else 0
+        """Features of the images' own size that CONV makes them from; 0 for DECONV."""
+        return max(_FEWEST_OUTPUT_FILTERS, self.filters[0] // 4) if self.generator_output == CONV else 0
 
 
 def filters(image_size: int, base_filters: int) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ class NetworkOptions(Options):
     generator_output: str = option(
         architecture.CONV,
         'What makes the images: a transposed convolution of features of half their size, as in the DCGAN paper, or a '
-        'convolution of half as many features of their own size.',
+        'convolution of a quarter as many, at least 8, of their own size.',
         choices=architecture.GENERATOR_OUTPUTS,
     )
     discriminator_norm: str = option(
