@@ -26,7 +26,7 @@ def test_what_fits_passes_and_what_does_not_is_named(monkeypatch):
     monkeypatch.setattr(memory, 'physical_bytes', lambda: 10 * 2**30)
     memory.check(hparams)
     monkeypatch.setattr(memory, 'physical_bytes', lambda: 4 * 2**30)
-    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 8\.\d GiB .* 4\.0'):
+    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 7\.\d GiB .* 4\.0'):
         memory.check(hparams)
 
 
