@@ -75,11 +75,11 @@ ARTICLE = {
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
 LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
 OPTIONS = {
-    'default': ({}, 38),
+    'default': ({}, 46),
     'article': (ARTICLE, 26),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
-    'relativistic': ({**R1, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True}, 34),
-    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **LATE}, 34),
+    'relativistic': ({**R1, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True}, 42),
+    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **LATE}, 42),
 }
 
 
@@ -105,7 +105,7 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
         layer = name.split('/Adam')[0].rpartition('/')[0]
         scale = max(np.abs(after[other]).max() for other in after if other.startswith(layer) and 'Adam_1' not in other)
         # A bias in front of batch norm has no gradient: what is there is rounding, summed over thousands of pixels.
-        tolerance = 1e-4 if np.abs(after[name]).max() < 1e-4 * scale else 1e-5
+        tolerance = 1e-4 if np.abs(after[name]).max() < 1e-4 * scale else 2e-5
         np.testing.assert_allclose(found[name], after[name], rtol=0, atol=tolerance * scale, err_msg=name)
     if changes.get('loss') != 'wasserstein':  # A critic's loss need not fall.
         assert_it_trains(step, first=2)
