@@ -33,6 +33,21 @@ def test_another_architecture_is_refused_naming_both_values(tmp_path, field, val
         hparams_file.check_change(str(tmp_path), dataclasses.replace(before, **{field: value}))
 
 
+def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path, caplog):
+    before = HParams(
+        image_size=32, channels=3, generator_norm='batch', kernel_size=5, generator_output='deconv', base_filters=4
+    )
+    hparams_file.write(str(tmp_path), before)
+    with caplog.at_level(logging.INFO, 'absl'):
+        now = hparams_file.continued(str(tmp_path), HParams(base_filters=4))
+    assert now.architecture == before.architecture
+    assert f'--kernel_size=5, as {tmp_path} has it' in caplog.text
+    assert hparams_file.continued(str(tmp_path), HParams(base_filters=8)).base_filters == 8  # Refused by check_fits.
+    given = hparams_file.continued(str(tmp_path), HParams(base_filters=4, discriminator_norm='none'))
+    with pytest.raises(errors.UserError, match='trained with --discriminator_norm=batch and cannot go on with none'):
+        hparams_file.check_change(str(tmp_path), given)
+
+
 def test_another_learning_rate_is_taken_and_logged(tmp_path, caplog):
     hparams_file.write(str(tmp_path), tiny_hparams())
     with caplog.at_level(logging.INFO, 'absl'):

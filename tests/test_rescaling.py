@@ -15,7 +15,7 @@ from trainer.architecture import Architecture
 
 DEFAULT = tiny_hparams(generator_norm='self_modulated').architecture
 # What variables that are not near 0 are between.
-_POSITIVE = {'scale': (2.0, 4.0), 'moving_variance': (0.1, 0.2)}
+_POSITIVE = {'scale': (4.0, 8.0), 'moving_variance': (0.5, 1.0)}
 
 
 class Trained:
@@ -48,7 +48,7 @@ class Trained:
 def test_images_stay_and_the_discriminator_becomes_unsure(architecture):
     trained = Trained(architecture)
     small = rescaling.rescaled(trained.values, architecture)
-    for layer in (*networks.layers_of_any_size(architecture), networks.LAST_OF_DISCRIMINATOR):
+    for layer in (*(free.name for free in networks.free_layers(architecture)), networks.LAST_OF_DISCRIMINATOR):
         assert np.sqrt(np.mean(small[f'{layer}/kernel'] ** 2)) == pytest.approx(layers.INIT_STDDEV)
     images, logits = trained.run(trained.values)
     images_after, logits_after = trained.run(small)
@@ -57,7 +57,7 @@ def test_images_stay_and_the_discriminator_becomes_unsure(architecture):
     last = f'{networks.LAST_OF_DISCRIMINATOR}/kernel'
     shrunk = layers.INIT_STDDEV / np.sqrt(np.mean(trained.values[last] ** 2))
     np.testing.assert_allclose(logits_after, logits * shrunk, atol=0.02)
-    assert images.std() > 0.1 and np.ptp(logits) > 0.1
+    assert images.std() > 0.05 and np.ptp(logits) > 0.1
 
 
 def test_without_batch_norm_a_layers_size_counts_and_stays():

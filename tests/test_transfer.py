@@ -81,7 +81,7 @@ def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, 
 def test_a_checkpoint_may_be_named(first, tmp_path):
     began = begin(tmp_path / 'run', init_from=f'{first}/model.ckpt-1.index')
     theirs = values(f'{first}/model.ckpt-1')
-    np.testing.assert_array_equal(began['discriminator/conv0/kernel'], theirs['discriminator/conv0/kernel'])
+    np.testing.assert_array_equal(began['generator/output/kernel'], theirs['generator/output/kernel'])
 
 
 def test_half_a_checkpoint_is_refused(first, tmp_path):
@@ -95,7 +95,7 @@ def test_half_a_checkpoint_is_refused(first, tmp_path):
 
 
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
-    """Its flags need not be known: they are the defaults, and its size is taken."""
+    """Its flags need not be known: its size is taken, and what had another default when it was made."""
     name = pretrained.NAMES[0]
     hparams = transfer.sized(HParams(init_from=name))
     assert (hparams.image_size, hparams.channels) == (32, 3)
@@ -103,7 +103,7 @@ def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
     began = values(transfer.begin(hparams, str(tmp_path / 'run')))
     with packing.unpacked(name) as folder:
         theirs = values(checkpoints.newest_first(folder)[0])
-    for variable in ('generator/norm1/hidden/kernel', 'average/generator/deconv0/kernel', 'discriminator/conv0/kernel'):
+    for variable in ('generator/norm1/hidden/kernel', 'average/generator/norm2/scale/kernel'):
         np.testing.assert_array_equal(began[variable], theirs[variable])
     for variable in ('generator/dense/kernel', 'average/generator/deconv1/kernel', 'discriminator/dense/kernel'):
         assert theirs[variable].std() > 0.06
@@ -130,7 +130,7 @@ def test_other_networks_are_refused_with_what_to_give(first, tmp_path):
 def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
     began = begin(tmp_path / 'run', init_from=str(first), minibatch_stddev=True, init_partial=True)
     theirs = values(f'{first}/model.ckpt-2')
-    np.testing.assert_array_equal(began['generator/deconv0/kernel'], theirs['generator/deconv0/kernel'])
+    np.testing.assert_array_equal(began['generator/output/kernel'], theirs['generator/output/kernel'])
     assert began['discriminator/dense/kernel'].shape == (4 * 4 * 17, 1)
     assert 'does not fit discriminator/dense/kernel: they start at random' in caplog.text
 

@@ -28,6 +28,8 @@ _BEFORE = {
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
     'generator_output': 'deconv',
 }  # fmt: skip
+# Options of the networks whose default is not what it was.
+_NEW_DEFAULTS = tuple(name for name in _ARCHITECTURE_FIELDS if name in _BEFORE)
 
 
 def read(model_dir: str) -> HParams | None:
@@ -77,7 +79,23 @@ def continued(model_dir: str, new: HParams) -> HParams:
     if not known:
         return new
     kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
-    return dataclasses.replace(new.sized(known.image_size, known.channels), **kept)
+    return dataclasses.replace(followed(new, known, model_dir), **kept)
+
+
+def followed(new: HParams, known: HParams, place: str) -> HParams:
+    """With the networks of a run, where `new` leaves them open: size, channels, and what has got another default since.
+
+    Args:
+      new: what the flags say.
+      known: of the run.
+      place: what to call it in the log.
+    """
+    default = HParams()
+    open_ = [name for name in _NEW_DEFAULTS if getattr(new, name) == getattr(default, name) != getattr(known, name)]
+    for name in open_:
+        logging.info('--%s=%s, as %s has it', name, getattr(known, name), place)
+    networks = {name: getattr(known, name) for name in open_}
+    return dataclasses.replace(new.sized(known.image_size, known.channels), **networks)
 
 
 def check_change(model_dir: str, new: HParams) -> None:

@@ -6,6 +6,7 @@ Layers are numbered from the image side, so that a layer keeps its name when the
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
@@ -67,15 +68,32 @@ def judges_images_alone(architecture: Architecture) -> bool:
     return not (coupled or architecture.minibatch_stddev)
 
 
-def layers_of_any_size(architecture: Architecture) -> dict[str, str]:
-    """The layers whose weights may be multiplied by any number: each with the batch norm behind it, which hides it."""
+class FreeLayer(NamedTuple):
+    """A layer whose weights may be multiplied by any number, since the batch norm behind it hides that.
+
+    Attributes:
+      name: scope of the layer.
+      biases: scopes of the layers whose bias has to be multiplied with its kernel: itself, and one between it and norm.
+      norm: scope of the batch norm.
+    """
+
+    name: str
+    biases: tuple[str, ...]
+    norm: str
+
+
+def free_layers(architecture: Architecture) -> list[FreeLayer]:
+    """All of both networks. The first of D has no norm of its own, but leaky ReLU hands its factor on to the next."""
     count = len(architecture.filters)
-    found = {f'{GENERATOR}/dense': f'{GENERATOR}/norm{count}'}
     first = 0 if architecture.generator_output == CONV else 1
-    found.update({f'{GENERATOR}/deconv{i}': f'{GENERATOR}/norm{i}' for i in range(first, count)})
-    if normalization.NORMS[architecture.discriminator_norm].couples_images:
-        found.update({f'{DISCRIMINATOR}/conv{i}': f'{DISCRIMINATOR}/norm{i}' for i in range(1, count)})
-    return found
+    pairs = [(f'{GENERATOR}/dense', f'{GENERATOR}/norm{count}')]
+    pairs += [(f'{GENERATOR}/deconv{i}', f'{GENERATOR}/norm{i}') for i in range(first, count)]
+    if not normalization.NORMS[architecture.discriminator_norm].couples_images:
+        return [FreeLayer(name, (name,), norm) for name, norm in pairs]
+    convs = [f'{DISCRIMINATOR}/conv{i}' for i in range(count)]
+    pairs += [(convs[i], f'{DISCRIMINATOR}/norm{i}') for i in range(1, count)]
+    before_norm = FreeLayer(convs[0], (convs[0], convs[1]), f'{DISCRIMINATOR}/norm1')
+    return [before_norm, *(FreeLayer(name, (name,), norm) for name, norm in pairs)]
 
 
 def discriminator_scopes(layers_: int) -> tuple[str, ...]:

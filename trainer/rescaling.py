@@ -32,10 +32,11 @@ def rescaled(values: Values, architecture: Architecture) -> dict[str, np.ndarray
       All of them. The generator's images are the same but for rounding, the discriminator's logits smaller.
     """
     found = dict(values)
-    for layer, norm in networks.layers_of_any_size(architecture).items():
-        factor = _factor(values, layer)
-        _multiply(found, (f'{layer}/kernel', f'{layer}/bias', f'{norm}/moving_mean'), factor)
-        _multiply(found, (f'{norm}/moving_variance',), factor**2)
+    for layer in networks.free_layers(architecture):
+        factor = _factor(values, layer.name)
+        biases = (f'{name}/bias' for name in layer.biases)
+        _multiply(found, (f'{layer.name}/kernel', *biases, f'{layer.norm}/moving_mean'), factor)
+        _multiply(found, (f'{layer.norm}/moving_variance',), factor**2)
     last = networks.LAST_OF_DISCRIMINATOR
     _multiply(found, (f'{last}/kernel', f'{last}/bias'), _factor(values, last))
     return found

@@ -63,11 +63,13 @@ def found(init_from: str) -> Iterator[Source]:
 
 
 def sized(hparams: HParams) -> HParams:
-    """With the image size and the channels of what it starts from, where they are left open; checks that it exists."""
+    """With the networks of what it starts from, where they are left open; checks that it exists."""
     if not hparams.init_from:
         return hparams
     with found(hparams.init_from) as source:
-        return hparams.sized(source.hparams.image_size, source.hparams.channels)
+        if hparams.init_partial:  # Who takes a part has other networks in mind.
+            return hparams.sized(source.hparams.image_size, source.hparams.channels)
+        return hparams_file.followed(hparams, source.hparams, source.name)
 
 
 def begin(hparams: HParams, model_dir: str) -> str:
