@@ -11,7 +11,7 @@ from trainer import checkpoint_check, errors, memory
 
 
 @pytest.mark.parametrize(
-    ('size', 'channels', 'filters', 'output'), [(32, 3, 4, 'conv'), (64, 1, 8, 'deconv'), (128, 3, 2, 'conv')]
+    ('size', 'channels', 'filters', 'output'), [(32, 3, 4, 'refined'), (64, 1, 8, 'deconv'), (128, 3, 2, 'refined')]
 )
 def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters, output):
     shape = {'image_size': size, 'channels': channels, 'base_filters': filters, 'generator_output': output}

@@ -53,15 +53,15 @@ def test_shapes_dtypes_and_range(size, channels, dtype):
     assert np.isfinite(logits).all()
 
 
-def test_the_generator_makes_images_of_features_of_their_own_size():
-    shape = tiny_hparams(base_filters=64, generator_output='conv').architecture
+def test_the_image_is_refined_by_features_of_its_own_size():
+    shape = tiny_hparams(base_filters=64, generator_output='refined').architecture
     with tf.Graph().as_default():
         networks.generator(tf.zeros([2, 8]), shape, Updates())
         shapes = {variable.op.name: variable.shape for variable in v1.trainable_variables()}
-    assert shapes['generator/deconv0/kernel'] == [4, 4, 16, 64]
-    assert shapes['generator/norm0/scale/bias'] == [16]
-    assert shapes['generator/output/kernel'] == [3, 3, 16, 3]
-    assert ('generator/deconv0', ('generator/deconv0',), 'generator/norm0') in networks.free_layers(shape)
+    assert shapes['generator/deconv0/kernel'] == [4, 4, 3, 64]
+    assert shapes['generator/refining_deconv/kernel'] == [4, 4, 16, 64]
+    assert shapes['generator/refining_norm/scale/bias'] == [16]
+    assert shapes['generator/refining_conv/kernel'] == [3, 3, 16, 3]
 
 
 def test_a_row_that_does_not_reach_its_size_is_refused():

@@ -81,7 +81,7 @@ def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, 
 def test_a_checkpoint_may_be_named(first, tmp_path):
     began = begin(tmp_path / 'run', init_from=f'{first}/model.ckpt-1.index')
     theirs = values(f'{first}/model.ckpt-1')
-    np.testing.assert_array_equal(began['generator/output/kernel'], theirs['generator/output/kernel'])
+    np.testing.assert_array_equal(began['generator/deconv0/kernel'], theirs['generator/deconv0/kernel'])
 
 
 def test_half_a_checkpoint_is_refused(first, tmp_path):
@@ -130,7 +130,7 @@ def test_other_networks_are_refused_with_what_to_give(first, tmp_path):
 def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
     began = begin(tmp_path / 'run', init_from=str(first), minibatch_stddev=True, init_partial=True)
     theirs = values(f'{first}/model.ckpt-2')
-    np.testing.assert_array_equal(began['generator/output/kernel'], theirs['generator/output/kernel'])
+    np.testing.assert_array_equal(began['generator/deconv0/kernel'], theirs['generator/deconv0/kernel'])
     assert began['discriminator/dense/kernel'].shape == (4 * 4 * 17, 1)
     assert 'does not fit discriminator/dense/kernel: they start at random' in caplog.text
 

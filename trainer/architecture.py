@@ -13,9 +13,9 @@ FILTER_MULTIPLIERS = {
 IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
 BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
-DECONV, CONV = GENERATOR_OUTPUTS = ('deconv', 'conv')
-OUTPUT_KERNEL = 3  # px; of CONV.
-_FEWEST_OUTPUT_FILTERS = 8  # For three colours.
+DECONV, REFINED = GENERATOR_OUTPUTS = ('deconv', 'refined')
+REFINING_KERNEL = 3  # px
+_FEWEST_REFINING_FILTERS = 8  # For three colours.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Architecture:
       generator_norm: BATCH or SELF_MODULATED.
       kernel_size: side of the kernels of all stride-2 layers, px.
       generator_output: what makes the images: DECONV, a transposed convolution of features of half their size, as in
-        the DCGAN paper; or CONV, a convolution of features of their own size (SN-DCGAN, Miyato et al. 2018,
-        arXiv:1802.05957, table 3).
+        the DCGAN paper; or REFINED, which adds to it a convolution of features of the images' own size.
     """
 
     image_size: int
@@ -55,9 +54,9 @@ class Architecture:
             )
 
     @property
-    def output_filters(self) -> int:
-        """Features of the images' own size that CONV makes them from; 0 for DECONV."""
-        return max(_FEWEST_OUTPUT_FILTERS, self.filters[0] // 4) if self.generator_output == CONV else 0
+    def refining_filters(self) -> int:
+        """Features of the images' own size; 0 where there are none."""
+        return max(_FEWEST_REFINING_FILTERS, self.filters[0] // 4) if self.generator_output == REFINED else 0
 
 
 def filters(image_size: int, base_filters: int) -> tuple[int, ...]:

@@ -52,9 +52,9 @@ class NetworkOptions(Options):
         choices=architecture.GENERATOR_NORMS,
     )
     generator_output: str = option(
-        architecture.CONV,
-        'What makes the images: a transposed convolution of features of half their size, as in the DCGAN paper, or a '
-        'convolution of a quarter as many, at least 8, of their own size.',
+        architecture.REFINED,
+        'What makes the images: a transposed convolution of features of half their size, as in the DCGAN paper, or it '
+        "and a convolution of features of the images' own size, a quarter of --base_filters and at least 8.",
         choices=architecture.GENERATOR_OUTPUTS,
     )
     discriminator_norm: str = option(

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import layers, normalization
-from trainer.architecture import BOTTOM_SIZE, CONV, OUTPUT_KERNEL, SELF_MODULATED, Architecture
+from trainer.architecture import BOTTOM_SIZE, REFINED, REFINING_KERNEL, SELF_MODULATED, Architecture
 from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
@@ -53,13 +53,12 @@ def generator(
         for i in range(len(filters) - 1, 0, -1):
             x = layers.deconv(x, filters[i - 1], size, f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
             x = tf.nn.relu(norm(x, f'norm{i}'))
-        if architecture.generator_output == CONV:
-            x = layers.deconv(x, architecture.output_filters, size, 'deconv0', for_tpu)
-            x = tf.nn.relu(norm(x, 'norm0'))  # [B, image_size, image_size, output_filters]
-            x = layers.same_conv(x, architecture.channels, OUTPUT_KERNEL, 'output')
-        else:
-            x = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)
-        return tf.tanh(tf.cast(x, tf.float32))
+        image = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)
+        if architecture.generator_output == REFINED:
+            x = layers.deconv(x, architecture.refining_filters, size, 'refining_deconv', for_tpu)
+            x = tf.nn.relu(norm(x, 'refining_norm'))  # [B, image_size, image_size, refining_filters]
+            image += layers.same_conv(x, architecture.channels, REFINING_KERNEL, 'refining_conv')
+        return tf.tanh(tf.cast(image, tf.float32))
 
 
 def judges_images_alone(architecture: Architecture) -> bool:
@@ -85,9 +84,10 @@ class FreeLayer(NamedTuple):
 def free_layers(architecture: Architecture) -> list[FreeLayer]:
     """All of both networks. The first of D has no norm of its own, but leaky ReLU hands its factor on to the next."""
     count = len(architecture.filters)
-    first = 0 if architecture.generator_output == CONV else 1
     pairs = [(f'{GENERATOR}/dense', f'{GENERATOR}/norm{count}')]
-    pairs += [(f'{GENERATOR}/deconv{i}', f'{GENERATOR}/norm{i}') for i in range(first, count)]
+    pairs += [(f'{GENERATOR}/deconv{i}', f'{GENERATOR}/norm{i}') for i in range(1, count)]
+    if architecture.generator_output == REFINED:
+        pairs.append((f'{GENERATOR}/refining_deconv', f'{GENERATOR}/refining_norm'))
     if not normalization.NORMS[architecture.discriminator_norm].couples_images:
         return [FreeLayer(name, (name,), norm) for name, norm in pairs]
     convs = [f'{DISCRIMINATOR}/conv{i}' for i in range(count)]

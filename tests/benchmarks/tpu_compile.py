@@ -65,7 +65,7 @@ RECIPES: dict[str, dict] = {
     'relativistic': {**_ARTICLE, 'update': 'alternating', 'loss': 'relativistic'},
     'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
     'kernel_4': {**_ARTICLE, 'kernel_size': 4},
-    'output_conv': {**_ARTICLE, 'generator_output': 'conv'},
+    'refined': {**_ARTICLE, 'generator_output': 'refined'},
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
     'stddev': {**_ARTICLE, 'minibatch_stddev': True},

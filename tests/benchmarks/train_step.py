@@ -43,7 +43,7 @@ OPTIONS = {
     'relativistic': {'update': 'alternating', 'loss': 'relativistic'},
     'self_modulated': {'generator_norm': 'self_modulated'},
     'kernel_4': {'kernel_size': 4},
-    'output_conv': {'generator_output': 'conv'},
+    'refined': {'generator_output': 'refined'},
     'spectral': {'discriminator_norm': 'spectral'},
     'none': {'discriminator_norm': 'none'},
     'stddev': {'minibatch_stddev': True},
