@@ -68,7 +68,10 @@ def open_image(path: os.PathLike | str) -> Image.Image:
 
 def tiny_hparams(**changes) -> HParams:
     """The smallest model that is still a DCGAN."""
-    tiny = {'image_size': 32, 'channels': 3, 'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2}
+    tiny = {
+        'image_size': 32, 'channels': 3, 'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2,
+        'generator_output': 'deconv',
+    }  # fmt: skip
     return HParams(**{**tiny, **changes})
 
 

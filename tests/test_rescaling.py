@@ -13,7 +13,7 @@ from tests.conftest import tiny_hparams
 from trainer import layers, networks, rescaling
 from trainer.architecture import Architecture
 
-DEFAULT = tiny_hparams(generator_norm='self_modulated').architecture
+DEFAULT = tiny_hparams(generator_norm='self_modulated', generator_output='refined').architecture
 # What variables that are not near 0 are between.
 _POSITIVE = {'scale': (4.0, 8.0), 'moving_variance': (0.5, 1.0)}
 
