@@ -23,10 +23,10 @@ def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filter
 
 def test_what_fits_passes_and_what_does_not_is_named(monkeypatch):
     hparams = tiny_hparams(image_size=128, base_filters=64, train_batch_size=1024)
-    monkeypatch.setattr(memory, 'physical_bytes', lambda: 10 * 2**30)
+    monkeypatch.setattr(memory, 'physical_bytes', lambda: 8 * 2**30)
     memory.check(hparams)
     monkeypatch.setattr(memory, 'physical_bytes', lambda: 4 * 2**30)
-    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 7\.\d GiB .* 4\.0'):
+    with pytest.raises(errors.UserError, match=r'--train_batch_size=1024 at 128 px need more than 6\.\d GiB .* 4\.0'):
         memory.check(hparams)
 
 
