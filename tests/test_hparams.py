@@ -43,6 +43,10 @@ def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path,
     assert now.architecture == before.architecture
     assert f'--kernel_size=5, as {tmp_path} has it' in caplog.text
     assert hparams_file.continued(str(tmp_path), HParams(base_filters=8)).base_filters == 8  # Refused by check_fits.
+    # A default that has not changed is no gap to fill: refused, as ever.
+    hparams_file.write(str(tmp_path), dataclasses.replace(before, minibatch_stddev=True))
+    assert not hparams_file.continued(str(tmp_path), HParams(base_filters=4)).minibatch_stddev
+    hparams_file.write(str(tmp_path), before)
     given = hparams_file.continued(str(tmp_path), HParams(base_filters=4, discriminator_norm='none'))
     with pytest.raises(errors.UserError, match='trained with --discriminator_norm=batch and cannot go on with none'):
         hparams_file.check_change(str(tmp_path), given)

@@ -29,7 +29,9 @@ _BEFORE = {
     'generator_output': 'deconv',
 }  # fmt: skip
 # Options of the networks whose default is not what it was.
-_NEW_DEFAULTS = tuple(name for name in _ARCHITECTURE_FIELDS if name in _BEFORE)
+_NEW_DEFAULTS = tuple(
+    name for name in _ARCHITECTURE_FIELDS if name in _BEFORE and getattr(HParams(), name) != _BEFORE[name]
+)
 
 
 def read(model_dir: str) -> HParams | None:
