@@ -11,10 +11,15 @@ from trainer import checkpoint_check, errors, memory
 
 
 @pytest.mark.parametrize(
-    ('size', 'channels', 'filters', 'output'), [(32, 3, 4, 'refined'), (64, 1, 8, 'deconv'), (128, 3, 2, 'refined')]
+    ('size', 'channels', 'filters', 'full_size'),
+    [
+        (32, 3, 4, {'generator_output': 'refined'}),
+        (64, 1, 8, {}),
+        (128, 3, 2, {'generator_output': 'refined', 'discriminator_input': 'features'}),
+    ],
 )
-def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters, output):
-    shape = {'image_size': size, 'channels': channels, 'base_filters': filters, 'generator_output': output}
+def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters, full_size):
+    shape = {'image_size': size, 'channels': channels, 'base_filters': filters, **full_size}
     hparams = tiny_hparams(**shape, generator_norm='batch', ema_half_life_kimg=0.0)
     shapes = checkpoint_check.of_networks(hparams)
     kernels = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith('/kernel'))

@@ -64,6 +64,19 @@ def test_the_image_is_refined_by_features_of_its_own_size():
     assert shapes['generator/refining_conv/kernel'] == [3, 3, 16, 3]
 
 
+def test_the_discriminator_sees_features_beside_the_image():
+    shape = tiny_hparams(channels=1, base_filters=64, discriminator_input='features').architecture
+    with tf.Graph().as_default():
+        networks.discriminator(tf.zeros([2, 32, 32, 1]), shape, Updates())
+        shapes = {variable.op.name: variable.shape for variable in v1.trainable_variables()}
+    assert shapes['discriminator/full_size_conv/kernel'] == [3, 3, 1, 8]
+    assert shapes['discriminator/features_conv/kernel'] == [4, 4, 8, 64]
+    assert shapes['discriminator/conv0/kernel'] == [4, 4, 1, 64]
+    first = {name.split('/')[1] for name in shapes if name.startswith(networks.discriminator_scopes(1))}
+    assert first == {'full_size_conv', 'features_conv', 'conv0'}
+    assert networks.discriminator_scopes(0) == ()
+
+
 def test_a_row_that_does_not_reach_its_size_is_refused():
     with pytest.raises(ValueError, match='2 stride-2 layers reach 16 px, not 32'):
         architecture.Architecture(image_size=32, channels=3, noise_dim=8, filters=(4, 8))

@@ -74,12 +74,13 @@ ARTICLE = {
 }  # fmt: skip
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
 LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
+SEEN = {'discriminator_input': 'features'}
 OPTIONS = {
     'default': ({'generator_output': 'refined'}, 48),
     'article': (ARTICLE, 26),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
     'relativistic': ({**R1, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True}, 34),
-    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **LATE}, 34),
+    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **SEEN, **LATE}, 38),
 }
 
 

@@ -14,8 +14,10 @@ IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
 BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 DECONV, REFINED = GENERATOR_OUTPUTS = ('deconv', 'refined')
-REFINING_KERNEL = 3  # px
+IMAGE, FEATURES = DISCRIMINATOR_INPUTS = ('image', 'features')
+FULL_SIZE_KERNEL = 3  # px
 _FEWEST_REFINING_FILTERS = 8  # For three colours.
+_INPUT_FILTERS = 8  # Twice as many brought nothing: docs/quality.md.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Architecture:
       kernel_size: side of the kernels of all stride-2 layers, px.
       generator_output: what makes the images: DECONV, a transposed convolution of features of half their size, as in
         the DCGAN paper; or REFINED, which adds to it a convolution of features of the images' own size.
+      discriminator_input: what the discriminator's first layer of stride 2 sees: the IMAGE, as in the DCGAN paper; or
+        it and FEATURES of its own size.
     """
 
     image_size: int
@@ -44,6 +48,7 @@ class Architecture:
     generator_norm: str = BATCH
     kernel_size: int = 5
     generator_output: str = DECONV
+    discriminator_input: str = IMAGE
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)
@@ -55,8 +60,13 @@ class Architecture:
 
     @property
     def refining_filters(self) -> int:
-        """Features of the images' own size; 0 where there are none."""
+        """Features of the images' own size in the generator; 0 where there are none."""
         return max(_FEWEST_REFINING_FILTERS, self.filters[0] // 4) if self.generator_output == REFINED else 0
+
+    @property
+    def input_filters(self) -> int:
+        """Features of the images' own size in the discriminator; 0 where there are none."""
+        return _INPUT_FILTERS if self.discriminator_input == FEATURES else 0
 
 
 def filters(image_size: int, base_filters: int) -> tuple[int, ...]:

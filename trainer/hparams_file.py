@@ -26,7 +26,7 @@ _BEFORE = {
     'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
     'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
-    'generator_output': 'deconv',
+    'generator_output': 'deconv', 'discriminator_input': 'image',
 }  # fmt: skip
 # Options of the networks whose default is not what it was.
 _NEW_DEFAULTS = tuple(

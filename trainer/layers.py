@@ -51,10 +51,10 @@ def deconv(x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = Fal
         return tf.nn.bias_add(convolution.deconv(x, kernel, for_tpu), bias)
 
 
-def same_conv(x: tf.Tensor, filters: int, size: int, name: str) -> tf.Tensor:
+def same_conv(x: tf.Tensor, filters: int, size: int, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
     """[B, H, W, C] -> [B, H, W, filters]: a convolution of stride 1."""
     with v1.variable_scope(name):
-        kernel, bias = _weights([size, size, x.shape[-1], filters], filters, x.dtype)
+        kernel, bias = _weights([size, size, x.shape[-1], filters], filters, x.dtype, kernel_norm)
         return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'SAME'), bias)
 
 

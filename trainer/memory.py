@@ -10,7 +10,7 @@ import pathlib
 import tensorflow as tf
 
 from trainer import errors
-from trainer.architecture import BOTTOM_SIZE, REFINING_KERNEL, Architecture
+from trainer.architecture import BOTTOM_SIZE, FULL_SIZE_KERNEL, Architecture
 from trainer.hparams import HParams
 
 _FLOAT_BYTES = 4
@@ -46,8 +46,8 @@ def weight_bytes(architecture: Architecture) -> int:
     """The least that the kernels of both networks take while they are trained."""
     filters = (architecture.channels, *architecture.filters)
     convolutions = 2 * sum(architecture.kernel_size**2 * before * after for before, after in zip(filters, filters[1:]))
-    of_image = architecture.kernel_size**2 * filters[1] + REFINING_KERNEL**2 * architecture.channels
-    convolutions += architecture.refining_filters * of_image
+    strided, full_size = architecture.kernel_size**2 * filters[1], FULL_SIZE_KERNEL**2 * architecture.channels
+    convolutions += (architecture.refining_filters + architecture.input_filters) * (strided + full_size)
     dense = BOTTOM_SIZE**2 * filters[-1] * (architecture.noise_dim + 1)
     return (convolutions + dense) * _FLOAT_BYTES * _COPIES
 
@@ -55,8 +55,9 @@ def weight_bytes(architecture: Architecture) -> int:
 def image_bytes(architecture: Architecture) -> int:
     """The least that the layers' outputs take for each image of a batch, kept for the way back."""
     sides = (architecture.image_size >> i for i in range(1, len(architecture.filters) + 1))
-    shared = sum(side**2 * filters for side, filters in zip(sides, architecture.filters)) * _PASSES
-    return (shared + architecture.image_size**2 * architecture.refining_filters) * _FLOAT_BYTES
+    strided = sum(side**2 * filters for side, filters in zip(sides, architecture.filters)) * _PASSES
+    full_size = architecture.refining_filters + (_PASSES - 1) * architecture.input_filters
+    return (strided + architecture.image_size**2 * full_size) * _FLOAT_BYTES
 
 
 def physical_bytes() -> float:

@@ -57,6 +57,12 @@ class NetworkOptions(Options):
         "and a convolution of features of the images' own size, a quarter of --base_filters and at least 8.",
         choices=architecture.GENERATOR_OUTPUTS,
     )
+    discriminator_input: str = option(
+        architecture.IMAGE,
+        "What the discriminator's first layer of stride 2 sees: the image, as in the DCGAN paper, or it and a "
+        "convolution's 8 features of the image's own size.",
+        choices=architecture.DISCRIMINATOR_INPUTS,
+    )
     discriminator_norm: str = option(
         'batch',
         "What bounds the discriminator's layers: batch normalisation as in the DCGAN paper, spectral normalisation, or "
@@ -80,6 +86,7 @@ class NetworkOptions(Options):
             self.generator_norm,
             self.kernel_size,
             self.generator_output,
+            self.discriminator_input,
         )
 
     def sized(self: N, image_size: int, channels: int) -> N:

@@ -12,11 +12,12 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import layers, normalization
-from trainer.architecture import BOTTOM_SIZE, REFINED, REFINING_KERNEL, SELF_MODULATED, Architecture
+from trainer.architecture import BOTTOM_SIZE, FEATURES, FULL_SIZE_KERNEL, REFINED, SELF_MODULATED, Architecture
 from trainer.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
+_FULL_SIZE_CONV, _FEATURES_CONV = 'full_size_conv', 'features_conv'
 
 
 def generator(
@@ -57,7 +58,7 @@ def generator(
         if architecture.generator_output == REFINED:
             x = layers.deconv(x, architecture.refining_filters, size, 'refining_deconv', for_tpu)
             x = tf.nn.relu(norm(x, 'refining_norm'))  # [B, image_size, image_size, refining_filters]
-            image += layers.same_conv(x, architecture.channels, REFINING_KERNEL, 'refining_conv')
+            image += layers.same_conv(x, architecture.channels, FULL_SIZE_KERNEL, 'refining_conv')
         return tf.tanh(tf.cast(image, tf.float32))
 
 
@@ -67,38 +68,45 @@ def judges_images_alone(architecture: Architecture) -> bool:
     return not (coupled or architecture.minibatch_stddev)
 
 
-class FreeLayer(NamedTuple):
-    """A layer whose weights may be multiplied by any number, since the batch norm behind it hides that.
+class FreeLayers(NamedTuple):
+    """Layers whose weights may be multiplied by any one number, since the batch norm behind them hides that.
 
     Attributes:
-      name: scope of the layer.
-      biases: scopes of the layers whose bias has to be multiplied with its kernel: itself, and one between it and norm.
+      names: scopes of the layers, whose outputs are added.
+      biases: scopes of the layers whose bias has to be multiplied as well: themselves, and one before the norm.
       norm: scope of the batch norm.
     """
 
-    name: str
+    names: tuple[str, ...]
     biases: tuple[str, ...]
     norm: str
 
 
-def free_layers(architecture: Architecture) -> list[FreeLayer]:
-    """All of both networks. The first of D has no norm of its own, but leaky ReLU hands its factor on to the next."""
+def free_layers(architecture: Architecture) -> list[FreeLayers]:
+    """All of both networks. The first of D have no norm of their own, but leaky ReLU hands their factor on to the next.
+
+    What makes features of the image's own size for D is none: what D sees of the image itself would not follow it.
+    """
     count = len(architecture.filters)
     pairs = [(f'{GENERATOR}/dense', f'{GENERATOR}/norm{count}')]
     pairs += [(f'{GENERATOR}/deconv{i}', f'{GENERATOR}/norm{i}') for i in range(1, count)]
     if architecture.generator_output == REFINED:
         pairs.append((f'{GENERATOR}/refining_deconv', f'{GENERATOR}/refining_norm'))
     if not normalization.NORMS[architecture.discriminator_norm].couples_images:
-        return [FreeLayer(name, (name,), norm) for name, norm in pairs]
-    convs = [f'{DISCRIMINATOR}/conv{i}' for i in range(count)]
-    pairs += [(convs[i], f'{DISCRIMINATOR}/norm{i}') for i in range(1, count)]
-    before_norm = FreeLayer(convs[0], (convs[0], convs[1]), f'{DISCRIMINATOR}/norm1')
-    return [before_norm, *(FreeLayer(name, (name,), norm) for name, norm in pairs)]
+        return [FreeLayers((name,), (name,), norm) for name, norm in pairs]
+    pairs += [(f'{DISCRIMINATOR}/conv{i}', f'{DISCRIMINATOR}/norm{i}') for i in range(1, count)]
+    features = (f'{DISCRIMINATOR}/{_FEATURES_CONV}',) if architecture.input_filters else ()
+    first = (f'{DISCRIMINATOR}/conv0', *features)
+    before_norm = FreeLayers(first, (*first, f'{DISCRIMINATOR}/conv1'), f'{DISCRIMINATOR}/norm1')
+    return [before_norm, *(FreeLayers((name,), (name,), norm) for name, norm in pairs)]
 
 
 def discriminator_scopes(layers_: int) -> tuple[str, ...]:
     """How the names of the variables of the discriminator's first `layers_` layers, from the image side, begin."""
-    return tuple(f'{DISCRIMINATOR}/{part}{i}/' for i in range(layers_) for part in ('conv', 'norm'))
+    scopes = [f'{part}{i}' for i in range(layers_) for part in ('conv', 'norm')]
+    # What the first layer sees beside the image belongs to it.
+    features = [_FULL_SIZE_CONV, _FEATURES_CONV] if scopes else []
+    return tuple(f'{DISCRIMINATOR}/{scope}/' for scope in (*features, *scopes))
 
 
 def discriminator(
@@ -122,15 +130,20 @@ def discriminator(
     def kernel_norm(kernel: tf.Tensor) -> tf.Tensor:
         return norm.kernel(kernel, updates)
 
+    def conv(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+        return layers.conv(x, filters, architecture.kernel_size, name, for_tpu, kernel_norm)
+
     with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
         x = tf.cast(images, compute_dtype)
         for i, filters in enumerate(architecture.filters):
-            x = layers.conv(
-                x, filters, architecture.kernel_size, f'conv{i}', for_tpu, kernel_norm
-            )  # [B, H / 2, W / 2, filters]
+            y = conv(x, filters, f'conv{i}')  # [B, H / 2, W / 2, filters]
             if i > 0:
-                x = norm.output(x, f'norm{i}', updates)
-            x = layers.leaky_relu(x)
+                y = norm.output(y, f'norm{i}', updates)
+            elif architecture.discriminator_input == FEATURES:
+                full_size = architecture.input_filters, FULL_SIZE_KERNEL
+                features = layers.same_conv(x, *full_size, _FULL_SIZE_CONV, kernel_norm)  # [B, H, W, input_filters]
+                y += conv(layers.leaky_relu(features), filters, _FEATURES_CONV)
+            x = layers.leaky_relu(y)
         if architecture.minibatch_stddev:
             x = layers.minibatch_stddev(x)
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]

@@ -32,19 +32,20 @@ def rescaled(values: Values, architecture: Architecture) -> dict[str, np.ndarray
       All of them. The generator's images are the same but for rounding, the discriminator's logits smaller.
     """
     found = dict(values)
-    for layer in networks.free_layers(architecture):
-        factor = _factor(values, layer.name)
-        biases = (f'{name}/bias' for name in layer.biases)
-        _multiply(found, (f'{layer.name}/kernel', *biases, f'{layer.norm}/moving_mean'), factor)
-        _multiply(found, (f'{layer.norm}/moving_variance',), factor**2)
+    for free in networks.free_layers(architecture):
+        factor = _factor(values, *free.names)
+        kernels, biases = (f'{name}/kernel' for name in free.names), (f'{name}/bias' for name in free.biases)
+        _multiply(found, (*kernels, *biases, f'{free.norm}/moving_mean'), factor)
+        _multiply(found, (f'{free.norm}/moving_variance',), factor**2)
     last = networks.LAST_OF_DISCRIMINATOR
     _multiply(found, (f'{last}/kernel', f'{last}/bias'), _factor(values, last))
     return found
 
 
-def _factor(values: Values, layer: str) -> np.float32:
-    kernel = values.get(f'{layer}/kernel')
-    size = 0.0 if kernel is None else np.sqrt(np.mean(np.square(kernel, dtype=np.float64)))
+def _factor(values: Values, *names: str) -> np.float32:
+    """What shrinks the weights of some layers together."""
+    kernels = [values[kernel].ravel() for name in names if (kernel := f'{name}/kernel') in values]
+    size = np.sqrt(np.mean(np.square(np.concatenate(kernels), dtype=np.float64))) if kernels else 0.0
     return np.float32(layers.INIT_STDDEV / max(size, layers.INIT_STDDEV))
 
 

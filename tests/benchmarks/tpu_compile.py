@@ -66,6 +66,7 @@ RECIPES: dict[str, dict] = {
     'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
     'kernel_4': {**_ARTICLE, 'kernel_size': 4},
     'refined': {**_ARTICLE, 'generator_output': 'refined'},
+    'features': {**_ARTICLE, 'discriminator_input': 'features'},
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},
     'stddev': {**_ARTICLE, 'minibatch_stddev': True},

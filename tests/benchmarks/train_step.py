@@ -44,6 +44,7 @@ OPTIONS = {
     'self_modulated': {'generator_norm': 'self_modulated'},
     'kernel_4': {'kernel_size': 4},
     'refined': {'generator_output': 'refined'},
+    'features': {'discriminator_input': 'features'},
     'spectral': {'discriminator_norm': 'spectral'},
     'none': {'discriminator_norm': 'none'},
     'stddev': {'minibatch_stddev': True},

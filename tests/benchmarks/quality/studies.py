@@ -133,6 +133,7 @@ SWEEP = {
     'alternating_self_modulated': changed(_JOINT, '--update=alternating', '--generator_norm=self_modulated'),
     'alternating_kernel_4': changed(_JOINT, '--update=alternating', '--kernel_size=4'),
     'ours_deconv': changed(_OURS, '--generator_output=deconv'),
+    'ours_features': changed(_OURS, '--discriminator_input=features'),
     'ours_batch_64': changed(_OURS, f'{_BATCH}=64'),
     'ours_batch_8': changed(_OURS, f'{_BATCH}=8'),
     'ours_rate_8e-4': changed(_OURS, '--learning_rate=8e-4'),
