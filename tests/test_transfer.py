@@ -142,6 +142,10 @@ def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
         ({'freeze_d_layers': 1}, '--freeze_d_layers=1 is about what a run starts from: add --init_from=RUN'),
         ({'init_partial': True}, '--init_partial is about what a run starts from'),
         ({'init_from': 'first', 'freeze_d_layers': 4}, '--freeze_d_layers=4: at 32 px the discriminator has 3'),
+        (
+            {'init_from': 'first', 'init_partial': True, 'freeze_d_layers': 1, 'discriminator_input': 'features'},
+            '--freeze_d_layers=1 would keep discriminator/features_conv/bias at random, as',
+        ),
     ],
 )
 def test_what_cannot_be_started_from_ends_in_one_line(changes, message, first, tmp_path):

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoint_check, checkpoints, ema, errors, hparams_file, model, pretrained, rescaling
+from trainer import checkpoint_check, checkpoints, ema, errors, hparams_file, model, networks, pretrained, rescaling
 from trainer.hparams import HParams
 from trainer.network_options import NetworkOptions
 from trainer.pattern_free import plain
@@ -76,7 +76,7 @@ def begin(hparams: HParams, model_dir: str) -> str:
     """Writes the checkpoint of step 0 into `model_dir` and returns its prefix.
 
     Raises:
-      errors.UserError: the networks differ, and --init_partial is off; or nothing at all fits.
+      errors.UserError: the networks differ, and --init_partial is off; nothing at all fits; or a layer to freeze does not.
     """
     layers = len(hparams.architecture.filters)
     if hparams.freeze_d_layers > layers:
@@ -124,6 +124,13 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
         raise errors.UserError(
             f'--init_from={source.name} fits {len(fitting)} of {len(wanted)} variables, not {left[0]}: '
             f'{_differences(source.hparams, hparams)}' + (', or --init_partial to take what fits' if fitting else '')
+        )
+    frozen = networks.discriminator_scopes(hparams.freeze_d_layers)
+    at_random = [name for name in left if name.startswith(frozen)]
+    if at_random:
+        raise errors.UserError(
+            f'--freeze_d_layers={hparams.freeze_d_layers} would keep {at_random[0]} at random, as {source.name} does not '
+            f'fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
         )
     if left:
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
