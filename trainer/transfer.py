@@ -76,7 +76,7 @@ def begin(hparams: HParams, model_dir: str) -> str:
     """Writes the checkpoint of step 0 into `model_dir` and returns its prefix.
 
     Raises:
-      errors.UserError: the networks differ, and --init_partial is off; nothing at all fits; or a layer to freeze does not.
+      errors.UserError: the networks differ, and --init_partial is off; nothing fits at all, or not what is to be frozen.
     """
     layers = len(hparams.architecture.filters)
     if hparams.freeze_d_layers > layers:
@@ -129,8 +129,8 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
     at_random = [name for name in left if name.startswith(frozen)]
     if at_random:
         raise errors.UserError(
-            f'--freeze_d_layers={hparams.freeze_d_layers} would keep {at_random[0]} at random, as {source.name} does not '
-            f'fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
+            f'--freeze_d_layers={hparams.freeze_d_layers} would keep {at_random[0]} at random, as {source.name} does '
+            f'not fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
         )
     if left:
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
