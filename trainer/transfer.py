@@ -76,7 +76,7 @@ def begin(hparams: HParams, model_dir: str) -> str:
     """Writes the checkpoint of step 0 into `model_dir` and returns its prefix.
 
     Raises:
-      errors.UserError: the networks differ, and --init_partial is off; nothing fits at all, or not what is to be frozen.
+      errors.UserError: the networks differ, and --init_partial is off; nothing fits; or not what is to be frozen.
     """
     layers = len(hparams.architecture.filters)
     if hparams.freeze_d_layers > layers:
