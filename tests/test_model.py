@@ -19,7 +19,7 @@ def build(mode: str, tmp_path, **changes):
     features = {'images': tf.constant(smooth_images(8, hparams.image_size, hparams.channels))}
     if mode == PREDICT:
         features = {'noise': tf.zeros([8, hparams.noise_dim])}
-    params = {'hparams': hparams, 'use_tpu': False, 'batch_size': 8, 'summary_dir': str(tmp_path)}
+    params = {'hparams': hparams, 'use_tpu': False, 'batch_size': 8, 'writer': {'logdir': str(tmp_path)}}
     config = v1.estimator.tpu.RunConfig(model_dir=str(tmp_path))
     return model.model_fn(features, None, mode, params, config)
 

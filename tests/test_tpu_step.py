@@ -41,7 +41,7 @@ def one_noise_for_all(monkeypatch) -> None:
 def cpu_step(hparams: HParams, folder: str, steps: int) -> tuple[dict, dict]:
     """All variables before and after `steps` steps of the CPU trainer's graph."""
     config = make_estimator(hparams, RunOptions(model_dir=folder), Machine(), BATCH).config
-    params = {'hparams': hparams, 'batch_size': BATCH, 'use_tpu': False, 'summary_dir': folder}
+    params = {'hparams': hparams, 'batch_size': BATCH, 'use_tpu': False, 'writer': {'logdir': folder}}
     with tf.Graph().as_default():
         v1.set_random_seed(0)  # As Estimator does with the run's seed.
         v1.train.create_global_step()

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import tiny_hparams, write_dataset
 from tests.test_experiment import run
 from trainer import checkpoints, errors, hparams_file, pretrained, rescaling, trained, transfer
+from trainer.declaration import rule_of
 from trainer.hparams import HParams
 from trainer.pretrained import packing
 
@@ -92,6 +93,10 @@ def test_half_a_checkpoint_is_refused(first, tmp_path):
     for place, message in (('model.ckpt-1', 'is not whole'), ('', 'none of the 1 checkpoints .* is whole')):
         with pytest.raises(errors.UserError, match=message):
             begin(tmp_path / f'run{place}', init_from=f'{tmp_path}/{place}')
+
+
+def test_the_help_names_the_models_of_the_package():
+    assert ' or '.join(pretrained.NAMES) in rule_of(HParams.__dataclass_fields__['init_from']).help
 
 
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):

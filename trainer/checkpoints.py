@@ -13,9 +13,9 @@ from absl import logging
 from tensorflow.python.training.checkpoint_state_pb2 import CheckpointState
 
 from trainer import disk_errors, errors, files, storage_errors
+from trainer.options import BEST
 from trainer.pattern_free import plain
 
-BEST, LAST = 'best', 'last'
 _STATE = 'checkpoint'  # Estimator's name for the file that says which checkpoint is the newest.
 _UNFINISHED = re.compile(r'model\.ckpt-[0-9]{1,18}_temp/?')
 _PART = re.compile(r'model\.ckpt-([0-9]{1,18})\.(index|data-[0-9]{5}-of-[0-9]{5})')

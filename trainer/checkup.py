@@ -12,6 +12,7 @@ from trainer import checkpoints, inputs, tuning
 from trainer.image_set import ImageSet
 from trainer.monitoring.history import Point
 from trainer.monitoring.monitor import Monitor
+from trainer.options import KID
 from trainer.sampler import CheckpointGenerator
 from trainer.signals import GracefulStop, StopHook
 from trainer.watchdog import Watchdog, WatchdogHook
@@ -42,7 +43,7 @@ class Checkup:
     watchdog: Watchdog
 
     def run(self, hptuning_metric: str = '') -> None:
-        """Evaluates, and reports `hptuning_metric`, a key of tuning.METRICS, if one is given."""
+        """Evaluates, and reports `hptuning_metric`, a key of options.HPTUNING_METRICS, if one is given."""
         try:
             results = self._on_holdout()
             self.watchdog.phase('evaluate: pictures')
@@ -53,7 +54,7 @@ class Checkup:
         self.monitor.say_verdict()
         if hptuning_metric:
             found = {**results, 'global_step': point.step}
-            tuning.report(hptuning_metric, found if point.kid is None else {**found, tuning.KID: point.kid})
+            tuning.report(hptuning_metric, found if point.kid is None else {**found, KID: point.kid})
 
     def _on_holdout(self) -> dict[str, float]:
         if not self.holdout or not self.eval_batch_size:

@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as v1
 from tensorflow.python.training import monitored_session
 from tensorflow_estimator.python.estimator.tpu import error_handling
 
-from trainer import model
+from trainer import event_log, model
 from trainer.hparams import HParams
 from trainer.machine import Machine
 from trainer.options import RunOptions
@@ -46,7 +46,7 @@ def make_estimator(
     return tpu.TPUEstimator(
         model.model_fn,
         config=config,
-        params={'hparams': hparams, 'summary_dir': summary_dir or options.tensorboard_dir},
+        params={'hparams': hparams, 'writer': event_log.writer_of_steps(summary_dir or options.tensorboard_dir)},
         use_tpu=machine.use_tpu,
         train_batch_size=hparams.train_batch_size,
         eval_batch_size=eval_batch_size,

@@ -90,6 +90,13 @@ def writer(model_dir: str) -> v1.summary.FileWriter:
     return v1.summary.FileWriterCache.get(plain(model_dir))
 
 
+def writer_of_steps(folder: str) -> dict[str, Any]:
+    """Arguments of tf.summary.create_file_writer for the scalars of each step."""
+    # To a bucket, each flush is an upload of the whole file.
+    buffering = dict(max_queue=10_000, flush_millis=600_000) if storage.is_remote(folder) else {}
+    return {'logdir': folder, **buffering}
+
+
 class EventListener(v1.train.CheckpointSaverListener):
     """Publishes the events with each checkpoint."""
 

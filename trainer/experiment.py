@@ -28,7 +28,6 @@ from trainer import (
     samples,
     training,
     transfer,
-    tuning,
 )
 from trainer.event_log import EventLog
 from trainer.hparams import HParams
@@ -36,7 +35,7 @@ from trainer.image_set import ImageSet
 from trainer.lock import Lock
 from trainer.monitoring import best, patience
 from trainer.monitoring.monitor import Monitor
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
 from trainer.run_data import RunData
 from trainer.signals import GracefulStop
 from trainer.watchdog import Watchdog
@@ -190,7 +189,7 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
 
 
 def _check_holdout(job: training.Job) -> None:
-    if job.options.hptuning_metric not in ('', tuning.KID) and not job.eval_batch_size:
+    if job.options.hptuning_metric not in ('', KID) and not job.eval_batch_size:
         raise errors.UserError(
             f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, and {job.data.train_data} has '
             'none that fills a batch: give --holdout_data, or convert with a larger --holdout_percent'
@@ -203,7 +202,7 @@ def _finish(hparams: HParams, options: RunOptions) -> None:
     """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
     model_dir = options.model_dir
     checkpoint = checkpoints.latest(model_dir)
-    exported = checkpoints.best(model_dir) if options.export_checkpoint == checkpoints.BEST else checkpoint
+    exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint
     if not exported:
         logging.warning('no evaluation has found a best checkpoint: exporting the last')
     export.export(hparams, exported or checkpoint, options.export_dir)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from trainer import augmentation, errors, losses, normalization, pretrained
+from trainer import augmentation, errors, losses, normalization
 from trainer.declaration import ANYWHERE, option
 from trainer.network_options import NetworkOptions
 
@@ -119,8 +119,8 @@ class HParams(NetworkOptions):
     )
     init_from: str = option(
         '',
-        'What the networks start from: another run (its best checkpoint, if it has one), a checkpoint, or one of '
-        f'{", ".join(pretrained.NAMES)}, which come with the package; empty is at random.',
+        'What the networks start from: another run (its best checkpoint, if it has one), a checkpoint, or clothes32 or '
+        'clothes64, which come with the package; empty is at random.',
         path=ANYWHERE,
     )
     init_partial: bool = option(

@@ -33,7 +33,7 @@ def model_fn(
       features: 'images' uint8 [B, H, W, C] to train and evaluate, 'noise' float32 [B, noise_dim] to predict.
       labels: unused; a DCGAN is unconditional.
       mode: an Estimator mode key.
-      params: 'hparams', an HParams; 'summary_dir', where the scalars of each step go; TPUEstimator's own keys.
+      params: 'hparams', an HParams; 'writer', what `scalars.host_call` takes; TPUEstimator's own keys.
       config: tells how often there are summaries.
 
     Returns:
@@ -62,7 +62,7 @@ def _train_spec(
         tf.estimator.ModeKeys.TRAIN,
         loss=tf.add_n(step.losses),
         train_op=optimization.finish(step.moved, params),
-        host_call=scalars.host_call(found, params['summary_dir'], config.save_summary_steps),
+        host_call=scalars.host_call(found, params['writer'], config.save_summary_steps),
     )
 
 

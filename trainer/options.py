@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 
 from absl import logging
 
-from trainer import checkpoints, errors, paths, tuning
+from trainer import errors, paths
 from trainer.declaration import ANYWHERE, Options, option
 from trainer.features import registry
 
 EXPORT_FOLDER = 'saved_model'
+LAST, BEST = 'last', 'best'
+KID = 'kid'
+# What a tuning service may be told, and what the results of an evaluation call it.
+HPTUNING_METRICS = {KID: KID, 'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
 _WEEK_S = 604_800
 
 
@@ -124,14 +127,14 @@ class RunOptions(Options):
     )
     keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
     export_checkpoint: str = option(
-        checkpoints.LAST,
+        LAST,
         'Which checkpoint becomes the SavedModel at the end: the last, or the best by KID.',
-        choices=(checkpoints.LAST, checkpoints.BEST),
+        choices=(LAST, BEST),
     )
     hptuning_metric: str = option(
         '',
         'What a tuning service is told after each evaluation, under this name; evaluates at the end at least.',
-        choices=('', *tuning.METRICS),
+        choices=('', *HPTUNING_METRICS),
     )
     trial_id: str = option(
         '',
@@ -158,7 +161,7 @@ class RunOptions(Options):
             )
         if self.model_dir:
             self._complete_folders()
-        if self.hptuning_metric == tuning.KID and not self.extractor:
+        if self.hptuning_metric == KID and not self.extractor:
             raise errors.UserError('--hptuning_metric=kid needs an --extractor: leave it at its default')
         if self.save_steps % self.sample_steps and self.sample_steps % self.save_steps:
             raise errors.UserError(
@@ -167,24 +170,16 @@ class RunOptions(Options):
             )
 
     def _complete_folders(self) -> None:
-        model_dir = self._of_this_trial(self.model_dir)
+        model_dir = paths.of_trial(self.model_dir, self.trial_id)
         if self.export_dir and paths.same(self.export_dir, self.model_dir):
             logging.info('--export_dir=%s is also --model_dir: the SavedModel goes to its usual place there', model_dir)
             object.__setattr__(self, 'export_dir', '')
         for name, folder in (
             ('model_dir', model_dir),
-            ('tensorboard_dir', self._of_this_trial(self.tensorboard_dir or model_dir)),
-            ('export_dir', self._of_this_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER))),
+            ('tensorboard_dir', paths.of_trial(self.tensorboard_dir or model_dir, self.trial_id)),
+            ('export_dir', paths.of_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER), self.trial_id)),
         ):
             object.__setattr__(self, name, folder)
-
-    def _of_this_trial(self, folder: str) -> str:
-        folder, own = folder.rstrip('/') or '/', f'trial_{self.trial_id}'
-        # Vertex AI gives each trial folders of its own: <base>/<number>/checkpoints, logs and model.
-        of_vertex = re.search(rf'/{re.escape(self.trial_id)}/(checkpoints|logs|model)$', folder)
-        if not self.trial_id or of_vertex or own in folder.split('/'):
-            return folder
-        return os.path.join(folder, own)
 
     @property
     def checkpoint_steps(self) -> int:

@@ -71,3 +71,13 @@ def name_of(path: str) -> str:
     while set(path) & set('*?[') or path.endswith('.tfrecord'):
         path = os.path.dirname(path)
     return os.path.basename(path.rstrip('/'))
+
+
+def of_trial(folder: str, trial_id: str) -> str:
+    """The folder that a tuning trial gets in one that all trials share; '' is no trial's."""
+    folder, own = folder.rstrip('/') or '/', f'trial_{trial_id}'
+    # Vertex AI gives each trial folders of its own: <base>/<number>/checkpoints, logs and model.
+    of_vertex = re.search(rf'/{re.escape(trial_id)}/(checkpoints|logs|model)$', folder)
+    if not trial_id or of_vertex or own in folder.split('/'):
+        return folder
+    return os.path.join(folder, own)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import losses, storage
+from trainer import losses
 
 # Graph collection through which hooks on the CPU find them; a TPU's go through host_call only.
 COLLECTION = 'scalars'
@@ -37,16 +40,20 @@ def collect(scalars: dict[str, tf.Tensor]) -> None:
         v1.add_to_collection(COLLECTION, tf.identity(value, name=f'scalars/{name}'))
 
 
-def host_call(scalars: dict[str, tf.Tensor], folder: str, every: int) -> tuple:
-    """Writes the scalars for TensorBoard from the host, where a TPU program cannot."""
+def host_call(scalars: dict[str, tf.Tensor], writer: Mapping[str, Any], every: int) -> tuple:
+    """Writes the scalars for TensorBoard from the host, where a TPU program cannot.
+
+    Args:
+      scalars: float32 [], by name.
+      writer: arguments of tf.summary.create_file_writer.
+      every: steps between two points.
+    """
     step = v1.train.get_global_step()
-    # To a bucket, each flush is an upload of the whole file.
-    buffering = dict(max_queue=10_000, flush_millis=600_000) if storage.is_remote(folder) else {}
 
     def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
         step = global_step[0]
         due = tf.equal(step % every, 0)  # In a graph, == compares the tensor objects.
-        with tf.summary.create_file_writer(folder, **buffering).as_default(), tf.summary.record_if(due):
+        with tf.summary.create_file_writer(**writer).as_default(), tf.summary.record_if(due):
             for name, value in values.items():
                 tf.summary.scalar(name, tf.reduce_mean(value), step=step)
             return v1.summary.all_v2_summary_ops()

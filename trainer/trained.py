@@ -8,10 +8,11 @@ from absl import logging
 
 from trainer import checkpoint_check, checkpoints, errors, hparams_file
 from trainer.hparams import HParams
+from trainer.options import BEST, LAST
 from trainer.pattern_free import plain
 from trainer.sampler import CheckpointGenerator, Generator
 
-CHOICES = ('', checkpoints.BEST, checkpoints.LAST)
+CHOICES = ('', BEST, LAST)
 HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is the best if there is one.'
 
 
@@ -44,13 +45,13 @@ def load(model_dir: str, which: str = '') -> Trained:
     """
     plain(model_dir)  # Or it says at once why not.
     trained = hparams_file.read(model_dir)
-    checkpoint = checkpoints.best(model_dir) if which != checkpoints.LAST else ''
-    if which == checkpoints.BEST and not checkpoint:
+    checkpoint = checkpoints.best(model_dir) if which != LAST else ''
+    if which == BEST and not checkpoint:
         raise errors.UserError(
             f'{model_dir} has no best checkpoint, which evaluations on a data set make (--eval_steps): '
             'give --checkpoint=last'
         )
-    which = checkpoints.BEST if checkpoint else checkpoints.LAST
+    which = BEST if checkpoint else LAST
     checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
     if checkpoint and trained is None:
         raise errors.UserError(

@@ -153,7 +153,7 @@ def _differences(theirs: HParams, ours: HParams) -> str:
 def _write(checkpoint: str, hparams: HParams, values: Mapping[str, tf.Tensor]) -> None:
     """Writes all variables of the training step as they begin, but for `values`."""
     size = [_BATCH, hparams.image_size, hparams.image_size, hparams.channels]
-    params = {'hparams': hparams, 'use_tpu': False, 'batch_size': _BATCH, 'summary_dir': ''}
+    params = {'hparams': hparams, 'use_tpu': False, 'batch_size': _BATCH, 'writer': {'logdir': ''}}
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(hparams.seed)
         v1.train.create_global_step()

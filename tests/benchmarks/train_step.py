@@ -141,7 +141,7 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
         shards = dataset.find(write_records(folder, size), 'train')
         source = dataset.DataSource(tuple(shard.path for shard in shards), RECORDS, records.RecordFormat())
         config = make_estimator(hparams, RunOptions(model_dir=folder), Machine(), batch).config
-        params = {'hparams': hparams, 'batch_size': batch, 'use_tpu': False, 'summary_dir': folder}
+        params = {'hparams': hparams, 'batch_size': batch, 'use_tpu': False, 'writer': {'logdir': folder}}
         data = inputs.train_input_fn(source, source.records, 0, cache=False)(params)
         v1.train.create_global_step()
         features = v1.data.make_one_shot_iterator(data).get_next()

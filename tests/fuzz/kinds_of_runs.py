@@ -29,7 +29,7 @@ from trainer.declaration import typed_fields
 from trainer.hparams import HParams
 from trainer.monitoring import best, chart, patience
 from trainer.monitoring.history import History
-from trainer.options import RunOptions
+from trainer.options import BEST, LAST, RunOptions
 from trainer.remote_lock import Holder
 
 _HPARAMS = tiny_hparams()
@@ -79,7 +79,7 @@ def _hyper_parameters(work: pathlib.Path, random: Random) -> None:
     for field, kind in typed_fields(HParams):
         assert type(getattr(hparams, field.name)) is kind, field.name
     hparams_file.check_change(str(work / 'run'), hparams)
-    checked = trained.load(str(work / 'run'), checkpoints.LAST)
+    checked = trained.load(str(work / 'run'), LAST)
     # Without its average the generator is another one.
     if checked.hparams.ema_half_life_kimg and checked.hparams.architecture == _HPARAMS.architecture:
         _check_pictures(work, checked)
@@ -94,7 +94,7 @@ def _checkpoint(work: pathlib.Path, random: Random) -> None:
     prefix = checkpoints.recover(str(run))
     assert all(path.read_bytes() == data for path, data in whole.items()), 'the whole checkpoint is lost'
     assert checkpoints.step_of(prefix) in _STEPS
-    _check_pictures(work, trained.load(str(run), checkpoints.LAST))
+    _check_pictures(work, trained.load(str(run), LAST))
 
 
 def _state(work: pathlib.Path, random: Random) -> None:
@@ -156,7 +156,7 @@ def _best(work: pathlib.Path, random: Random) -> None:
     keeper = best.Keeper(str(work / 'run'), 'pixels', '0123456789abcdef')
     assert keeper.kid == math.inf or math.isfinite(keeper.kid)
     assert keeper.offer(max(_STEPS), -1e9)
-    found = trained.load(str(work / 'run'), checkpoints.BEST)
+    found = trained.load(str(work / 'run'), BEST)
     assert found.step == max(_STEPS)
     _check_pictures(work, found)
     aside = best.set_aside(str(work / 'run'), 'fedcba9876543210')

@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.benchmarks.quality.runs import LAST, Runs
+from tests.benchmarks.quality.runs import Runs
 from tests.benchmarks.quality.studies import Run
 from tests.benchmarks.quality.tables import Row
 from trainer import samples
 from trainer.monitoring.history import History
+from trainer.options import LAST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

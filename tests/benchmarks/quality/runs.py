@@ -10,8 +10,9 @@ from tests.benchmarks.quality import processes
 from tests.benchmarks.quality.data_sets import DataSets
 from tests.benchmarks.quality.studies import Data, Run
 from trainer import checkpoints, errors
+from trainer.options import BEST, LAST
 
-LAST, BEST, OWN, PIXELS = checkpoints.LAST, checkpoints.BEST, 'own', 'pixels'
+OWN, PIXELS = 'own', 'pixels'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tests.benchmarks.quality.runs import BEST, LAST, OWN, PIXELS, Runs
+from tests.benchmarks.quality.runs import OWN, PIXELS, Runs
 from tests.benchmarks.quality.studies import Run
 from trainer.monitoring.history import History
+from trainer.options import BEST, LAST
 
 Row = dict[str, Any]
 _MEASURES = ('kid', 'precision', 'recall', 'density', 'coverage', 'twins')
