@@ -24,7 +24,7 @@ setup(
         'numpy>=1.23.5,<2',
         'absl-py>=1.4,<3',
         # The newest that each Python has: those before have published flaws in decoders. 11.3 is the last for 3.9, and
-        # 12.3 for 3.10, where convert/formats.py keeps most decoders out of a stranger's reach.
+        # 12.3 for 3.10, where convert/pictures/formats.py keeps most decoders out of a stranger's reach.
         'pillow>=11.3,<12; python_version < "3.10"',
         'pillow>=12.3,<13; python_version == "3.10"',
         'pillow>=13.0,<14; python_version >= "3.11"',

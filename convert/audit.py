@@ -19,10 +19,12 @@ from absl import flags
 from convert import rejection
 from convert.auditing import advice, examination, filtering, report
 from convert.auditing.examination import Audit
-from trainer import cli, dataset, disk_errors, errors, image_set, manifest, outputs, paths, terminal
-from trainer.declaration import ANYWHERE, Options, option
+from trainer import cli, errors, terminal
+from trainer.data import dataset, image_set, manifest
+from trainer.data.image_set import ImageSet
 from trainer.features import registry
-from trainer.image_set import ImageSet
+from trainer.filesystem import disk_errors, outputs, paths
+from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.quiet import quieten_tensorflow
 
 _MADE_BY = 'convert.audit'

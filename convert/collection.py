@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convert import decode, depth, parallel, progress, rejection, sources
+from convert import parallel, progress, rejection
+from convert.listing import sources
 from convert.options import ConvertOptions
-from convert.spool import Spool
-from trainer import manifest, records, storage
+from convert.output.spool import Spool
+from convert.pictures import decode, depth
+from trainer.data import manifest, records
+from trainer.storage import gcs
 
 MIN_IMAGES = 2  # Of a data set, and of the images to train on.
 _DIGEST_BYTES = 16
@@ -89,7 +92,7 @@ def collect(
     collection = Collection(listing, options, spool)
     workers = options.workers or os.cpu_count() or 1
     # To download is to wait: many threads do it side by side, and the processor still has few images to decode at once.
-    threads = storage.CONNECTIONS if storage.is_remote(listing.folder) else workers
+    threads = gcs.CONNECTIONS if gcs.is_remote(listing.folder) else workers
     fit = functools.partial(_fit, listing, options, threading.Semaphore(workers), levels)
     with decode.prepared_pillow(options.max_megapixels), progress.Progress('decoding', len(listing.names)) as bar:
         for file, result in enumerate(parallel.map_in_order(fit, listing.names, threads)):

@@ -11,15 +11,20 @@ from collections.abc import MutableSequence, Sequence
 
 from absl import logging
 
-from convert import preview, progress, rejection, sources, writer
+from convert import progress, rejection
 from convert.collection import MIN_IMAGES, Collection, collect
-from convert.depth import Levels
-from convert.moments import Moments
+from convert.listing import sources
 from convert.options import ConvertOptions
-from convert.remote_staging import RemoteStaging
-from convert.spool import Spool
-from convert.staging import Staging
-from trainer import cli, disk_errors, errors, manifest, paths, records, storage
+from convert.output import preview, writer
+from convert.output.moments import Moments
+from convert.output.remote_staging import RemoteStaging
+from convert.output.spool import Spool
+from convert.output.staging import Staging
+from convert.pictures.depth import Levels
+from trainer import cli, errors
+from trainer.data import manifest, records
+from trainer.filesystem import disk_errors, paths
+from trainer.storage import gcs
 
 _MIB = 1 << 20
 _DARK = 8.0  # Mean grey level of a set; night photographs have more.
@@ -38,7 +43,7 @@ def convert(options: ConvertOptions, flag: str = '--output_dir') -> manifest.Man
         something else, or that another process writes; its kinds `AccessDenied` and `Transient` are of storage.
     """
     listing = sources.find(options.input_dir, options.output_dir)
-    remote = storage.is_remote(options.output_dir)
+    remote = gcs.is_remote(options.output_dir)
     make = RemoteStaging if remote else Staging
     through = f' by way of {tempfile.gettempdir()}, which TMPDIR sets,' if remote else ''
     explained = disk_errors.explained(f'{flag}={options.output_dir}{through}')

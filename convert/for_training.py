@@ -7,11 +7,15 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from convert import conversion, headers, sources
+from convert import conversion, headers
+from convert.listing import sources
 from convert.options import CROP, STRETCH, ConvertOptions
 from convert.samples import COUNTRY_FLAGS
-from trainer import errors, files, manifest, outputs, storage, storage_errors
-from trainer.outputs import Mark
+from trainer import errors
+from trainer.data import manifest
+from trainer.filesystem import files, outputs
+from trainer.filesystem.outputs import Mark
+from trainer.storage import gcs, refusals
 
 __all__ = ['FIT', 'SAMPLES', 'SAMPLES_END', 'STRETCH', 'is_folder_of_images', 'prepare', 'source_of']
 
@@ -29,8 +33,8 @@ def is_folder_of_images(path: str) -> bool:
     Raises:
       errors.UserError: Cloud Storage refuses or fails.
     """
-    with storage_errors.explained(path, storage_errors.VIEWER):
-        is_folder = storage.is_remote(path) or os.path.isdir(path)
+    with refusals.explained(path, refusals.VIEWER):
+        is_folder = gcs.is_remote(path) or os.path.isdir(path)
         names = files.names_in(path) if is_folder else []
     if any(name.endswith('.tfrecord') for name in names):
         return False
@@ -58,7 +62,7 @@ def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, 
       errors.UserError: there are no images, or `folder` holds what this function has not made.
     """
     known = _check_ours(folder)
-    images = images if storage.is_remote(images) else os.path.abspath(images)
+    images = images if gcs.is_remote(images) else os.path.abspath(images)
     listing = sources.find(images, folder)
     stamp = f'{sources.fingerprint(listing)} {fit}'
     if known and stamp == known.facts.get(_INPUT):

@@ -11,9 +11,13 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from convert import decode, options, parallel, rejection
-from convert.sources import Listing
-from trainer import architecture, errors, files, storage
+from convert import options, parallel, rejection
+from convert.listing.sources import Listing
+from convert.pictures import decode
+from trainer import errors
+from trainer.dcgan import architecture
+from trainer.filesystem import files
+from trainer.storage import gcs
 
 _LOOK_AT = 2000  # Files; a header each.
 _LOOK_AT_REMOTE = 200  # Downloaded whole.
@@ -85,7 +89,7 @@ def read_sizes(listing: Listing, names: Sequence[str]) -> np.ndarray:
     Raises:
       errors.UserError: Cloud Storage fails or refuses.
     """
-    some = _spread(names, _LOOK_AT_REMOTE if storage.is_remote(listing.folder) else _LOOK_AT)
+    some = _spread(names, _LOOK_AT_REMOTE if gcs.is_remote(listing.folder) else _LOOK_AT)
     with decode.prepared_pillow(float(options.ConvertOptions.max_megapixels)), warnings.catch_warnings():
         warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # Nothing is decoded here.
         found = list(parallel.map_in_order(lambda name: _size(listing, name), some, _threads(listing)))
@@ -97,7 +101,7 @@ def _spread(names: Sequence[str], count: int) -> Sequence[str]:
 
 
 def _threads(listing: Listing) -> int:
-    return storage.CONNECTIONS if storage.is_remote(listing.folder) else os.cpu_count() or 1
+    return gcs.CONNECTIONS if gcs.is_remote(listing.folder) else os.cpu_count() or 1
 
 
 def _size(listing: Listing, name: str) -> tuple[int, int] | None:
@@ -111,7 +115,7 @@ def _size(listing: Listing, name: str) -> tuple[int, int] | None:
 
 
 def _open(listing: Listing, name: str) -> BinaryIO:
-    if storage.is_remote(listing.folder):
+    if gcs.is_remote(listing.folder):
         return listing.open(name)
     path = os.path.join(listing.folder, name)
     if not files.leads_to_regular(path):

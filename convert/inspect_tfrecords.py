@@ -19,9 +19,11 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from trainer import cli, dataset, disk_errors, errors, files, images, manifest, paths, records, shard_file, terminal
-from trainer.declaration import ANYWHERE, Options, option
-from trainer.records import Record
+from trainer import cli, errors, terminal
+from trainer.data import dataset, images, manifest, records, shard_file
+from trainer.data.records import Record
+from trainer.filesystem import disk_errors, files, paths
+from trainer.flags.declaration import ANYWHERE, Options, option
 
 _MADE_BY = 'convert.inspect_tfrecords'
 _TILES = 100

@@ -7,8 +7,9 @@ from typing import Any
 
 from PIL import ImageColor
 
-from trainer import architecture, errors
-from trainer.declaration import ANYWHERE, Options, option
+from trainer import errors
+from trainer.dcgan import architecture
+from trainer.flags.declaration import ANYWHERE, Options, option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
 _MAX_HOLDOUT_PERCENT = 50

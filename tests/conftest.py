@@ -18,8 +18,10 @@ import tensorflow.compat.v1 as v1  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from tests.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
-from trainer import ema, hparams_file, manifest, networks, records  # noqa: E402
-from trainer.hparams import HParams  # noqa: E402
+from trainer.data import manifest, records  # noqa: E402
+from trainer.dcgan import ema, networks
+from trainer.dcgan.hparams import HParams  # noqa: E402
+from trainer.model_dir import hparams_file
 
 ROOT = pathlib.Path(__file__).parent.parent
 # What TensorFlow's import made is never garbage, and going through it was a fifth of the time of a tiny run.

@@ -12,8 +12,9 @@ import PIL
 import pytest
 from PIL import Image
 
-from convert import decode, depth, rejection
+from convert import rejection
 from convert.options import ConvertOptions
+from convert.pictures import decode, depth
 
 SIDE = 32
 # From black to white, in [0, 1] and in 8 bits.

@@ -18,9 +18,10 @@ from convert.samples import COUNTRY_FLAGS
 from tests import drawings
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.test_records import tpu_dcgan_record
-from trainer import errors, image_set, manifest
+from trainer import errors
+from trainer.data import image_set, manifest
+from trainer.data.image_set import Entry
 from trainer.features import extraction, registry
-from trainer.image_set import Entry
 
 
 @dataclasses.dataclass(frozen=True)

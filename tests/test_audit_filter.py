@@ -13,7 +13,8 @@ from convert.auditing import filtering
 from convert.conversion import convert
 from convert.options import ConvertOptions
 from convert.samples import COUNTRY_FLAGS
-from trainer import dataset, errors, image_set, manifest
+from trainer import errors
+from trainer.data import dataset, image_set, manifest
 
 
 @pytest.fixture(scope='module')

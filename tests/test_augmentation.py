@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import smooth_images
-from trainer import augmentation, errors, images
+from trainer import errors
+from trainer.data import images
+from trainer.dcgan import augmentation
 
 NAMES = ('color', 'translation', 'cutout')
 SEED = tf.constant([3, 4])

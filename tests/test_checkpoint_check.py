@@ -10,7 +10,8 @@ import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams, write_run
 from tests.processes import run_module
-from trainer import checkpoint_check, errors
+from trainer import errors
+from trainer.model_dir import checkpoint_check
 
 HPARAMS = tiny_hparams()
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import checkpoints, errors
+from trainer import errors
+from trainer.model_dir import checkpoints
 
 
 def save(model_dir: pathlib.Path, *steps: int) -> None:

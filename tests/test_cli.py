@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 from absl import flags
 
-from trainer import cli, declaration, generate
-from trainer.hparams import HParams
+from trainer import cli, generate
+from trainer.dcgan.hparams import HParams
+from trainer.flags import declaration
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
 TASK_GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)

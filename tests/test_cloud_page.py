@@ -19,14 +19,18 @@ from absl import flags
 
 from convert.options import ConvertOptions
 from tests.conftest import ROOT
-from trainer import cli, errors, remote_lock, storage_errors, vertex_config, vertex_flags, watchdog
+from trainer import cli, errors, vertex_config
+from trainer.filesystem import remote_lock
 from trainer.generate import GenerateOptions
+from trainer.machine import watchdog
+from trainer.storage import refusals
+from trainer.vertex import task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
 
 PAGE = (ROOT / 'docs' / 'cloud.md').read_text()
 JOBS = {path.stem: path.read_text() for path in (ROOT / 'configs' / 'vertex').glob('*.yaml')}
 GROUPS = {
-    'trainer.task': vertex_flags.GROUPS,
+    'trainer.task': task_flags.GROUPS,
     'trainer.vertex_config': (ProjectOptions, FileOptions),
     'trainer.generate': (GenerateOptions,),
     'convert.images_to_tfrecords': (ConvertOptions,),
@@ -196,8 +200,8 @@ def test_the_roles_are_those_that_the_code_asks_for():
     rows = table('who')
     explained = {role for row in rows for role in re.findall(r'`(roles/[\w.]+)`', row[1])}
     assert len(rows) == 9
-    assert {storage_errors.VIEWER, storage_errors.ADMIN} <= explained
-    for path in ('cloudbuild.yaml', 'trainer/preflight.py'):
+    assert {refusals.VIEWER, refusals.ADMIN} <= explained
+    for path in ('cloudbuild.yaml', 'trainer/run/preflight.py'):
         asked = set(re.findall(r'roles/[\w.]+\w', (ROOT / path).read_text()))
         assert asked and asked <= explained, path
     granted = [words for words in words_of('gcloud ') if 'add-iam-policy-binding' in words]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convert import colour
+from convert.pictures import colour
 
 ORANGE, ORANGE_GREY = (255, 128, 0), 151
 GREEN_BACKGROUND = (0, 128, 0)  # 'green' in Pillow, as in CSS.

@@ -13,7 +13,8 @@ import pytest
 
 from tests.conftest import ROOT, smooth_images, tiny_hparams, write_dataset, write_run
 from tests.processes import run_module, start_module
-from trainer import errors, images, manifest
+from trainer import errors
+from trainer.data import images, manifest
 
 COMMANDS = sorted(
     '.'.join(path.relative_to(ROOT).with_suffix('').parts)

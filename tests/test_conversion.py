@@ -16,13 +16,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from convert import collection, preview
+from convert import collection
 from convert.conversion import convert
 from convert.options import ConvertOptions
+from convert.output import preview
 from convert.samples import COUNTRY_FLAGS
 from tests.conftest import ROOT, open_image, smooth_images
 from tests.processes import run_module
-from trainer import errors, manifest, records
+from trainer import errors
+from trainer.data import manifest, records
 
 MODULE = 'convert.images_to_tfrecords'
 

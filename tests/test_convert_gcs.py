@@ -12,12 +12,15 @@ import pytest
 from google.cloud.storage.retry import DEFAULT_RETRY
 from PIL import Image
 
-from convert import decode, objects, rejection, sources
+from convert import rejection
 from convert.conversion import convert
 from convert.inspect_tfrecords import InspectOptions, inspect
+from convert.listing import objects, sources
 from convert.options import ConvertOptions
+from convert.pictures import decode
 from tests.conftest import smooth_images
-from trainer import errors, manifest
+from trainer import errors
+from trainer.data import manifest
 
 DOWNLOADS = '/download/storage/'
 UPLOADS = '/upload/storage/'

@@ -10,8 +10,8 @@ import pytest
 import requests
 import urllib3
 
-from convert import objects, sources
 from convert.inspect_tfrecords import InspectOptions, inspect
+from convert.listing import objects, sources
 from tests.cloud.faults import IDENTITY
 from tests.processes import run_module
 from tests.test_convert_gcs import (  # noqa: F401  Its fixtures, too.
@@ -26,7 +26,8 @@ from tests.test_convert_gcs import (  # noqa: F401  Its fixtures, too.
     run,
     uploads,
 )
-from trainer import errors, manifest
+from trainer import errors
+from trainer.data import manifest
 
 
 def tampered(monkeypatch, method: str, path: str, times: int = 10**9) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import convolution
+from trainer.dcgan import convolution
 
 # Width of the small image, channels of the large one, filters: the layers of all three sizes, and what decides.
 SHAPES = [(16, 3, 8), (16, 1, 8), (16, 64, 8), (4, 160, 8), (4, 3, 8), (8, 160, 8)]

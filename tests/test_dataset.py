@@ -7,8 +7,9 @@ import pytest
 
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.test_records import cifar_record, encoded_record, tpu_dcgan_record
-from trainer import dataset, errors, manifest, records
-from trainer.records import CHW, ENCODED, HWC, RAW
+from trainer import errors
+from trainer.data import dataset, manifest, records
+from trainer.data.records import CHW, ENCODED, HWC, RAW
 
 
 def verify(

@@ -11,11 +11,12 @@ from absl import flags
 from convert.audit import AuditOptions
 from convert.inspect_tfrecords import InspectOptions
 from convert.options import ConvertOptions
-from trainer import cli, declaration, errors
+from trainer import cli, errors
+from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
+from trainer.flags import declaration
 from trainer.generate import GenerateOptions
-from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.vertex_config import FileOptions, ProjectOptions
 

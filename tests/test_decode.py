@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from convert import decode, rejection
+from convert import rejection
 from convert.options import ConvertOptions
+from convert.pictures import decode
 from trainer import errors
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)

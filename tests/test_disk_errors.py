@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer import disk_errors, errors, quiet
+from trainer import errors, quiet
+from trainer.filesystem import disk_errors
 
 OP = tf.constant
 

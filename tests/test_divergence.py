@@ -13,10 +13,12 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
-from trainer import checkpoints, divergence, errors, experiment, progress, training
+from trainer import errors
+from trainer.model_dir import checkpoints, divergence
 from trainer.monitoring.history import History
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment, progress, training
 
 
 def run(data: str, model_dir: pathlib.Path, sample_steps: int = 2, **changes) -> int:

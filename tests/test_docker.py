@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
-from trainer import tpu_runtime
+from trainer.machine import tpu_runtime
 
 FOLDER = ROOT / 'configs' / 'docker'
 RECIPES = sorted(FOLDER.glob('*.Dockerfile'))

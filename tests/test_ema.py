@@ -7,9 +7,9 @@ import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
 from tests.test_model import TRAIN, build, run_steps
-from trainer import ema, networks, noise
-from trainer.sampler import CheckpointGenerator
-from trainer.updates import Updates
+from trainer.dcgan import ema, networks, noise
+from trainer.dcgan.updates import Updates
+from trainer.generator.sampler import CheckpointGenerator
 
 
 @pytest.mark.parametrize('half_life_kimg, half_lives', [(1000.0, (2.0, 4.0, 6.0)), (0.003, (2.0, 3.0, 3.0))])

@@ -10,13 +10,16 @@ import tensorflow as tf
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_run
 from tests.processes import run_module
 from tests.test_gcs_training import upload
-from trainer import errors, evaluate, evaluation, evaluation_report, image_set, images, trained
+from trainer import errors, evaluate
+from trainer.data import image_set, images
 from trainer.evaluate import EvaluateOptions
-from trainer.evaluation import Measure, Settings, Vectors
+from trainer.evaluation import measurement, report
+from trainer.evaluation.measurement import Measure, Settings, Vectors
+from trainer.evaluation.pictures import Generated
 from trainer.features import extraction, registry
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
-from trainer.pictures import Generated
+from trainer.generator import trained
 
 NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_z', 'copying_nearer', 'copying_close']
 
@@ -192,7 +195,7 @@ def test_samples_that_are_none_are_refused(array, message, data, tmp_path):
 
 @pytest.mark.parametrize(('train', 'count'), [(256, 1_000), (3_567, 3_567), (30_000, 10_000)])
 def test_as_many_images_are_made_as_there_are_but_1000_to_10000(train, count):
-    assert evaluation.default_count(train) == count
+    assert measurement.default_count(train) == count
 
 
 def test_fid_keras_is_measured_by_inception(run, data, tmp_path, monkeypatch):
@@ -237,7 +240,7 @@ def measured(generated: np.ndarray) -> dict[str, Measure]:
     train, holdout, made = (extraction.of_pixels(x, Pixels())['grey16'] for x in (TRAIN, HOLDOUT, generated))
     space = Space.of(train)
     vectors = Vectors(space.embed(train), space.embed(made), space.embed(holdout))
-    return {measure.name: measure for measure in evaluation.measure(vectors, Settings(subsets=10))}
+    return {measure.name: measure for measure in measurement.measure(vectors, Settings(subsets=10))}
 
 
 def test_new_real_images_get_what_real_images_get():
@@ -275,9 +278,9 @@ def test_a_generator_of_noise_is_seen_by_precision_and_kid():
 
 
 def test_every_metric_says_how_to_read_it():
-    measures = [Measure(name, 0.25, 0.5, '3 generated images', '3 others') for name in evaluation_report.MEANINGS]
-    report = evaluation_report.table('A run', measures, ['a remark'])
-    assert report.startswith('A run\n')
-    assert report.endswith('a remark')
-    assert 'generated images are near 25% of the training images; low means collapse' in report
-    assert f'  {", ".join(evaluation_report.MEANINGS)}: 3 generated images; 3 others' in report
+    measures = [Measure(name, 0.25, 0.5, '3 generated images', '3 others') for name in report.MEANINGS]
+    text = report.table('A run', measures, ['a remark'])
+    assert text.startswith('A run\n')
+    assert text.endswith('a remark')
+    assert 'generated images are near 25% of the training images; low means collapse' in text
+    assert f'  {", ".join(report.MEANINGS)}: 3 generated images; 3 others' in text

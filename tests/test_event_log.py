@@ -10,9 +10,9 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
-from trainer import experiment
-from trainer.event_log import EventLog
+from trainer.model_dir.event_log import EventLog
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
 
 STEPS = {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake'}
 ROOT = {'images_per_s', 'epochs', 'samples'}

@@ -14,21 +14,13 @@ import tensorflow as tf
 
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_shard
 from tests.test_records import cifar_record
-from trainer import (
-    checkpoints,
-    dataset,
-    device_timing,
-    errors,
-    experiment,
-    fitting,
-    generate,
-    hparams_file,
-    input_report,
-    manifest,
-    quiet,
-    sampler,
-)
+from trainer import errors, generate, quiet
+from trainer.data import dataset, manifest
+from trainer.dcgan import fitting
+from trainer.generator import sampler
+from trainer.model_dir import checkpoints, hparams_file
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import device_timing, experiment, input_report
 
 
 class Run(NamedTuple):

@@ -8,11 +8,14 @@ import pytest
 from tests import conftest
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
 from tests.test_page import read, unpack
-from trainer import errors, explore, hparams, image_set, sampler
+from trainer import errors, explore
+from trainer.data import image_set
+from trainer.dcgan import hparams
 from trainer.explore import ExploreOptions, Samples
 from trainer.features import extraction
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
+from trainer.generator import sampler
 
 
 def write_run(folder) -> hparams.HParams:

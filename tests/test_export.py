@@ -11,8 +11,11 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams, write_dataset, write_run
-from trainer import errors, export, files, preflight
+from trainer import errors
+from trainer.filesystem import files
+from trainer.generator import export
 from trainer.options import RunOptions
+from trainer.run import preflight
 
 HPARAMS = tiny_hparams()
 

@@ -11,7 +11,7 @@ from convert.inspect_tfrecords import InspectOptions, inspect
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.test_features import Means
 from tests.test_records import tpu_dcgan_record
-from trainer import dataset, image_set
+from trainer.data import dataset, image_set
 from trainer.features import extraction
 
 

@@ -7,8 +7,9 @@ import codecs
 import pytest
 from absl import flags
 
-from trainer import cli, errors, flagfiles
-from trainer.hparams import HParams
+from trainer import cli, errors
+from trainer.dcgan.hparams import HParams
+from trainer.flags import flagfiles
 
 LINES = '# a comment\r\n\r\n  --image_size=64  \r\n--model_dir=runs/Ünï\r\n// another\r\n--seed=1\r\n'
 FLAGS = ['--image_size=64', '--model_dir=runs/Ünï', '--seed=1']

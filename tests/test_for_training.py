@@ -9,11 +9,14 @@ import time
 import numpy as np
 import pytest
 
-from convert import for_training, sources
+from convert import for_training
+from convert.listing import sources
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.conftest import smooth_images, write_dataset
 from tests.processes import run_module
-from trainer import errors, images, manifest, outputs
+from trainer import errors
+from trainer.data import images, manifest
+from trainer.filesystem import outputs
 
 pytestmark = LEAVES_CONNECTIONS
 TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--eval_steps=0')

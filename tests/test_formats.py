@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, UnidentifiedImageError
 
-from convert import decode, formats, rejection
+from convert import rejection
+from convert.pictures import decode, formats
 from tests.image_files import (
     ALPHA,
     COLOURS,

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import decode, rejection
+from convert import rejection
+from convert.pictures import decode
 from tests.image_files import (
     BITS,
     BLACK_IS_ZERO,

@@ -7,7 +7,7 @@ from concurrent import futures
 import numpy as np
 import pytest
 
-from convert import decode, depth
+from convert.pictures import decode, depth
 from tests.image_files import (
     BITS,
     BLACK_IS_ZERO,

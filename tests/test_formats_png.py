@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from convert import decode
+from convert.pictures import decode
 from tests.image_files import (
     ALPHA,
     COLOURS,

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from convert import decode
+from convert.pictures import decode
 from tests.image_files import (
     BITS,
     BLACK_IS_ZERO,

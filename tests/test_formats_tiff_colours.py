@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert import decode, rejection
+from convert import rejection
+from convert.pictures import decode
 from tests.image_files import (
     ALPHA,
     BITS,

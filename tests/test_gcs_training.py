@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from tests.conftest import tiny_hparams, write_dataset
 from tests.processes import run_module, start_module
-from trainer import errors, experiment, generate, storage_errors
+from trainer import errors, generate
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
+from trainer.storage import refusals
 
 TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 
@@ -161,7 +163,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run(gcs, local, tmp_path):
     gcs.server.fault(503, match=r'model\.ckpt-4', times=None)
     with pytest.raises(tf.errors.OpError) as raised:
         train(data, model_dir, train_steps=4)
-    assert isinstance(storage_errors.explain(raised.value), errors.Transient)
+    assert isinstance(refusals.explain(raised.value), errors.Transient)
     gcs.server.clear_faults()
     assert train(data, model_dir, train_steps=4) == 0
     assert_equal(weights(model_dir), local.weights)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import open_image, tiny_hparams, write_run
-from trainer import errors, generate, pretrained, sampler
+from trainer import errors, generate, pretrained
 from trainer.generate import GenerateOptions
+from trainer.generator import sampler
 
 
 class Flat(sampler.Generator):

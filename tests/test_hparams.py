@@ -7,8 +7,9 @@ import logging
 import pytest
 
 from tests.conftest import tiny_hparams
-from trainer import errors, hparams_file
-from trainer.hparams import HParams
+from trainer import errors
+from trainer.dcgan.hparams import HParams
+from trainer.model_dir import hparams_file
 
 
 def test_what_was_trained_is_remembered(tmp_path):

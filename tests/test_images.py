@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from trainer import images
+from trainer.data import images
 
 
 def test_all_256_values_survive_the_round_trip():

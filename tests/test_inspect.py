@@ -7,7 +7,8 @@ from convert.inspect_tfrecords import InspectOptions, inspect
 from tests.conftest import open_image, smooth_images, write_dataset, write_shard
 from tests.processes import run_module
 from tests.test_records import cifar_record, encoded_record, tpu_dcgan_record
-from trainer import errors, images
+from trainer import errors
+from trainer.data import images
 
 
 def look(tmp_path, *patterns: str) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer import layout
-from trainer.records import CHW, HWC
+from trainer.data import layout
+from trainer.data.records import CHW, HWC
 
 FLAGS = pathlib.Path(__file__).parents[1] / 'convert' / 'samples' / 'flags'
 Tone = Callable[[np.ndarray], np.ndarray]

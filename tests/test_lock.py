@@ -15,7 +15,8 @@ import pytest
 
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.conftest import ROOT
-from trainer import errors, lock, remote_lock
+from trainer import errors
+from trainer.filesystem import lock, remote_lock
 
 pytestmark = LEAVES_CONNECTIONS
 

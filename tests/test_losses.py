@@ -5,7 +5,7 @@ import math
 import pytest
 import tensorflow as tf
 
-from trainer import losses
+from trainer.dcgan import losses
 
 # Hand-computed for the logits below: name -> discriminator's loss, generator's loss.
 REAL, FAKE = [[0.0], [2.0]], [[0.0], [-1.0]]

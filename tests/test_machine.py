@@ -8,15 +8,16 @@ import socket
 import pytest
 
 from tests import tpu_program
-from trainer import errors, machine, tpu_runtime
-from trainer.hparams import HParams
-from trainer.machine import Machine
+from trainer import errors
+from trainer.dcgan.hparams import HParams
+from trainer.machine import preparation, tpu_runtime
+from trainer.machine.preparation import Machine
+from trainer.machine.watchdog import Watchdog
 from trainer.options import RunOptions, TpuOptions
-from trainer.watchdog import Watchdog
 
 
 def prepare(tpu: TpuOptions, batch_size: int = 1024, environ: dict | None = None) -> Machine:
-    return machine.prepare(tpu, RunOptions(), HParams(train_batch_size=batch_size), environ or {}, Watchdog(0))
+    return preparation.prepare(tpu, RunOptions(), HParams(train_batch_size=batch_size), environ or {}, Watchdog(0))
 
 
 @pytest.fixture
@@ -41,10 +42,10 @@ def test_without_a_tpu_nothing_is_looked_for():
     ],
 )
 def test_bfloat16_on_a_cpu_that_imitates_it_is_told(flags, compute_dtype, is_told, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(machine, '_CPU_INFO', str(tmp_path / 'cpuinfo'))
+    monkeypatch.setattr(preparation, '_CPU_INFO', str(tmp_path / 'cpuinfo'))
     if flags is not None:
         (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
-    machine.prepare(TpuOptions(), RunOptions(), HParams(compute_dtype=compute_dtype), {}, Watchdog(0))
+    preparation.prepare(TpuOptions(), RunOptions(), HParams(compute_dtype=compute_dtype), {}, Watchdog(0))
     assert ('give --compute_dtype=float32' in caplog.text) == is_told
 
 

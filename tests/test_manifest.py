@@ -5,7 +5,8 @@ import json
 import google_crc32c
 import pytest
 
-from trainer import errors, manifest
+from trainer import errors
+from trainer.data import manifest
 
 
 def some_manifest() -> manifest.Manifest:

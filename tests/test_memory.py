@@ -7,7 +7,9 @@ import math
 import pytest
 
 from tests.conftest import tiny_hparams
-from trainer import checkpoint_check, errors, memory
+from trainer import errors
+from trainer.model_dir import checkpoint_check
+from trainer.run import memory
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import smooth_images, tiny_hparams
-from trainer import losses, model, networks, scalars
-from trainer.hparams import JOINT
+from trainer.dcgan import losses, model_fn, networks, scalars
+from trainer.dcgan.hparams import JOINT
 
 TRAIN, EVAL, PREDICT = tf.estimator.ModeKeys.TRAIN, tf.estimator.ModeKeys.EVAL, tf.estimator.ModeKeys.PREDICT
 
@@ -21,7 +21,7 @@ def build(mode: str, tmp_path, **changes):
         features = {'noise': tf.zeros([8, hparams.noise_dim])}
     params = {'hparams': hparams, 'use_tpu': False, 'batch_size': 8, 'writer': {'logdir': str(tmp_path)}}
     config = v1.estimator.tpu.RunConfig(model_dir=str(tmp_path))
-    return model.model_fn(features, None, mode, params, config)
+    return model_fn.model_fn(features, None, mode, params, config)
 
 
 def run_steps(tmp_path, steps: int, **changes) -> tuple[list[dict], dict, dict]:

@@ -12,11 +12,17 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
-from trainer import checkpoints, errors, experiment, export, image_set, sampler, scoring, signals, trained
+from trainer import errors
+from trainer.data import image_set
+from trainer.generator import export, sampler, trained
+from trainer.machine import signals
+from trainer.model_dir import checkpoints
+from trainer.monitoring import scoring
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
 
 
 def options_for(model_dir, **changes) -> RunOptions:

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
-from trainer import architecture, layers, networks
-from trainer.updates import Updates
+from trainer.dcgan import architecture, layers, networks
+from trainer.dcgan.updates import Updates
 
 # Trainable parameters at base_filters 64, noise_dim 100, 3 channels: 5x5 kernels with biases, batch norm on all layers
 # but the discriminator's first and both outputs.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import noise
+from trainer.dcgan import noise
 
 
 def test_a_seed_alone_decides_its_row():

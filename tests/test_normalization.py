@@ -6,9 +6,9 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.test_model import TRAIN, build, run_steps
-from trainer import networks, normalization
-from trainer.hparams import JOINT
-from trainer.updates import Updates
+from trainer.dcgan import networks, normalization
+from trainer.dcgan.hparams import JOINT
+from trainer.dcgan.updates import Updates
 
 
 def sigma(kernel: np.ndarray) -> float:

@@ -5,8 +5,8 @@ import pytest
 import tensorflow.compat.v1 as v1
 
 from tests.test_model import TRAIN, build, run_steps
-from trainer import losses, networks
-from trainer.hparams import ALTERNATING, JOINT
+from trainer.dcgan import losses, networks
+from trainer.dcgan.hparams import ALTERNATING, JOINT
 
 NETWORKS = (networks.GENERATOR, networks.DISCRIMINATOR)
 

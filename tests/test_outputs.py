@@ -9,8 +9,10 @@ import pathlib
 import pytest
 
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
-from trainer import errors, outputs, run_folder
-from trainer.outputs import Mark
+from trainer import errors
+from trainer.filesystem import outputs
+from trainer.filesystem.outputs import Mark
+from trainer.model_dir import run_folder
 
 pytestmark = LEAVES_CONNECTIONS
 

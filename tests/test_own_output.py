@@ -9,12 +9,15 @@ import shutil
 
 import pytest
 
-from convert import sources
 from convert.conversion import convert
+from convert.listing import sources
 from convert.options import ConvertOptions
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.conftest import smooth_images, tiny_hparams, write_dataset, write_run
-from trainer import errors, export, images, outputs
+from trainer import errors
+from trainer.data import images
+from trainer.filesystem import outputs
+from trainer.generator import export
 
 pytestmark = LEAVES_CONNECTIONS
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, smooth_images
-from trainer.image_set import Entry
+from trainer.data.image_set import Entry
 from trainer.page import builder, comparison, packing
 from trainer.page.content import DatasetPart, Figure, Generated, Layer, Nearest, Page
 

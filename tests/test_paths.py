@@ -9,7 +9,10 @@ import pytest
 
 from tests.conftest import write_dataset
 from tests.processes import run_module
-from trainer import checkpoints, errors, export, paths, pattern_free
+from trainer import errors
+from trainer.filesystem import paths, pattern_free
+from trainer.generator import export
+from trainer.model_dir import checkpoints
 from trainer.options import RunOptions
 
 TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')

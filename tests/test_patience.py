@@ -11,12 +11,14 @@ import pathlib
 import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
-from trainer import checkpoints, experiment, export, hparams_file, tuning
+from trainer.generator import export
 from trainer.metrics.kid import Kid
-from trainer.monitoring import patience
+from trainer.model_dir import checkpoints, hparams_file
+from trainer.monitoring import patience, tuning
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
 
 KIDS = {1: 1.0, 2: 1.5, 3: 0.5}  # By step.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conftest import tiny_hparams
 from tests.test_model import run_steps
 from trainer import errors
-from trainer.penalties import PENALTIES
+from trainer.dcgan.penalties import PENALTIES
 
 SLOPE = np.full([2, 2, 1], 1.5, np.float32)  # Norm 3, everywhere.
 SEED = tf.constant([0, 1])

@@ -12,8 +12,9 @@ from tests.cloud.faults import IDENTITY
 from tests.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.conftest import write_dataset
 from tests.processes import run_module
-from trainer import errors, preflight
+from trainer import errors
 from trainer.options import RunOptions
+from trainer.run import preflight
 
 pytestmark = LEAVES_CONNECTIONS
 

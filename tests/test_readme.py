@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, smooth_images
 from tests.processes import run_module
-from trainer import images
+from trainer.data import images
 
 README = (ROOT / 'README.md').read_text()
 COMMANDS = [

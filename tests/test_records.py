@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import smooth_images
-from trainer import errors, records
-from trainer.records import CHW, ENCODED, HWC, RAW, RecordFormat
+from trainer import errors
+from trainer.data import records
+from trainer.data.records import CHW, ENCODED, HWC, RAW, RecordFormat
 
 
 def bytes_feature(value: bytes) -> tf.train.Feature:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convert import decode, rejection
+from convert import rejection
+from convert.pictures import decode
 from tests.image_files import COLOURS, SIDE, chunk, decoded, encoded, error, png, rejected, with_wrong_checksum
 
 ROWS = [row.tobytes() for row in COLOURS]

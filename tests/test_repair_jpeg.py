@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import decode, rejection
+from convert import rejection
+from convert.pictures import decode
 from tests.image_files import COLOURS, SIDE, decoded, encoded, error, rejected, right_or_left_out
 
 END = b'\xff\xd9'

@@ -10,8 +10,9 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
-from trainer import layers, networks, rescaling
-from trainer.architecture import Architecture
+from trainer.dcgan import layers, networks
+from trainer.dcgan.architecture import Architecture
+from trainer.pretrained import rescaling
 
 DEFAULT = tiny_hparams(
     generator_norm='self_modulated', generator_output='refined', discriminator_input='features'

@@ -13,10 +13,13 @@ import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
 from tests.processes import run_module
-from trainer import checkpoints, errors, experiment, image_set, run_data
+from trainer import errors
+from trainer.data import image_set
+from trainer.model_dir import checkpoints, run_data
 from trainer.monitoring.best import Keeper, set_aside
 from trainer.monitoring.history import History, Point
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
 
 
 def train(folder: pathlib.Path, data: str, steps: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trainer import errors, schedule
+from trainer import errors
+from trainer.machine import schedule
 from trainer.options import RunOptions
 
 OPTIONS = RunOptions(sample_steps=200, save_steps=600, eval_steps=1000)

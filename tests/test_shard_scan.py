@@ -15,8 +15,10 @@ import tensorflow as tf
 
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.test_records import cifar_record, encoded_record, tpu_dcgan_record
-from trainer import dataset, errors, inputs, manifest, records, shard_file, shard_scan
-from trainer.hparams import HParams
+from trainer import errors
+from trainer.data import dataset, manifest, records, shard_file, shard_scan
+from trainer.dcgan import input_fn
+from trainer.dcgan.hparams import HParams
 
 PICTURES = smooth_images(96, 32)
 
@@ -180,7 +182,7 @@ def test_a_png_in_a_field_for_raw_bytes_is_decoded_as_tfds_means_it(key, tmp_pat
 
 def assert_pixels(pattern: str) -> None:
     source = verify(pattern)
-    batch = inputs.first_batch(source, HParams(image_size=32, channels=3), 16).numpy()
+    batch = input_fn.first_batch(source, HParams(image_size=32, channels=3), 16).numpy()
     np.testing.assert_array_equal(np.unique(batch, axis=0), np.unique(PICTURES[:16], axis=0))
 
 

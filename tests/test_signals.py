@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer.signals import GracefulStop, StopHook
+from trainer.machine.signals import GracefulStop, StopHook
 
 
 def steps(stop: GracefulStop, before_first_step: bool) -> int:

@@ -7,7 +7,8 @@ import pathlib
 
 import pytest
 
-from convert import rejection, sources
+from convert import rejection
+from convert.listing import sources
 from trainer import errors
 
 

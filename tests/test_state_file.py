@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 
-from trainer import errors, hparams_file, state_file
+from trainer import errors
+from trainer.filesystem import state_file
+from trainer.model_dir import hparams_file
+from trainer.model_dir.run_data import RunData
 from trainer.monitoring.best import Best
-from trainer.run_data import RunData
 
 
 @dataclasses.dataclass(frozen=True)

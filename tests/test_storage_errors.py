@@ -8,8 +8,9 @@ import tensorflow as tf
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-from trainer import errors, storage, storage_errors
-from trainer.storage_errors import ADMIN, VIEWER
+from trainer import errors
+from trainer.storage import gcs, refusals
+from trainer.storage.refusals import ADMIN, VIEWER
 
 HTTP = "Error executing an HTTP request: HTTP response code {} with body '<Error>page</Error>'\n\t when {} gs://b-1/x/y"
 
@@ -31,8 +32,8 @@ def of_tensorflow(kind, status: int, doing: str = 'reading'):
     ],
 )  # fmt: skip
 def test_tensorflows_errors_name_their_path_themselves(error, kind, words, monkeypatch):
-    monkeypatch.setattr(storage_errors, 'identity', lambda: 'me@example.com')
-    known = storage_errors.explain(error)
+    monkeypatch.setattr(refusals, 'identity', lambda: 'me@example.com')
+    known = refusals.explain(error)
     assert type(known) is kind
     for word in (*words, 'gs://'):
         assert word in str(known)
@@ -50,8 +51,8 @@ def test_tensorflows_errors_name_their_path_themselves(error, kind, words, monke
     ],
 )
 def test_googles_errors_are_explained_where_the_path_is_known(error, kind, monkeypatch):
-    monkeypatch.setattr(storage_errors, 'identity', lambda: '')
-    with pytest.raises(kind, match=r'^gs://bucket/folder: '), storage_errors.explained('gs://bucket/folder', VIEWER):
+    monkeypatch.setattr(refusals, 'identity', lambda: '')
+    with pytest.raises(kind, match=r'^gs://bucket/folder: '), refusals.explained('gs://bucket/folder', VIEWER):
         raise error
 
 
@@ -66,24 +67,24 @@ def test_googles_errors_are_explained_where_the_path_is_known(error, kind, monke
     ],
 )
 def test_other_errors_stay_what_they_are(error):
-    assert storage_errors.explain(error) is None
-    with pytest.raises(type(error)), storage_errors.explained('' if 'not of' in str(error) else 'gs://b/x', VIEWER):
+    assert refusals.explain(error) is None
+    with pytest.raises(type(error)), refusals.explained('' if 'not of' in str(error) else 'gs://b/x', VIEWER):
         raise error
 
 
 @pytest.mark.parametrize('account, member', [('me@example.com', 'user:me@example.com'), ('', 'user:ACCOUNT')])
 def test_people_are_granted_roles_too(account, member, monkeypatch):
-    monkeypatch.setattr(storage_errors, 'identity', lambda: account)
-    assert f'--member={member} --role={ADMIN}' in str(storage_errors.explain(api.Forbidden(''), 'gs://b/x', ADMIN))
+    monkeypatch.setattr(refusals, 'identity', lambda: account)
+    assert f'--member={member} --role={ADMIN}' in str(refusals.explain(api.Forbidden(''), 'gs://b/x', ADMIN))
 
 
 def test_nobody_is_told_to_log_in(monkeypatch):
-    monkeypatch.setattr(storage_errors, 'identity', lambda: '')
+    monkeypatch.setattr(refusals, 'identity', lambda: '')
     error = api.Unauthorized('Anonymous caller does not have storage.objects.list access to the bucket.')
-    assert 'gcloud auth application-default login' in str(storage_errors.explain(error, 'gs://b/x', VIEWER))
+    assert 'gcloud auth application-default login' in str(refusals.explain(error, 'gs://b/x', VIEWER))
 
 
 @pytest.mark.parametrize('path', ['gs://', 'gs:///x', 's3://bucket/x', 'bucket/x'])
 def test_a_path_without_a_bucket(path):
     with pytest.raises(errors.UserError, match='names no bucket'):
-        storage.split(path)
+        gcs.split(path)

@@ -10,9 +10,9 @@ from absl import flags
 from tests.benchmarks.quality.studies import EVALUATIONS, RECIPES, STUDIES, Run
 from tests.conftest import ROOT
 from trainer import cli
-from trainer.hparams import HParams
+from trainer.dcgan.hparams import HParams
 from trainer.options import RunOptions
-from trainer.vertex_flags import GROUPS
+from trainer.vertex.task_flags import GROUPS
 
 
 def name(run: Run) -> str:

@@ -14,8 +14,9 @@ from absl import flags
 
 from tests.conftest import ROOT, write_dataset
 from tests.processes import Started, run_module, start_module
-from trainer import checkpoints, cli, errors, task
-from trainer.hparams import HParams
+from trainer import cli, errors, task
+from trainer.dcgan.hparams import HParams
+from trainer.model_dir import checkpoints
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
 TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainer import errors, tpu_address
-from trainer.tpu_address import TpuAddress
+from trainer import errors
+from trainer.machine import tpu_address
+from trainer.machine.tpu_address import TpuAddress
 
 CONFIG = '{"tpu_node_name": "vertex-tpu", "zone": "europe-west4-a", "project": "other"}'
 

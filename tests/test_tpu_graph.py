@@ -12,8 +12,9 @@ from tensorflow.python.framework import function_def_to_graph, kernels
 from tests import tpu_program
 from tests.conftest import write_dataset
 from tests.test_tpu_step import OPTIONS
-from trainer import architecture, dataset, inputs, manifest, optimization
-from trainer.hparams import HParams
+from trainer.data import dataset, manifest
+from trainer.dcgan import architecture, input_fn, optimization
+from trainer.dcgan.hparams import HParams
 
 BATCH = 1024
 # What only a TPU does, and XLA's registry on a machine without one does not list.
@@ -32,9 +33,9 @@ def program(mode: str, size: int, cores: int, options: str = 'default') -> tpu_p
     """The real networks, batch 1,024; built once, as several tests look at each."""
     key = mode, size, cores, options
     if key not in _built:
-        input_fn = noise_input_fn if mode == 'infer' else inputs.null_input_fn
+        made = noise_input_fn if mode == 'infer' else input_fn.null_input_fn
         hparams = HParams(image_size=size, channels=3, base_filters=64, train_batch_size=BATCH, **OPTIONS[options][0])
-        _built[key] = tpu_program.build(hparams, mode, input_fn, 'never_written', cores)
+        _built[key] = tpu_program.build(hparams, mode, made, 'never_written', cores)
     return _built[key]
 
 
@@ -113,7 +114,7 @@ def test_a_forgotten_cross_shard_optimizer_is_seen(forgotten, monkeypatch):
         optimization, '_adam', lambda network, params: make(network, {**params, 'use_tpu': network != forgotten})
     )
     hparams = HParams(image_size=32, channels=3, base_filters=4, train_batch_size=16)
-    found = tpu_program.build(hparams, 'train', inputs.null_input_fn, 'never_written')
+    found = tpu_program.build(hparams, 'train', input_fn.null_input_fn, 'never_written')
     assert unsummed(found) == {name for name in found.trainable if name.startswith(f'{forgotten}/')}
 
 
@@ -125,7 +126,7 @@ def test_each_host_reads_other_records(tmp_path):
 
     def input_fn(params: dict) -> tf.data.Dataset:
         contexts.append(params['context'].current_input_fn_deployment()[1:3])
-        return inputs.train_input_fn(source, 24, 0, False)(params)
+        return input_fn.train_input_fn(source, 24, 0, False)(params)
 
     hparams = HParams(image_size=32, channels=3, train_batch_size=64)
     tpu_program.build(hparams, 'train', input_fn, 'never_written', 32)
@@ -134,7 +135,7 @@ def test_each_host_reads_other_records(tmp_path):
     seen = []
     for host, hosts in contexts:
         params = {'hparams': hparams, 'batch_size': 8, 'context': Deployment(host, hosts)}
-        images = next(iter(inputs.train_input_fn(source, 24, 0, False)(params).unbatch().batch(24)))['images']
+        images = next(iter(input_fn.train_input_fn(source, 24, 0, False)(params).unbatch().batch(24)))['images']
         seen.append({image.numpy().tobytes() for image in images})
     assert [len(images) for images in seen] == [24] * 4
     assert len(set.union(*seen)) == 96

@@ -10,8 +10,9 @@ import oauth2client.client
 import pytest
 
 from tests.fake_tpu_api import HANG_UP, NAME, PROJECT, ZONE, FakeTpuApi, node
-from trainer import errors, tpu_node
-from trainer.tpu_address import TpuAddress
+from trainer import errors
+from trainer.machine import tpu_node
+from trainer.machine.tpu_address import TpuAddress
 
 ADDRESS = TpuAddress(NAME, ZONE, PROJECT)
 

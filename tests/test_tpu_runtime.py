@@ -5,7 +5,8 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from trainer import errors, tpu_runtime
+from trainer import errors
+from trainer.machine import tpu_runtime
 
 
 def refusal(environ: dict[str, str], **seams) -> str:

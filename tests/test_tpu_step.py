@@ -13,11 +13,11 @@ from tensorflow.compiler.tf2xla.python import xla
 
 from tests import tpu_program
 from tests.conftest import smooth_images, tiny_hparams
-from trainer import inputs, model, noise
-from trainer.estimator import make_estimator
-from trainer.hparams import HParams
-from trainer.machine import Machine
+from trainer.dcgan import input_fn, model_fn, noise
+from trainer.dcgan.hparams import HParams
+from trainer.machine.preparation import Machine
 from trainer.options import RunOptions
+from trainer.run.estimator import make_estimator
 
 BATCH, CORES = 8, 8
 
@@ -30,9 +30,9 @@ def one_noise_for_all(monkeypatch) -> None:
     """XLA and TensorFlow's own kernels turn the same seed into different numbers, so both get these."""
     uniform = np.random.default_rng(2).uniform(size=BATCH * 4).astype(np.float32)
     z = tf.constant(np.random.default_rng(1).normal(size=[BATCH, 8]), tf.float32).numpy()
-    monkeypatch.setattr(model.tf.random, 'stateless_normal', lambda *_: tf.constant(z))
+    monkeypatch.setattr(model_fn.tf.random, 'stateless_normal', lambda *_: tf.constant(z))
     monkeypatch.setattr(
-        model.tf.random,
+        model_fn.tf.random,
         'stateless_uniform',
         lambda shape, _: tf.reshape(tf.constant(uniform[: math.prod(shape)]), shape),
     )
@@ -46,7 +46,7 @@ def cpu_step(hparams: HParams, folder: str, steps: int) -> tuple[dict, dict]:
         v1.set_random_seed(0)  # As Estimator does with the run's seed.
         v1.train.create_global_step()
         features = {'images': tf.constant(smooth_images(BATCH, 32))}
-        train_op = model.model_fn(features, None, 'train', params, config).train_op
+        train_op = model_fn.model_fn(features, None, 'train', params, config).train_op
         named = {variable.op.name: variable for variable in v1.global_variables()}
         with v1.Session(config=config.session_config) as session:
             session.run(v1.global_variables_initializer())
@@ -59,7 +59,7 @@ def cpu_step(hparams: HParams, folder: str, steps: int) -> tuple[dict, dict]:
 def tpu_step(hparams: HParams) -> tpu_program.XlaStep:
     """The step that each of eight cores takes on `BATCH` images of its own."""
     of_all = HParams(**{**hparams.__dict__, 'train_batch_size': BATCH * CORES})
-    return tpu_program.XlaStep(tpu_program.build(of_all, 'train', inputs.null_input_fn, 'never_written', CORES))
+    return tpu_program.XlaStep(tpu_program.build(of_all, 'train', input_fn.null_input_fn, 'never_written', CORES))
 
 
 def load(step: tpu_program.XlaStep, values: dict) -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
 from tests.test_experiment import run
-from trainer import checkpoints, errors, hparams_file, pretrained, rescaling, trained, transfer
-from trainer.declaration import rule_of
-from trainer.hparams import HParams
-from trainer.pretrained import packing
+from trainer import errors, pretrained
+from trainer.dcgan.hparams import HParams
+from trainer.flags.declaration import rule_of
+from trainer.generator import trained
+from trainer.model_dir import checkpoints, hparams_file
+from trainer.pretrained import packing, rescaling, transfer
 
 
 def values(checkpoint: str) -> dict[str, np.ndarray]:

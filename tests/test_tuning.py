@@ -8,8 +8,10 @@ import json
 import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
-from trainer import errors, experiment, tuning
+from trainer import errors
+from trainer.monitoring import tuning
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import experiment
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.processes import run_module
-from trainer import errors, task, vertex_config, vertex_flags, vertex_schema
+from trainer import errors, task, vertex_config
+from trainer.vertex import schema, task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
 
 SOURCES = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
@@ -70,7 +71,7 @@ def test_the_head_of_a_job_says_what_one_must_know(path):
 
 
 def test_the_arguments_are_those_of_trainer_task():
-    assert vertex_flags.GROUPS == task._GROUPS
+    assert task_flags.GROUPS == task._GROUPS
 
 
 def test_the_smoke_job_ends_soon_and_the_spot_job_comes_back():
@@ -166,9 +167,9 @@ def fields_of(body: str) -> dict[str, str]:
 @GCLOUD
 def test_the_tables_of_keys_are_those_of_the_api():
     messages = api_messages()
-    tables = dict(vertex_schema.MESSAGES)
-    tuning = fields_of(messages[vertex_schema.TUNING_JOB])  # gcloud sets the rest of it, or asks for it in flags.
-    for name, kind in tables.pop(vertex_schema.TUNING_JOB).items():
+    tables = dict(schema.MESSAGES)
+    tuning = fields_of(messages[schema.TUNING_JOB])  # gcloud sets the rest of it, or asks for it in flags.
+    for name, kind in tables.pop(schema.TUNING_JOB).items():
         assert tuning[name].rstrip('!') == kind.rstrip('!')
     assert len(tables) > 20
     assert tables == {name: fields_of(messages[name]) for name in tables}
@@ -176,7 +177,7 @@ def test_the_tables_of_keys_are_those_of_the_api():
 
 @GCLOUD
 def test_the_tables_of_values_are_those_of_the_api():
-    text = ''.join(api_messages()[message] for message in vertex_schema.MESSAGES)
-    for name, choices in vertex_schema.ENUMS.items():
+    text = ''.join(api_messages()[message] for message in schema.MESSAGES)
+    for name, choices in schema.ENUMS.items():
         (body,) = re.findall(rf'^  class {name}ValueValuesEnum\(_messages\.Enum\):\n(.*?)(?=^  \w)', text, re.S | re.M)
         assert tuple(re.findall(r'^    (\w+) = \d+$', body, re.MULTILINE)) == choices

@@ -16,7 +16,8 @@ from tests.cloud.vertex_fixtures import (  # noqa: F401  Fixtures among them.
     cloud_fixture,
     made_fixture,
 )
-from trainer import checkpoints, errors, vertex_config
+from trainer import errors, vertex_config
+from trainer.model_dir import checkpoints
 
 pytestmark = GCLOUD
 LONG = ('--train_batch_size=8', '--train_steps=1000000', '--sample_steps=1000', '--save_steps=1000', '--eval_steps=0',

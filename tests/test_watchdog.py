@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, write_dataset
 from tests.processes import start_module
-from trainer import watchdog
+from trainer.machine import watchdog
 
 # The trainer as it is, on an input pipeline that stops giving after two batches.
 STALLED = """

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convert import parallel, rejection, staging, writer
-from convert.moments import Moments
-from convert.spool import Spool
+from convert import parallel, rejection
+from convert.output import staging, writer
+from convert.output.moments import Moments
+from convert.output.spool import Spool
 from tests.conftest import smooth_images
-from trainer import errors, manifest
+from trainer import errors
+from trainer.data import manifest
 
 
 def names_in(folder: pathlib.Path) -> list[str]:

@@ -18,11 +18,12 @@ import tensorflow.compat.v1 as v1
 from tensorflow.python.framework import function_def_to_graph
 from tensorflow.python.tpu import tpu_system_metadata
 
-from trainer import inputs, schedule
-from trainer.estimator import make_estimator
-from trainer.hparams import HParams
-from trainer.machine import Machine
+from trainer.dcgan.hparams import HParams
+from trainer.dcgan.input_fn import InputFn
+from trainer.machine import schedule
+from trainer.machine.preparation import Machine
 from trainer.options import RunOptions
+from trainer.run.estimator import make_estimator
 
 tpu = v1.estimator.tpu
 CORES_PER_HOST = 8
@@ -73,7 +74,7 @@ class TpuProgram:
         return {node.op for node in found}
 
 
-def build(hparams: HParams, mode: str, input_fn: inputs.InputFn, model_dir: str, cores: int = 8) -> TpuProgram:
+def build(hparams: HParams, mode: str, input_fn: InputFn, model_dir: str, cores: int = 8) -> TpuProgram:
     """Has TPUEstimator build the graph of a mode, 'train', 'eval' or 'infer', for `cores` TPU cores."""
     with tpu_system(cores), tf.Graph().as_default() as graph:
         options = RunOptions(model_dir=model_dir)

@@ -20,8 +20,11 @@ from typing import Any, Callable, TypeVar, cast
 from absl import app, flags
 from absl import logging as absl_logging
 
-from trainer import disk_errors, errors, flag_parsers, flagfiles, storage_errors, terminal
-from trainer.declaration import rule_of, typed_fields
+from trainer import errors, terminal
+from trainer.filesystem import disk_errors
+from trainer.flags import flagfiles, parsers
+from trainer.flags.declaration import rule_of, typed_fields
+from trainer.storage import refusals
 
 T = TypeVar('T')
 _LONGEST_NAME = 100
@@ -35,13 +38,13 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
         default = os.environ.get(rule.environment) or default
         if kind is bool:
             flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
-            values[field.name].parser = flag_parsers.Switch()
+            values[field.name].parser = parsers.Switch()
         elif rule.replaces:
-            parser = flag_parsers.Number(kind, rule)
-            flag = flag_parsers.Replacing(rule.replaces, values, parser, field.name, default, rule.help)
+            parser = parsers.Number(kind, rule)
+            flag = parsers.Replacing(rule.replaces, values, parser, field.name, default, rule.help)
             flags.DEFINE_flag(flag, values)
         elif kind in (int, float):
-            flags.DEFINE(flag_parsers.Number(kind, rule), field.name, default, rule.help, flag_values=values)
+            flags.DEFINE(parsers.Number(kind, rule), field.name, default, rule.help, flag_values=values)
         elif rule.choices:
             flags.DEFINE_enum(field.name, default, list(rule.choices), rule.help, flag_values=values)
         else:
@@ -151,7 +154,7 @@ def explain(error: Exception) -> errors.UserError | None:
     """What a person is told instead of a traceback, if it is not this program that is to be mended."""
     if isinstance(error, errors.UserError):
         return error
-    return storage_errors.explain(error) or disk_errors.explain(error)
+    return refusals.explain(error) or disk_errors.explain(error)
 
 
 def _fail(message: str, exit_code: int) -> None:

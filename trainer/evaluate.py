@@ -19,25 +19,18 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from trainer import (
-    cli,
-    disk_errors,
-    errors,
-    evaluation,
-    evaluation_report,
-    files,
-    images,
-    outputs,
-    run_data,
-    terminal,
-    trained,
-)
-from trainer.declaration import ANYWHERE, Options, option
-from trainer.evaluation import Measure, Settings
+from trainer import cli, errors, terminal
+from trainer.data import images
+from trainer.data.image_set import ImageSet
+from trainer.evaluation import measurement, report
+from trainer.evaluation.measurement import Measure, Settings
+from trainer.evaluation.pictures import MOST, Generated, Pictures, read
 from trainer.features import registry
 from trainer.features.extractor import Extractor
-from trainer.image_set import ImageSet
-from trainer.pictures import MOST, Generated, Pictures, read
+from trainer.filesystem import disk_errors, files, outputs
+from trainer.flags.declaration import ANYWHERE, Options, option
+from trainer.generator import trained
+from trainer.model_dir import run_data
 from trainer.quiet import quieten_tensorflow
 
 _MADE_BY = 'trainer.evaluate'
@@ -122,14 +115,14 @@ def evaluate(options: EvaluateOptions, say: Callable[[str], None] = lambda _: No
     with outputs.claimed('--output_dir', options.folder, _MADE_BY, names, environ=os.environ):
         facts, measures, pictures = _measured(options, made)
         paths = [os.path.join(options.folder, name) for name in names]
-        report = _report(facts, measures)
-        say(report)
+        text = _report(facts, measures)
+        say(text)
         shown = pictures.part(0, min(len(pictures), _SHOWN))
         with disk_errors.explained(f'--output_dir={options.folder}'):
-            files.write_bytes(paths[0], evaluation_report.to_json(facts, measures))
+            files.write_bytes(paths[0], report.to_json(facts, measures))
             images.write_png(paths[1], images.tile_grid(shown))
         say('\n'.join(['', *paths]))
-    return '\n'.join([report, '', *paths])
+    return '\n'.join([text, '', *paths])
 
 
 def _of_run(options: EvaluateOptions) -> Made:
@@ -143,7 +136,7 @@ def _of_run(options: EvaluateOptions) -> Made:
                 f'{train.folder} holds images of {found}, and the generator in {options.model_dir} makes {made}: '
                 'give the --data that it was trained on'
             )
-        return Generated(run.generator, options.count or evaluation.default_count(len(train)))
+        return Generated(run.generator, options.count or measurement.default_count(len(train)))
 
     facts = {'model_dir': options.model_dir, 'checkpoint': run.which, 'step': run.step}
     return Made(facts, f'evaluation_step_{run.step:06d}', pictures)
@@ -164,11 +157,11 @@ def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], lis
     pictures = made.pictures(train)
     if options.model_dir:
         run_data.warn_of_change(options.model_dir, train, holdout)
-    evaluation.check_size(len(train), len(pictures), options.k)
+    measurement.check_size(len(train), len(pictures), options.k)
     extractor = registry.make(options.extractor, options.feature_weights)
     inception = _inception(options, extractor)
     settings = Settings(options.k, options.subsets, options.seed)
-    measures = evaluation.measure(evaluation.embed(train, holdout, pictures, extractor), settings)
+    measures = measurement.measure(measurement.embed(train, holdout, pictures, extractor), settings)
     if inception:
         measures.append(_fid(inception, train, pictures, settings))
     about_data = {
@@ -196,8 +189,8 @@ def _inception(options: EvaluateOptions, extractor: Extractor) -> Extractor | No
 
 
 def _fid(inception: Extractor, train: ImageSet, pictures: Pictures, settings: Settings) -> Measure:
-    real = evaluation.raw_features(train, inception, 'training')
-    return evaluation.measure_fid(real, evaluation.generated_features(pictures, inception), settings)
+    real = measurement.raw_features(train, inception, 'training')
+    return measurement.measure_fid(real, measurement.generated_features(pictures, inception), settings)
 
 
 def _report(facts: dict[str, Any], measures: list[Measure]) -> str:
@@ -206,9 +199,9 @@ def _report(facts: dict[str, Any], measures: list[Measure]) -> str:
     remarks = []
     if not any(measure.name == 'copying_z' for measure in measures):
         found = facts['images']['holdout']
-        lack = f'{found} hold-out images, fewer than {evaluation.MIN_HOLDOUT}' if found else 'no hold-out'
+        lack = f'{found} hold-out images, fewer than {measurement.MIN_HOLDOUT}' if found else 'no hold-out'
         remarks = ['', f'copying was not tested: {lack}; convert with a larger --holdout_percent']
-    return evaluation_report.table(title, measures, remarks)
+    return report.table(title, measures, remarks)
 
 
 def main() -> int:

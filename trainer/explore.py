@@ -15,18 +15,21 @@ import os
 import numpy as np
 from absl import flags, logging
 
-from trainer import cli, disk_errors, errors, outputs, run_data, terminal, trained
-from trainer.declaration import ANYWHERE, Options, option
+from trainer import cli, errors, terminal
+from trainer.data.image_set import ImageSet
 from trainer.features import extraction, registry
 from trainer.features.extractor import Extractor
 from trainer.features.space import Space
-from trainer.image_set import ImageSet
+from trainer.filesystem import disk_errors, outputs
+from trainer.flags.declaration import ANYWHERE, Options, option
+from trainer.generator import trained
+from trainer.generator.sampler import noise_for
+from trainer.generator.trained import Trained
 from trainer.metrics import density, duplicates
+from trainer.model_dir import run_data
 from trainer.page import builder, comparison
 from trainer.page.content import DatasetPart, Generated, Layer, Page
 from trainer.quiet import quieten_tensorflow
-from trainer.sampler import noise_for
-from trainer.trained import Trained
 
 _MADE_BY = 'trainer.explore'
 

@@ -20,11 +20,15 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags, logging
 
-from trainer import cli, disk_errors, errors, files, images, noise, outputs, terminal, trained
-from trainer.declaration import ANYWHERE, Options, option
+from trainer import cli, errors, terminal
+from trainer.data import images
+from trainer.dcgan import noise
+from trainer.filesystem import disk_errors, files, outputs
+from trainer.flags.declaration import ANYWHERE, Options, option
+from trainer.generator import trained
+from trainer.generator.sampler import ExportedGenerator, Generator, noise_for
 from trainer.pretrained import NAMES, packing
 from trainer.quiet import quieten_tensorflow
-from trainer.sampler import ExportedGenerator, Generator, noise_for
 
 _MADE_BY = 'trainer.generate'
 _GRID, _FILM = 'grid.png', 'interpolation.gif'

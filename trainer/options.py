@@ -7,9 +7,10 @@ import os
 
 from absl import logging
 
-from trainer import errors, paths
-from trainer.declaration import ANYWHERE, Options, option
+from trainer import errors
 from trainer.features import registry
+from trainer.filesystem import paths
+from trainer.flags.declaration import ANYWHERE, Options, option
 
 EXPORT_FOLDER = 'saved_model'
 LAST, BEST = 'last', 'best'

@@ -22,24 +22,14 @@ import os
 from absl import flags, logging
 
 from convert import for_training
-from trainer import (
-    checkpoints,
-    cli,
-    device_timing,
-    environment,
-    errors,
-    experiment,
-    hparams_file,
-    paths,
-    preflight,
-    run_data,
-    run_folder,
-    terminal,
-    transfer,
-)
-from trainer.hparams import SMALLEST, HParams
+from trainer import cli, environment, errors, terminal
+from trainer.dcgan.hparams import SMALLEST, HParams
+from trainer.filesystem import paths
+from trainer.model_dir import checkpoints, hparams_file, run_data, run_folder
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.pretrained import transfer
 from trainer.quiet import quieten_tensorflow
+from trainer.run import device_timing, experiment, preflight
 
 _GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
 _RUNS, _DEMO = 'runs', 'demo'

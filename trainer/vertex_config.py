@@ -22,26 +22,18 @@ from collections.abc import Sequence
 import google_crc32c
 from absl import flags, logging
 
-from trainer import (
-    architecture,
-    cli,
-    errors,
-    outputs,
-    paths,
-    vertex_flags,
-    vertex_rules,
-    vertex_schema,
-    vertex_tuning,
-    vertex_yaml,
-)
-from trainer.declaration import ANYWHERE, LOCAL, Options, option
-from trainer.files import write_bytes
+from trainer import cli, errors
+from trainer.dcgan import architecture
+from trainer.filesystem import outputs, paths
+from trainer.filesystem.files import write_bytes
+from trainer.flags.declaration import ANYWHERE, LOCAL, Options, option
+from trainer.vertex import documents, rules, schema, task_flags, tuning
 
 _MADE_BY = 'trainer.vertex_config'
 
 _RULES = {
     'project': (r'([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]', 'a project id: 6 to 30 lower-case letters, digits, -'),
-    'bucket': (vertex_rules.BUCKET.pattern, f'a bucket name without gs://: {vertex_rules.BUCKET_RULE}'),
+    'bucket': (rules.BUCKET.pattern, f'a bucket name without gs://: {rules.BUCKET_RULE}'),
     'region': (r'[a-z]+-[a-z]+\d+', 'a region, such as us-central1; a zone has a letter more'),
     'image': (
         r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(?<!-cpu)(?<!-gpu)(?<!-tpu)',
@@ -94,20 +86,20 @@ def check_job(source: str, text: str) -> None:
     Raises:
       errors.UserError: the first thing that is wrong: file, line, rule and fix.
     """
-    document = vertex_yaml.read(source, text)
-    vertex_rules.check_filled(document)
-    tuning = 'studySpec' in document.keys or 'trialJobSpec' in document.keys
-    vertex_schema.check_shape(document, vertex_schema.TUNING_JOB if tuning else vertex_schema.JOB)
-    vertex_rules.check_buckets(document)
-    spec = document['trialJobSpec'] if tuning else document
-    hardware = vertex_rules.check_pool(spec)
-    vertex_rules.check_spec(spec, hardware)
-    task = vertex_rules.task_of(spec['workerPoolSpecs'].items[0])
-    arguments = vertex_flags.parse(task)
-    vertex_flags.check_hardware(arguments, hardware)
-    vertex_flags.check_folders(arguments, spec)
-    if tuning:
-        vertex_tuning.check_study(document['studySpec'], task, arguments, hardware)
+    document = documents.read(source, text)
+    rules.check_filled(document)
+    is_study = 'studySpec' in document.keys or 'trialJobSpec' in document.keys
+    schema.check_shape(document, schema.TUNING_JOB if is_study else schema.JOB)
+    rules.check_buckets(document)
+    spec = document['trialJobSpec'] if is_study else document
+    hardware = rules.check_pool(spec)
+    rules.check_spec(spec, hardware)
+    task = rules.task_of(spec['workerPoolSpecs'].items[0])
+    arguments = task_flags.parse(task)
+    task_flags.check_hardware(arguments, hardware)
+    task_flags.check_folders(arguments, spec)
+    if is_study:
+        tuning.check_study(document['studySpec'], task, arguments, hardware)
 
 
 def fill(text: str, project: ProjectOptions, target: str) -> str:

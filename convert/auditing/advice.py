@@ -10,7 +10,7 @@ import numpy as np
 
 from convert.auditing import symmetry
 from convert.auditing.examination import Audit
-from trainer import augmentation
+from trainer.dcgan import augmentation
 from trainer.features.pixels import Pixels
 
 # Images, and what StyleGAN2 on as many faces of 256 px gets without and with DiffAugment, as FID (lower is better): the

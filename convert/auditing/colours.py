@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from trainer.image_set import ImageSet
+from trainer.data.image_set import ImageSet
 
 _BATCH = 256
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601

@@ -15,12 +15,12 @@ from convert.auditing import colours, originals, symmetry
 from convert.auditing.colours import Colours
 from convert.auditing.originals import Originals
 from convert.auditing.symmetry import Symmetry
-from trainer import manifest
+from trainer.data import manifest
+from trainer.data.image_set import Entry, ImageSet
+from trainer.data.manifest import Manifest
 from trainer.features import extraction
 from trainer.features.extractor import Extractor
 from trainer.features.space import Space
-from trainer.image_set import Entry, ImageSet
-from trainer.manifest import Manifest
 from trainer.metrics import density, duplicates
 
 _LEAST_OF_A_LABEL = 50  # Images; of fewer it is hard to say what is typical.

@@ -11,13 +11,17 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from convert import csv_cells, preview, rejection, writer
+from convert import csv_cells, rejection
 from convert.auditing.examination import Audit
-from convert.moments import Moments
-from convert.remote_staging import RemoteStaging
-from convert.staging import Staging
-from trainer import disk_errors, errors, manifest, records, shard_file, storage
-from trainer.manifest import Manifest, Shard
+from convert.output import preview, writer
+from convert.output.moments import Moments
+from convert.output.remote_staging import RemoteStaging
+from convert.output.staging import Staging
+from trainer import errors
+from trainer.data import manifest, records, shard_file
+from trainer.data.manifest import Manifest, Shard
+from trainer.filesystem import disk_errors
+from trainer.storage import gcs
 
 _MIN_IMAGES = 2
 _MIB = 1 << 20
@@ -68,7 +72,7 @@ def check_output(output_dir: str, overwrite: bool) -> None:
     Raises:
       errors.UserError: the folder holds one, and `overwrite` is off.
     """
-    (RemoteStaging if storage.is_remote(output_dir) else Staging)(output_dir, overwrite)
+    (RemoteStaging if gcs.is_remote(output_dir) else Staging)(output_dir, overwrite)
 
 
 def choose(audit: Audit, keep: float) -> list[Dropped]:
@@ -96,7 +100,7 @@ def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str
       errors.UserError: the folder holds a data set and `overwrite` is off, or cannot be written.
       errors.DataError: a shard of the hold-out is damaged.
     """
-    make = RemoteStaging if storage.is_remote(output_dir) else Staging
+    make = RemoteStaging if gcs.is_remote(output_dir) else Staging
     with make(output_dir, overwrite) as stage, disk_errors.explained(f'--output_dir={output_dir}'):
         written = _write_files(audit, dropped, keep, stage.folder)
         stage.publish(written)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from convert import headers, options
-from convert.sources import Listing
+from convert.listing.sources import Listing
 from trainer import errors
-from trainer.image_set import Entry
-from trainer.manifest import Manifest
+from trainer.data.image_set import Entry
+from trainer.data.manifest import Manifest
 
 _OBLONG = 1.5  # An image whose sides differ more loses a third, or gets a third of border.
 

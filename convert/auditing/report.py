@@ -15,8 +15,9 @@ import numpy as np
 from convert import csv_cells
 from convert.auditing.advice import Advice
 from convert.auditing.examination import Audit
-from trainer import errors, files
+from trainer import errors
 from trainer.features.space import Space
+from trainer.filesystem import files
 from trainer.page import builder, comparison
 from trainer.page.content import DatasetPart, Figure, Layer, Page
 

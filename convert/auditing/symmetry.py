@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from trainer.data.image_set import ImageSet
 from trainer.features import extraction
 from trainer.features.extractor import Extractor
-from trainer.image_set import ImageSet
 
 SAFE, DOUBTFUL, UNSAFE, TOO_FEW = 'safe', 'doubtful', 'unsafe', 'too few images to tell'
 # Shares told apart by the late layer of SqueezeNet (tests/benchmarks/audit_quality.py): arrows both ways 0.47,

@@ -18,9 +18,9 @@ import time
 import numpy as np
 from PIL import Image
 
-from convert import decode
 from convert.auditing import symmetry
 from convert.options import ConvertOptions
+from convert.pictures import decode
 from convert.samples import COUNTRY_FLAGS
 from tests import drawings
 from trainer.features import extraction, registry

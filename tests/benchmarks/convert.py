@@ -51,7 +51,7 @@ def generate_small(folder: pathlib.Path, count: int) -> None:
 def convert_plainly(source: pathlib.Path, output: pathlib.Path) -> None:
     import tensorflow as tf
 
-    from trainer import records
+    from trainer.data import records
 
     with tf.io.TFRecordWriter(str(output / 'plain.tfrecord')) as writer:
         for path in sorted(source.rglob('*.*')):

@@ -74,13 +74,13 @@ def open_with_gfile(listing, name: str):
 
 def convert_once(way: str, threads: int) -> None:
     """Converts in this process, and prints the seconds that it took and its peak memory."""
-    from convert import sources
     from convert.conversion import convert
+    from convert.listing import sources
     from convert.options import ConvertOptions
-    from trainer import storage
+    from trainer.storage import gcs
 
     if way == 'gfile':
-        storage.CONNECTIONS = threads
+        gcs.CONNECTIONS = threads
         sources.Listing.open = open_with_gfile
     with tempfile.TemporaryDirectory() as output:
         began = time.perf_counter()

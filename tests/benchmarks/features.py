@@ -32,7 +32,7 @@ def write_data(folder: pathlib.Path, count: int, size: int) -> str:
     """A data set of `count` random images; returns its folder."""
     import tensorflow as tf
 
-    from trainer import manifest, records
+    from trainer.data import manifest, records
 
     random = np.random.default_rng(0)
     shards = []
@@ -52,7 +52,7 @@ def write_data(folder: pathlib.Path, count: int, size: int) -> str:
 
 def work(data: str, extractor: str, weights: str, batch: int) -> None:
     """Prints what one process measures."""
-    from trainer import image_set
+    from trainer.data import image_set
     from trainer.features import extraction, registry
     from trainer.quiet import quieten_tensorflow
 

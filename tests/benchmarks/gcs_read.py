@@ -61,9 +61,9 @@ def publish(path: str, size: int, count: int, shards: int, pixels: Callable[[int
     """Writes a data set of `count` images to gs://, as the converter does."""
     import numpy as np
 
-    from convert import writer
-    from convert.remote_staging import RemoteStaging
-    from trainer import manifest, records
+    from convert.output import writer
+    from convert.output.remote_staging import RemoteStaging
+    from trainer.data import manifest, records
 
     def encode(number: int) -> bytes:
         image = np.frombuffer(pixels(number), np.uint8).reshape(size, size, 3)
@@ -83,15 +83,16 @@ def memory_mib(field: str) -> float:
 
 def read_once(folder: str) -> None:
     """Reads all images of the data set in this process, and prints what it took."""
-    from trainer import dataset, inputs, manifest, records
-    from trainer.hparams import HParams
+    from trainer.data import dataset, manifest, records
+    from trainer.dcgan import input_fn
+    from trainer.dcgan.hparams import HParams
 
     # Not checked: that reads too, and leaves memory that would then not be counted.
     shards = dataset.find(folder, manifest.TRAIN)
     count = sum(shard.expected.records for shard in shards if shard.expected)
     source = dataset.DataSource(tuple(shard.path for shard in shards), count, records.RecordFormat())
     # Its end is known: the pipeline of training reads by the same stage, but for ever.
-    batches = inputs.eval_input_fn(source)({'hparams': HParams(image_size=SIZE, channels=3), 'batch_size': BATCH})
+    batches = input_fn.eval_input_fn(source)({'hparams': HParams(image_size=SIZE, channels=3), 'batch_size': BATCH})
     print('ready', flush=True)
     sys.stdin.readline()
     before, began = memory_mib('VmRSS'), time.perf_counter()

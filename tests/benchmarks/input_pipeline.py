@@ -31,9 +31,10 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import tensorflow as tf
 
-from trainer import inputs, records
-from trainer.dataset import DataSource
-from trainer.hparams import HParams
+from trainer.data import records
+from trainer.data.dataset import DataSource
+from trainer.dcgan import input_fn
+from trainer.dcgan.hparams import HParams
 
 BATCH, SHARDS, WARM_UP = 1024, 10, 6
 RECORDS = {32: 16_384, 64: 16_384, 128: 8_192}
@@ -54,8 +55,8 @@ def source_in(folder: str, size: int) -> DataSource:
 
 def ours(source: DataSource, size: int, cache: bool) -> tf.data.Dataset:
     hparams = HParams(image_size=size, channels=3, train_batch_size=BATCH)
-    input_fn = inputs.train_input_fn(source, source.records, 0, cache)
-    return input_fn({'hparams': hparams, 'batch_size': BATCH}).map(lambda features: features['images'])
+    batches = input_fn.train_input_fn(source, source.records, 0, cache)
+    return batches({'hparams': hparams, 'batch_size': BATCH}).map(lambda features: features['images'])
 
 
 def classic(source: DataSource, size: int, cache: bool) -> tf.data.Dataset:

@@ -1,4 +1,4 @@
-"""How often the layout check errs on given images, run by hand; its limits in trainer/layout.py come from here.
+"""How often the layout check errs on given images, run by hand; its limits in trainer/data/layout.py come from here.
 
     python -m tests.benchmarks.layout_check --images=DIR [--images=DIR ...]
 
@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from trainer import layout
-from trainer.records import CHW, HWC
+from trainer.data import layout
+from trainer.data.records import CHW, HWC
 
 _SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff'}
 _ROW = '{:22s} {:>4} {:4s} {:>4}  {:>7} {:>7}  {:>5} {:>5}  {:>6} {:>6}'

@@ -13,7 +13,10 @@ import pathlib
 
 import numpy as np
 
-from trainer import checkpoints, hparams_file, pictures, pretrained, trained
+from trainer import pretrained
+from trainer.evaluation import pictures
+from trainer.generator import trained
+from trainer.model_dir import checkpoints, hparams_file
 from trainer.pretrained import packing
 from trainer.quiet import quieten_tensorflow
 

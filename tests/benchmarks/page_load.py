@@ -22,8 +22,8 @@ from playwright.sync_api import sync_playwright
 from tests.browser.conftest import Tab, find_chromium, serve
 from tests.conftest import smooth_images
 from tests.test_page import Pictures
-from trainer import image_set
-from trainer.image_set import Entry
+from trainer.data import image_set
+from trainer.data.image_set import Entry
 from trainer.page import builder
 from trainer.page.content import DatasetPart, Generated, Layer, Nearest, Page, Scale
 

@@ -46,7 +46,7 @@ def train_peer(data: str, size: int, width: int, seconds: Sequence[float], folde
     import torch
     from torch import nn
 
-    from trainer import image_set
+    from trainer.data import image_set
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -103,8 +103,9 @@ def train_ours(
     data: str, size: int, width: int, seconds: Sequence[float], folder: pathlib.Path, cpu: int, seed: int
 ) -> None:
     """Runs python -m trainer.task, and at each of the CPU seconds keeps the pictures of its newest checkpoint."""
-    from trainer import checkpoints, hparams_file, pictures
-    from trainer.sampler import CheckpointGenerator
+    from trainer.evaluation import pictures
+    from trainer.generator.sampler import CheckpointGenerator
+    from trainer.model_dir import checkpoints, hparams_file
 
     model_dir = folder / 'ours'
     shutil.rmtree(model_dir, ignore_errors=True)  # A run that goes on would have minutes that nobody counts.
@@ -151,7 +152,7 @@ def picture_file(folder: pathlib.Path, who: str, seconds: float) -> pathlib.Path
 
 
 def save(folder: pathlib.Path, who: str, seconds: float, pixels: np.ndarray) -> None:
-    from trainer import images
+    from trainer.data import images
 
     path = picture_file(folder, who, seconds)
     np.savez_compressed(path, images=pixels)

@@ -9,7 +9,7 @@ of a step. That is an estimate of a model, made by a compiler of 2025: it knows 
 of the gradients' way from core to core. Never quote it as a measurement.
 
 Writes the estimates into the table of README.md and, with the costliest operations, to docs/tpu_compile.md. The form
-`plain` is the same model with the convolutions as TensorFlow has them, without those of trainer/convolution.py. All is
+`plain` is the same model with TensorFlow's own convolutions, without those of trainer/dcgan/convolution.py. All is
 of the article's recipe, the plain DCGAN; what each option of another recipe adds is a table of its own.
 """
 
@@ -112,8 +112,8 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
     import tensorflow as tf
 
     from tests import tpu_program
-    from trainer import convolution, inputs
-    from trainer.hparams import HParams
+    from trainer.dcgan import convolution, input_fn
+    from trainer.dcgan.hparams import HParams
 
     hparams = HParams(
         image_size=case.size, channels=3, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES,
@@ -123,7 +123,7 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
     plain = mock.patch.object(convolution, '_fold', lambda *_: (1, 1))
     if case.form == 'plain':
         plain.start()
-    program = tpu_program.build(hparams, 'train', inputs.null_input_fn, str(folder / 'model_dir'))
+    program = tpu_program.build(hparams, 'train', input_fn.null_input_fn, str(folder / 'model_dir'))
     if case.form == 'plain':
         plain.stop()
     hlo = tpu_program.XlaStep(program).step.experimental_get_compiler_ir(tf.zeros(shape, tf.uint8))

@@ -61,7 +61,7 @@ Step = Callable[[], None]
 def write_records(folder: str, size: int) -> str:
     import tensorflow as tf
 
-    from trainer import records
+    from trainer.data import records
 
     path = f'{folder}/random.tfrecord'
     pixels = np.random.default_rng(0).integers(0, 256, [RECORDS, size, size, 3], dtype=np.uint8)
@@ -84,7 +84,7 @@ def turns(steps: int) -> Iterator[None]:
 
 
 def hparams_of(size: int, batch: int, changes: dict):
-    from trainer.hparams import HParams
+    from trainer.dcgan.hparams import HParams
 
     return HParams(
         **{
@@ -98,11 +98,12 @@ def hparams_of(size: int, batch: int, changes: dict):
 def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
     import tensorflow.compat.v1 as v1
 
-    from trainer import dataset, inputs
-    from trainer.estimator import make_estimator
-    from trainer.machine import Machine
+    from trainer.data import dataset
+    from trainer.dcgan import input_fn
+    from trainer.machine.preparation import Machine
     from trainer.options import RunOptions
     from trainer.quiet import quieten_tensorflow
+    from trainer.run.estimator import make_estimator
 
     class TurnHook(v1.train.SessionRunHook):
         """Lets the session take its steps when asked to."""
@@ -121,19 +122,20 @@ def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
         source = dataset.verify(shards, size, 3, 'hwc', 'quick')
         options = RunOptions(model_dir=folder, sample_steps=10**6, save_steps=10**6)
         estimator = make_estimator(hparams, options, Machine(), batch)
-        input_fn = inputs.train_input_fn(source, source.records, 0, cache=False)
-        estimator.train(input_fn, hooks=[TurnHook()], max_steps=hparams.train_steps)
+        batches = input_fn.train_input_fn(source, source.records, 0, cache=False)
+        estimator.train(batches, hooks=[TurnHook()], max_steps=hparams.train_steps)
 
 
 def bare_worker(size: int, batch: int, steps: int) -> None:
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
-    from trainer import dataset, inputs, model, records
-    from trainer.estimator import make_estimator
-    from trainer.machine import Machine
+    from trainer.data import dataset, records
+    from trainer.dcgan import input_fn, model_fn
+    from trainer.machine.preparation import Machine
     from trainer.options import RunOptions
     from trainer.quiet import quieten_tensorflow
+    from trainer.run.estimator import make_estimator
 
     quieten_tensorflow()
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default():
@@ -142,10 +144,10 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
         source = dataset.DataSource(tuple(shard.path for shard in shards), RECORDS, records.RecordFormat())
         config = make_estimator(hparams, RunOptions(model_dir=folder), Machine(), batch).config
         params = {'hparams': hparams, 'batch_size': batch, 'use_tpu': False, 'writer': {'logdir': folder}}
-        data = inputs.train_input_fn(source, source.records, 0, cache=False)(params)
+        data = input_fn.train_input_fn(source, source.records, 0, cache=False)(params)
         v1.train.create_global_step()
         features = v1.data.make_one_shot_iterator(data).get_next()
-        train_op = model.model_fn(features, None, 'train', params, config).train_op
+        train_op = model_fn.model_fn(features, None, 'train', params, config).train_op
         with v1.Session(config=config.session_config) as session:
             session.run(v1.global_variables_initializer())
             for _ in turns(steps):
@@ -153,14 +155,14 @@ def bare_worker(size: int, batch: int, steps: int) -> None:
 
 
 def default_batch_worker(size: int, batch: int, steps: int) -> None:
-    from trainer.hparams import HParams
+    from trainer.dcgan.hparams import HParams
 
     own = HParams.train_batch_size
     estimator_worker(size, own, steps * batch // own, DEFAULT)
 
 
 def two_passes_worker(size: int, batch: int, steps: int) -> None:
-    from trainer import networks
+    from trainer.dcgan import networks
 
     networks.judges_images_alone = lambda _: False
     estimator_worker(size, batch, steps, {**PLAIN, **OPTIONS['none']})

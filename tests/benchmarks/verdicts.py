@@ -16,12 +16,14 @@ import pathlib
 import numpy as np
 
 from tests.conftest import write_shard
-from trainer import errors, experiment, image_set, manifest, records
-from trainer.hparams import HParams
+from trainer import errors
+from trainer.data import image_set, manifest, records
+from trainer.dcgan.hparams import HParams
 from trainer.monitoring import verdicts
 from trainer.monitoring.history import History
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.quiet import quieten_tensorflow
+from trainer.run import experiment
 
 
 @dataclasses.dataclass(frozen=True)

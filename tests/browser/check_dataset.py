@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, expect_focus, serve
 from tests.test_page import Pictures, make_page, read, smooth_images, unpack
-from trainer.image_set import Entry
+from trainer.data.image_set import Entry
 from trainer.page import builder
 
 

@@ -17,7 +17,8 @@ from convert.options import ConvertOptions
 from tests.conftest import smooth_images, write_dataset, write_shard
 from tests.fuzz.mutations import Random, damaged_bytes, damaged_json, damaged_records, frame
 from tests.fuzz.runner import Kind
-from trainer import dataset, image_set, manifest, pictures, records, shard_file
+from trainer.data import dataset, image_set, manifest, records, shard_file
+from trainer.evaluation import pictures
 from trainer.features import cache, extraction
 from trainer.features.pixels import Pixels
 

@@ -12,25 +12,17 @@ import numpy as np
 from tests.conftest import smooth_images, tiny_hparams, write_run
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_json, damaged_lines
 from tests.fuzz.runner import Kind
-from trainer import (
-    checkpoints,
-    errors,
-    export,
-    hparams_file,
-    images,
-    outputs,
-    run_data,
-    sampler,
-    samples,
-    state_file,
-    trained,
-)
-from trainer.declaration import typed_fields
-from trainer.hparams import HParams
+from trainer import errors
+from trainer.data import images
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem import outputs, state_file
+from trainer.filesystem.remote_lock import Holder
+from trainer.flags.declaration import typed_fields
+from trainer.generator import export, sampler, samples, trained
+from trainer.model_dir import checkpoints, hparams_file, run_data
 from trainer.monitoring import best, chart, patience
 from trainer.monitoring.history import History
 from trainer.options import BEST, LAST, RunOptions
-from trainer.remote_lock import Holder
 
 _HPARAMS = tiny_hparams()
 _STEPS = (3, 6)

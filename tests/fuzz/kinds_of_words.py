@@ -14,13 +14,15 @@ from convert.options import ConvertOptions
 from tests.conftest import ROOT
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
 from tests.fuzz.runner import Kind
-from trainer import cli, flagfiles, memory, vertex_config
-from trainer.declaration import rule_of, typed_fields
+from trainer import cli, vertex_config
+from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
+from trainer.flags import flagfiles
+from trainer.flags.declaration import rule_of, typed_fields
 from trainer.generate import GenerateOptions
-from trainer.hparams import HParams
 from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.run import memory
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, TpuOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),

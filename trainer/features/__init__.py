@@ -1,1 +1,4 @@
-"""Images as vectors: extractors that see colour and texture in early layers, shapes in late ones."""
+"""Images as vectors: extractors that see colour and texture in early layers, shapes in late ones.
+
+Imports `data` and what is below it.
+"""

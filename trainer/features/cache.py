@@ -21,9 +21,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import dataset, errors, manifest, storage
+from trainer import errors
+from trainer.data import dataset, manifest
+from trainer.data.image_set import ImageSet
 from trainer.features.extractor import Extractor
-from trainer.image_set import ImageSet
+from trainer.storage import gcs
 
 FOLDER = 'features'
 # Checksum of the images, extractor, its version, layer; see `_paths`.
@@ -69,7 +71,7 @@ def _keep(images: ImageSet, moves: Iterable[tuple[str, str]]) -> None:
     """Puts files where they belong; a folder that takes none costs no more than the time to make them again."""
     try:
         for local, path in moves:
-            if storage.is_remote(path):
+            if gcs.is_remote(path):
                 tf.io.gfile.copy(local, path, overwrite=True)
             else:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -105,7 +107,7 @@ def _workshop(paths: dict[str, str]) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         folder = None
         beside = os.path.dirname(next(iter(paths.values()), ''))
-        if beside and not storage.is_remote(beside):
+        if beside and not gcs.is_remote(beside):
             with contextlib.suppress(OSError):  # `_keep` will find the same reason, and says it.
                 os.makedirs(beside, exist_ok=True)
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='.making-', dir=beside))
@@ -140,7 +142,7 @@ def _header(rows: int, columns: int) -> bytes:
 
 
 def _mapped(path: str, rows: int) -> np.ndarray:
-    if not storage.is_remote(path):
+    if not gcs.is_remote(path):
         return _checked(path, path, rows)
     with tempfile.TemporaryDirectory(prefix='features-') as folder:
         local = os.path.join(folder, 'layer.npy')

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from absl import logging
 
+from trainer.data.image_set import ImageSet
 from trainer.features import cache
 from trainer.features.extractor import Extractor
-from trainer.image_set import ImageSet
 
 # Called with the number of images done so far after each batch; what it raises ends the extraction.
 Tick = Callable[[int], None]

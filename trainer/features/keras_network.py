@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import errors, manifest
+from trainer import errors
+from trainer.data import manifest
 from trainer.features.eager import eagerly
 from trainer.features.extractor import Extractor
 from trainer.features.maps import PICTURES, rgb

@@ -1,1 +1,4 @@
-"""What a generator learned, in numbers: functions of feature arrays, in numpy alone."""
+"""What a generator learned, in numbers: functions of feature arrays, in numpy alone.
+
+Knows no file and no network. Imports `data` for numbered images.
+"""

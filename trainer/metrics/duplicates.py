@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from trainer.image_set import ImageSet
+from trainer.data.image_set import ImageSet
 from trainer.metrics import neighbours, registration
 
 _BATCH = 256

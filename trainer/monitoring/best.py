@@ -10,7 +10,9 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from trainer import checkpoints, errors, files, state_file
+from trainer import errors
+from trainer.filesystem import files, state_file
+from trainer.model_dir import checkpoints
 
 _FILE_NAME = 'best.json'
 

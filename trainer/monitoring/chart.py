@@ -6,7 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer import environment, files
+from trainer import environment
+from trainer.filesystem import files
 from trainer.monitoring.history import Point
 
 if TYPE_CHECKING:

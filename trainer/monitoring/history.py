@@ -12,7 +12,7 @@ from typing import Any, cast
 import tensorflow as tf
 from absl import logging
 
-from trainer import files
+from trainer.filesystem import files
 
 FILE_NAME = 'metrics.csv'
 

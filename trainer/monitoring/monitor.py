@@ -6,21 +6,22 @@ import numpy as np
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import checkpoints, event_log, sampler, samples
+from trainer.data.image_set import ImageSet
+from trainer.dcgan.hparams import HParams
 from trainer.features import extraction, registry
 from trainer.features.extraction import Tick
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
-from trainer.hparams import HParams
-from trainer.image_set import ImageSet
+from trainer.generator import sampler, samples
 from trainer.metrics import kid, twins
 from trainer.metrics.kid import Kid
+from trainer.model_dir import checkpoints, event_log
 from trainer.monitoring import chart, verdicts
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.reference import Reference
+from trainer.monitoring.scoring import CheckpointDiscriminator
 from trainer.options import RunOptions
-from trainer.scoring import CheckpointDiscriminator
 
 _JUDGED = 256  # Images of each kind that D is asked about.
 _AT_ONCE = 256

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainer import checkpoints, hparams_file
+from trainer.model_dir import checkpoints, hparams_file
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.options import RunOptions

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.data.image_set import ImageSet
 from trainer.features import extraction
 from trainer.features.extraction import Tick
 from trainer.features.extractor import Extractor
 from trainer.features.space import Space
-from trainer.image_set import ImageSet
 from trainer.metrics import copying, kid
 from trainer.metrics.copying import Copying
 from trainer.metrics.kid import Kid

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trainer.image_set import Entry
+from trainer.data.image_set import Entry
 
 
 class Images(Protocol):

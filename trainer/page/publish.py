@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from trainer import files, storage
-from trainer.storage_errors import ADMIN, explained
+from trainer.filesystem import files
+from trainer.storage import gcs
+from trainer.storage.refusals import ADMIN, explained
 
 CONTENT_TYPES = {
     '.html': 'text/html; charset=utf-8',
@@ -29,11 +30,11 @@ def publish(folder: str, name: str, data: bytes) -> None:
       errors.UserError: Cloud Storage refuses it.
     """
     path = os.path.join(folder, name)
-    if not storage.is_remote(path):
+    if not gcs.is_remote(path):
         files.write_bytes(path, data)
         return
     # TensorFlow's gs:// gives no type to what it writes, and a browser would offer the page for download.
     with explained(path, ADMIN):
-        blob = storage.blob(path)
+        blob = gcs.blob(path)
         blob.cache_control = 'no-cache'  # Or a page written again would show old pictures beside new data for an hour.
         blob.upload_from_string(data, CONTENT_TYPES[os.path.splitext(name)[1]], timeout=_TIMEOUT_S)

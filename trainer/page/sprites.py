@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from trainer import images
+from trainer.data import images
 from trainer.page.content import Images
 
 _ROWS = 25

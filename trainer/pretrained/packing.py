@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from trainer import checkpoints, ema, files, hparams_file, networks
+from trainer.dcgan import ema, networks
+from trainer.filesystem import files
+from trainer.model_dir import checkpoints, hparams_file
 
 FOLDER = pathlib.Path(__file__).parent
 _HPARAMS, _STEP = hparams_file.FILE_NAME, 'step'

@@ -16,7 +16,7 @@ from convert.samples import COUNTRY_FLAGS
 from tests.benchmarks.quality import processes
 from tests.benchmarks.quality.studies import CLEAN, FILTERED, Data
 from tests.conftest import write_shard
-from trainer import image_set, manifest, records
+from trainer.data import image_set, manifest, records
 
 FOREIGN_SHARE = 0.2
 _KEEP = '80%'  # As many are dropped as are foreign.

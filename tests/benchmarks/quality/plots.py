@@ -13,7 +13,7 @@ from PIL import Image
 from tests.benchmarks.quality.runs import Runs
 from tests.benchmarks.quality.studies import Run
 from tests.benchmarks.quality.tables import Row
-from trainer import samples
+from trainer.generator import samples
 from trainer.monitoring.history import History
 from trainer.options import LAST
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.conftest import ROOT
 from trainer import errors
-from trainer.lock import LocalLock
+from trainer.filesystem.lock import LocalLock
 
 _WAIT_S = 5
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from tests.benchmarks.quality import processes
 from tests.benchmarks.quality.data_sets import DataSets
 from tests.benchmarks.quality.studies import Data, Run
-from trainer import checkpoints, errors
+from trainer import errors
+from trainer.model_dir import checkpoints
 from trainer.options import BEST, LAST
 
 OWN, PIXELS = 'own', 'pixels'

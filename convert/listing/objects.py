@@ -1,0 +1,142 @@
+"""Cloud Storage objects: listed, downloaded, uploaded and deleted, with checksums, retries and errors explained."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from google.api_core import exceptions as api
+from google.cloud.storage import Blob
+from google.cloud.storage import exceptions as transfer
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from convert import rejection
+from trainer import errors
+from trainer.data import manifest
+from trainer.storage import gcs
+from trainer.storage.refusals import ADMIN, VIEWER, explained
+
+# Trouble that lasts two minutes is an outage; a request in which nothing moves for half of one is tried again.
+RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=20).with_timeout(120)
+TIMEOUT_S = 30.0
+# A larger object waits for its decoding on disk: with all connections busy the rest takes a quarter of a GiB.
+MEMORY_BYTES = 8 << 20
+_CHUNK_BYTES = 8 << 20  # What an upload holds in memory.
+_PAGE_OBJECTS = 1000  # The most that Cloud Storage lists at a time.
+
+
+def list_folder(folder: str, role: str, below: bool) -> Iterator[tuple[str, str]]:
+    """Yields the names of the objects in a folder, relative to it, and their CRC32C as Cloud Storage writes it.
+
+    Args:
+      folder: gs://bucket or gs://bucket/folder.
+      role: what the user needs for what follows, `VIEWER` or `ADMIN`.
+      below: also what lies in folders of the folder.
+
+    Raises:
+      errors.AccessDenied: there is no such bucket, or it is closed to us.
+      errors.Transient: no answer within the time of `RETRY`.
+      errors.UserError: Cloud Storage refuses the name.
+    """
+    bucket, name = gcs.split(folder)
+    prefix = f'{name.rstrip("/")}/' if name.strip('/') else ''
+    try:
+        with explained(folder, role):
+            for blob in gcs.client().list_blobs(
+                bucket,
+                prefix=prefix,
+                delimiter=None if below else '/',
+                page_size=_PAGE_OBJECTS,
+                fields='items(name,crc32c),nextPageToken',
+                timeout=TIMEOUT_S,
+                retry=RETRY,
+            ):
+                yield blob.name[len(prefix) :], blob.crc32c or ''
+    except (api.ClientError, ValueError) as error:  # ValueError: the client itself refuses some names.
+        raise errors.UserError(f'{folder} cannot be listed: {error}') from None
+
+
+def download(path: str) -> BinaryIO:
+    """Downloads an object and checks it against its checksum.
+
+    Raises:
+      rejection.Rejected: it is no longer there, or cannot be read whoever asks.
+      errors.AccessDenied: it is closed to us.
+      errors.Transient: no whole copy within the time of `RETRY`.
+    """
+    blob = gcs.blob(path)
+    with explained(path, VIEWER):
+        try:
+            return RETRY(_download_once)(blob)
+        except api.NotFound:
+            raise rejection.Rejected(rejection.UNREADABLE, 'deleted since it was listed') from None
+        except (api.Forbidden, api.Unauthorized):
+            raise
+        except api.ClientError as error:
+            raise rejection.Rejected(rejection.UNREADABLE, error.message) from None
+
+
+def upload(source: str, path: str) -> None:
+    """Uploads a local file, whose CRC32C Cloud Storage checks; to repeat it does no harm, so whatever fails is retried.
+
+    Raises:
+      errors.AccessDenied: there is no such bucket, or it is closed to us.
+      errors.Transient: not whole within the time of `RETRY`.
+      errors.UserError: refused for another reason.
+    """
+    try:
+        with explained(path, ADMIN):
+            RETRY(_upload_once)(source, gcs.blob(path))
+    except api.ClientError as error:
+        raise errors.UserError(f'{path} cannot be written: {error.message}') from error
+
+
+def delete(path: str) -> None:
+    """Deletes an object, if it is there.
+
+    Raises:
+      errors.AccessDenied: it is closed to us.
+      errors.Transient: no answer within the time of `RETRY`.
+    """
+    # Not there: also after a deletion whose answer was lost.
+    with explained(path, ADMIN), contextlib.suppress(api.NotFound):
+        gcs.blob(path).delete(timeout=TIMEOUT_S, retry=RETRY)
+
+
+def crc32c(path: str) -> str:
+    """CRC32C of a local file, as Cloud Storage writes it."""
+    return base64.b64encode(bytes.fromhex(manifest.file_crc32c(path))).decode()
+
+
+def _download_once(blob: Blob) -> BinaryIO:
+    """Downloads from the first byte: the library does not check the sum of what it took up again in the middle."""
+    file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115  Closed by the caller or below.
+    try:
+        blob.download_to_file(file, checksum='crc32c', timeout=TIMEOUT_S, retry=None)
+    except transfer.DataCorruption as error:
+        file.close()
+        raise ConnectionError(str(error)) from error  # `RETRY` repeats this, and not the other.
+    except BaseException:
+        file.close()
+        raise
+    size = file.tell()
+    file.seek(0)
+    if size > MEMORY_BYTES:
+        return cast(BinaryIO, file)
+    with file:  # The decoders then see the same kind of file as for a local image.
+        return io.BytesIO(file.read())
+
+
+def _upload_once(source: str, blob: Blob) -> None:
+    blob.chunk_size = _CHUNK_BYTES
+    blob.crc32c = wanted = crc32c(source)  # Sent along, so that Cloud Storage refuses what differs.
+    try:
+        blob.upload_from_filename(source, checksum='crc32c', timeout=TIMEOUT_S, retry=RETRY)
+    except transfer.DataCorruption as error:
+        raise ConnectionError(str(error)) from error
+    if blob.crc32c != wanted:
+        raise ConnectionError(f'CRC32C {blob.crc32c} arrived of a file with {wanted}')

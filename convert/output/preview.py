@@ -1,0 +1,21 @@
+"""The contact sheet: what the network will get, for a person to look at."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer.data import images, manifest, records
+
+FILE_NAME = 'preview.png'
+_COLUMNS, _ROWS = 10, 10
+
+
+def write_preview(folder: str, shards: Sequence[manifest.Shard], image_size: int, channels: int) -> None:
+    """Writes the first hundred images of the shards in `folder`, read back as the trainer reads them."""
+    paths = [posixpath.join(folder, shard.name) for shard in shards]
+    serialized = next(iter(tf.data.TFRecordDataset(paths).batch(_COLUMNS * _ROWS)))
+    pixels = records.parse_batch(serialized, records.RecordFormat(), image_size, channels).numpy()
+    images.write_png(posixpath.join(folder, FILE_NAME), images.tile_grid(pixels, _COLUMNS))

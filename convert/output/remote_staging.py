@@ -1,0 +1,124 @@
+"""A data set appears in its gs:// folder whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+
+from absl import logging
+
+from convert import parallel, progress
+from convert.listing import objects
+from convert.output import staging
+from trainer import errors
+from trainer.data import manifest
+from trainer.filesystem import lock
+from trainer.storage.refusals import ADMIN
+
+MARKER = staging.STAGING
+_MARK = f'{{"made_by": "{staging.MADE_BY}"}}\n'.encode()
+_AT_ONCE = 8
+
+
+class RemoteStaging:
+    """A local folder for temporary files, which `publish` uploads; it needs room for the data set.
+
+    The rules are those of `staging.Staging`. In place of its staging folder an object marks the output folder from the
+    start of a run to its end: without a manifest, what lies beside the marker is ours to replace. What a run that was
+    cut short has uploaded already stays where it is, if the next one makes the same file.
+
+    Attributes:
+      folder: where to write.
+    """
+
+    folder: str
+
+    def __init__(self, output_dir: str, overwrite: bool, flag: str = '--output_dir'):
+        """Checks the output folder, and changes nothing yet.
+
+        Raises:
+          errors.UserError: as `staging.Staging`; also where the bucket cannot be listed.
+        """
+        self._output, self._overwrite, self._flag = output_dir.rstrip('/'), overwrite, flag
+        self._marker_needed = self._check()
+
+    def __enter__(self) -> RemoteStaging:
+        with contextlib.ExitStack() as stack:
+            self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='converting-'))
+            stack.enter_context(lock.hold(self._output, os.environ, flag=self._flag))
+            self._marker_needed = self._check()  # Alone now.
+            self._mark()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with self._stack:
+            # Without it the next run would take what this one has uploaded for a stranger's.
+            if not self._marker_needed and not isinstance(error, errors.Transient):  # Storage that is away stays away.
+                self._remove_marker()
+
+    def _check(self) -> bool:
+        """Raises as __init__; returns whether an earlier run was cut short, and all in the folder is ours."""
+        present = self._present()
+        if MARKER in present and manifest.FILE_NAME not in present and self._read_marker():
+            return True
+        free = [name for name in present if name not in (MARKER, lock.FILE_NAME)]
+        staging.check_free(self._output, free, self._overwrite, self._flag)
+        return False
+
+    def publish(self, dataset: manifest.Manifest) -> None:
+        """Uploads the data set, and removes what an old one has besides."""
+        manifest.write(self.folder, dataset)
+        files = {name: objects.crc32c(os.path.join(self.folder, name)) for name in sorted(os.listdir(self.folder))}
+        del files[manifest.FILE_NAME]
+        present = self._present()
+        self._marker_needed = True
+        objects.delete(self._path(manifest.FILE_NAME))  # The manifest goes first,
+        stale = [self._path(name) for name in staging.ours(present) if name not in files]
+        _each('removing', objects.delete, stale)
+        missing = [name for name, checksum in files.items() if present.get(name) != checksum]
+        if len(missing) < len(files):
+            kept = len(files) - len(missing)
+            logging.info('%d of %d files are in %s already, with the same checksum', kept, len(files), self._output)
+        _each('uploading', self._upload, missing)
+        self._upload(manifest.FILE_NAME)  # and comes last.
+        self._marker_needed = False
+
+    def _present(self) -> dict[str, str]:
+        """The objects in the output folder itself, with their checksums."""
+        return dict(objects.list_folder(self._output, ADMIN, below=False))
+
+    def _upload(self, name: str) -> None:
+        objects.upload(os.path.join(self.folder, name), self._path(name))
+
+    def _mark(self) -> None:
+        """Writes the marker, and finds out before hours of work whether a data set may be written and replaced."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(_MARK)
+            file.flush()
+            for _ in range(2):  # To replace an object takes the right to delete one.
+                objects.upload(file.name, self._path(MARKER))
+
+    def _read_marker(self) -> bool:
+        """Whether the marker is one of ours."""
+        with objects.download(self._path(MARKER)) as file:
+            return file.read(len(_MARK) + 1) == _MARK
+
+    def _remove_marker(self) -> None:
+        try:
+            objects.delete(self._path(MARKER))
+        except errors.UserError as error:  # It does no harm beside a manifest, or alone.
+            logging.warning('%s stays: %s', self._path(MARKER), error)
+
+    def _path(self, name: str) -> str:
+        return f'{self._output}/{name}'
+
+
+def _each(doing: str, function: Callable[[str], None], names: Sequence[str]) -> None:
+    if not names:
+        return
+    with progress.Progress(doing, len(names), 'files') as bar:
+        for _ in parallel.map_in_order(function, names, _AT_ONCE, items_a_task=1):
+            bar.advance()

@@ -1,0 +1,45 @@
+"""Writes the records of one split as TFRecord shards."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from trainer.data import manifest
+
+# With fewer shards than this, reading cannot be spread; a small data set is read fast enough anyhow.
+_MIN_SHARDS, _MIN_SHARDS_FROM_RECORDS = 8, 8000
+
+
+def write_shards(
+    folder: str, split: str, order: Sequence[int], shards: int, encode: Callable[[int], bytes]
+) -> tuple[manifest.Shard, ...]:
+    """Writes one split into a local folder.
+
+    Args:
+      folder: where the shards go.
+      split: the first word of their names.
+      order: the numbers of the split's records, in the order to write.
+      shards: how many files to spread them over, none of them empty.
+      encode: gives the serialised record of a number; called once for each, in order.
+    """
+    described = []
+    for index in range(shards):
+        begin, end = len(order) * index // shards, len(order) * (index + 1) // shards
+        name = f'{split}-{index:05d}-of-{shards:05d}.tfrecord'
+        path = posixpath.join(folder, name)
+        with tf.io.TFRecordWriter(path) as writer:
+            for number in order[begin:end]:
+                writer.write(encode(number))
+        size = tf.io.gfile.stat(path).length
+        described.append(manifest.Shard(name, end - begin, size, manifest.file_crc32c(path)))
+    return tuple(described)
+
+
+def shard_count(records: int, record_bytes: int, shard_bytes: int) -> int:
+    """How many shards to spread the records over, given the sizes to expect of a record and to aim at for a shard."""
+    least = _MIN_SHARDS if records >= _MIN_SHARDS_FROM_RECORDS else 1
+    return min(records, max(least, math.ceil(records * record_bytes / shard_bytes)))

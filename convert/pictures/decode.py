@@ -1,0 +1,206 @@
+"""One image file -> square uint8 pixels, or the reason why not."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+
+from convert import options, parallel, rejection
+from convert.pictures import colour, depth, formats, repair
+
+_LFS_MAGIC, _JPEG_MAGIC = b'version https://git-lfs', b'\xff\xd8'
+# Of one chunk of a PNG, unpacked: profiles of scanners and prompts of generators have megabytes.
+_TEXT_BYTES = repair.PROFILE_BYTES
+_MOST_REPAIRED = 64 << 20  # Bytes of a file that is looked at once more.
+# Pillow takes 4 bytes a pixel, and laying an image on its background as many again. Images that are decoded at the same
+# time share so much; one that needs more is decoded alone.
+_BYTES_A_PIXEL, _ROOM = 8, parallel.Room(1 << 30)
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size; the resize then still halves it, and smooths what that left.
+_DRAFT_MARGIN = 2
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@contextlib.contextmanager
+def prepared_pillow(max_megapixels: float) -> Iterator[None]:
+    """Readies Pillow for any file and for threads, and keeps what it warns of off the terminal.
+
+    Pillow's settings are global to the process, hence one `with` around all threads.
+    """
+    formats.prepare()
+    logger = logging.getLogger('PIL')
+    pixels, level, text = Image.MAX_IMAGE_PIXELS, logger.level, PngImagePlugin.MAX_TEXT_CHUNK
+    Image.MAX_IMAGE_PIXELS = int(max_megapixels * 1e6)
+    PngImagePlugin.MAX_TEXT_CHUNK = _TEXT_BYTES
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', module=r'PIL\.')
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = pixels, text
+        logger.setLevel(level)
+
+
+def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None = None) -> np.ndarray:
+    """Decodes the first frame of a file in any format of `formats`; to be called within `prepared_pillow`.
+
+    Args:
+      file: at its start.
+      convert_options: how to fit it.
+      levels: of the set that it belongs to.
+
+    Returns:
+      uint8 [image_size, image_size, channels].
+
+    Raises:
+      rejection.Rejected: it gives no image.
+    """
+    head = file.read(formats.HEAD_BYTES)
+    file.seek(0)
+    if not head:
+        raise rejection.Rejected(rejection.EMPTY_FILE)
+    if head.startswith(_LFS_MAGIC):
+        raise rejection.Rejected(rejection.LFS_POINTER, 'run git lfs pull where the file comes from')
+    lacking, advice = formats.lacking(head)
+    if lacking:
+        raise rejection.Rejected(rejection.unsupported(lacking), advice)
+    try:
+        return _pixels(file, convert_options, levels)
+    except Exception as error:
+        found = _rejection(error, head)
+        if found.reason in (rejection.TOO_LARGE, rejection.NOT_AN_IMAGE):
+            raise found from None
+        pixels = _of_repaired(file, convert_options, levels)
+        if pixels is None:
+            raise found from None
+        return pixels
+
+
+def opened(file: BinaryIO) -> Image.Image:
+    """Opens a file whose header may be read, and whose pixels are not; raises as Pillow does."""
+    return Image.open(file, formats=formats.opened())
+
+
+def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> np.ndarray:
+    with opened(file) as image:
+        formats.refuse(image)
+        colour.correct(image)
+        if image.format == 'PNG' and not repair.has_whole_pixels(file):
+            raise rejection.Rejected(rejection.damaged('PNG'), 'the checksum of its pixels is wrong')
+        with _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
+            fitted = _fit(_load(image, convert_options, levels), convert_options)
+    side, channels = convert_options.image_size, convert_options.channels
+    return np.frombuffer(fitted.tobytes(), np.uint8).reshape(side, side, channels)
+
+
+def _of_repaired(
+    file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None
+) -> np.ndarray | None:
+    """The pixels of a file that only lacks, or has too much of, what is not pixels; None if it is worse than that."""
+    file.seek(0)
+    data = file.read(_MOST_REPAIRED + 1)
+    repaired = repair.repaired(data) if len(data) <= _MOST_REPAIRED else None
+    if repaired is None:
+        return None
+    try:
+        if data.startswith(_JPEG_MAGIC) and not _is_whole(repaired):
+            return None
+        return _pixels(io.BytesIO(repaired), convert_options, levels)
+    except Exception:  # As for `decode`, whose own error says more.
+        return None
+
+
+def _is_whole(jpeg: bytes) -> bool:
+    """Whether no pixel of a JPEG, at its full size, changes with what follows its data: else it was cut off before."""
+    found = _digest(jpeg)
+    return all(_digest(noisy) == found for noisy in repair.with_noise(jpeg))
+
+
+def _digest(data: bytes) -> bytes:
+    with opened(io.BytesIO(data)) as image, _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
+        return hashlib.blake2b(image.tobytes()).digest()
+
+
+def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
+    """Why a file gives no image, by what Pillow raised; a plug-in fed garbage raises anything."""
+    if isinstance(error, rejection.Rejected):
+        return error
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+        return rejection.Rejected(rejection.TOO_LARGE, str(error))
+    name, detail = formats.named(head), f'{type(error).__name__}: {error}'
+    if isinstance(error, UnidentifiedImageError):
+        if not name:
+            return rejection.Rejected(rejection.NOT_AN_IMAGE, f'it begins with {head[:8]!r}')
+        detail = 'its header cannot be read, or is of a kind that Pillow does not know'
+    if 'truncated' in str(error).lower():
+        return rejection.Rejected(rejection.TRUNCATED, detail)
+    if name:
+        return rejection.Rejected(rejection.damaged(name), detail)
+    return rejection.Rejected(rejection.UNREADABLE, detail)
+
+
+def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:
+    """Has a JPEG decoded at a reduced scale, as far as the resize still has `_DRAFT_MARGIN` pixels for each one."""
+    width, height = _resized(image.size, convert_options)
+    # Pillow picks the smallest scale that gives at least this size; other formats take no notice.
+    image.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
+
+
+def _load(image: Image.Image, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> Image.Image:
+    """Decodes the image: upright, opaque, in the wanted mode, still oblong."""
+    draft(image, convert_options)
+    image.load()
+    flat = colour.flatten(image, convert_options.mode, convert_options.background, levels)
+    turn = _TURNS.get(_orientation(image))
+    return flat if turn is None else flat.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Damaged EXIF must not cost the image.
+        return 1
+
+
+def _fit(image: Image.Image, convert_options: options.ConvertOptions) -> Image.Image:
+    """Makes the image square, `image_size` pixels a side."""
+    side, lanczos = convert_options.image_size, Image.Resampling.LANCZOS
+    width, height = image.size
+    if convert_options.fit == options.CROP:
+        short = min(image.size)
+        # Whole pixels, so that an image that has the size already is not blurred.
+        left, top = (width - short) // 2, (height - short) // 2
+        return image.resize((side, side), lanczos, box=(left, top, left + short, top + short))
+    inner = image.resize(_resized(image.size, convert_options), lanczos)
+    if convert_options.fit == options.STRETCH:
+        return inner
+    square = Image.new(image.mode, (side, side), convert_options.background)
+    square.paste(inner, ((side - inner.width) // 2, (side - inner.height) // 2))
+    return square
+
+
+def _resized(size: tuple[int, int], convert_options: options.ConvertOptions) -> tuple[int, int]:
+    """The size that the whole image is resized to, before it is cut or bordered, px."""
+    side = convert_options.image_size
+    if convert_options.fit == options.STRETCH:
+        return side, side
+    governing = min(size) if convert_options.fit == options.CROP else max(size)
+    width, height = (max(1, round(length * side / governing)) for length in size)
+    return width, height

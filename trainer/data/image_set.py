@@ -1,0 +1,143 @@
+"""All images of one split in the order of their records, with their names: what is measured, looked at and audited."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from trainer import errors
+from trainer.data import dataset, manifest, records, shard_file
+from trainer.data.dataset import DataSource, ShardFile
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a record says beside its pixels.
+
+    Attributes:
+      name: path of the source file below the folder that was converted, '' if the record does not say.
+      label: index into the class names, -1 for none.
+    """
+
+    name: str
+    label: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """The images of one split; number i is the i-th record of the shards in their order.
+
+    Attributes:
+      source: the verified shards.
+      shards: the same, with what their manifest says.
+      image_size, channels: of each image.
+      labels: the class names, () if unknown.
+    """
+
+    source: DataSource
+    shards: tuple[ShardFile, ...]
+    image_size: int
+    channels: int
+    labels: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The local or gs:// folder of the shards."""
+        return os.path.dirname(self.shards[0].path)
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """16 hexadecimal digits that change whenever an image does; reads shards that no manifest describes."""
+        digest = hashlib.sha256(f'{self.source.format.encoding} {self.source.format.layout}'.encode())
+        for shard in self.shards:
+            crc32c = shard.expected.crc32c if shard.expected else manifest.file_crc32c(shard.path)
+            digest.update(f'\n{crc32c} {os.path.basename(shard.path)}'.encode())
+        return digest.hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return self.source.records
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
+        with shard_file.explained(self.folder):
+            for serialized in self._serialized().batch(size).prefetch(2):
+                yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
+
+    def pixels(self, count: int | None = None) -> np.ndarray:
+        """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB an image at 64 px."""
+        serialized = self._serialized().take(len(self) if count is None else count).batch(256)
+        form = self.source.format
+        with shard_file.explained(self.folder):
+            return np.concatenate(
+                [records.parse_batch(batch, form, self.image_size, self.channels) for batch in serialized]
+            )
+
+    def entries(self) -> list[Entry]:
+        """Name and label of each image."""
+        decoded = (record for path in self.source.paths for record in shard_file.decoded(path))
+        return [Entry(record.filename, record.label) for record in decoded]
+
+    def _serialized(self) -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(list(self.source.paths))
+
+
+def open_split(
+    data: str,
+    split: str = manifest.TRAIN,
+    image_size: int = 0,
+    channels: int = 0,
+    record_layout: str = 'auto',
+    verify: str = dataset.QUICK,
+) -> ImageSet | None:
+    """Opens one split of a data-set folder, or foreign records by a pattern; None if the folder has none of the split.
+
+    Args:
+      data: folder, file or pattern, local or gs://, as --train_data.
+      split: 'train' or 'holdout'; a pattern has no splits.
+      image_size, channels: what to insist on; 0 takes what the first record has.
+      record_layout, verify: as --record_layout and --verify_data.
+
+    Raises:
+      errors.DataError: nothing is there, or what is there is damaged or of another size.
+    """
+    shards = dataset.find(data, split)
+    if not shards:
+        return None
+    if not image_size or not channels:
+        first = shard_file.first_record(shards[0].path)
+        image_size, channels = image_size or first.height, channels or first.channels
+    source = dataset.verify(shards, image_size, channels, record_layout, verify)
+    mixed = dataset.mixed_splits(data, shards)
+    if mixed:
+        logging.warning(mixed)
+    labels = manifest.read(data).labels if tf.io.gfile.isdir(data) else ()
+    return ImageSet(source, tuple(shards), image_size, channels, labels)
+
+
+def open_both(
+    data: str,
+    image_size: int = 0,
+    channels: int = 0,
+    holdout_data: str = '',
+    record_layout: str = 'auto',
+    verify: str = dataset.QUICK,
+) -> tuple[ImageSet, ImageSet | None]:
+    """The training split, and the hold-out if there is one: of `holdout_data`, else of the folder `data`.
+
+    Raises:
+      errors.DataError: as `open_split`, or there are no training images.
+    """
+    train = open_split(data, manifest.TRAIN, image_size, channels, record_layout, verify)
+    if train is None:
+        raise errors.DataError(f'{data} has no training images: convert them again')
+    if not holdout_data and not tf.io.gfile.isdir(data):
+        return train, None
+    size = train.image_size, train.channels
+    return train, open_split(holdout_data or data, manifest.HOLDOUT, *size, record_layout, verify)

@@ -1,0 +1,41 @@
+"""Fits hyper-parameters to the number of training images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import logging
+
+from trainer.dcgan import augmentation
+from trainer.dcgan.hparams import HParams
+
+_MANY_EPOCHS = 1000
+
+
+def fit_to_data(hparams: HParams, images: int) -> HParams:
+    """Puts what --augment=auto stands for in its place; warns of too many passes over so many training images."""
+    epochs = hparams.train_steps * hparams.train_batch_size / images
+    if hparams.augment == augmentation.AUTO:
+        hparams = _augment_by_data(hparams, images)
+        begins = hparams.augment_after_steps
+        logging.info(
+            '--augment=auto is %s%s, for %s passes over %s images',
+            hparams.augment, f' from step {begins:,} on' if begins else '', f'{epochs:,.0f}', f'{images:,}',
+        )  # fmt: skip
+    if epochs > _MANY_EPOCHS and not hparams.augmentations:
+        logging.warning(
+            '%s steps of %d images are %s passes over %s images, and --augment=none: beyond about %s a discriminator '
+            'knows its images by heart (arXiv 2006.06676); give --augment=auto, fewer --train_kimg, or more images',
+            f'{hparams.train_steps:,}', hparams.train_batch_size, f'{epochs:,.0f}', f'{images:,}', f'{_MANY_EPOCHS:,}',
+        )  # fmt: skip
+    return hparams
+
+
+def _augment_by_data(hparams: HParams, images: int) -> HParams:
+    """With what --augment=auto stands for; none where the run ends before it would begin, as it has a cost."""
+    chosen, passes = augmentation.resolve(images, hparams.channels)
+    after_kimg = hparams.augment_after_kimg or passes * images / 1000
+    fitted = dataclasses.replace(hparams, augment=chosen, augment_after_kimg=after_kimg)
+    if fitted.augment_after_steps < hparams.train_steps:
+        return fitted
+    return dataclasses.replace(hparams, augment=augmentation.NONE, augment_after_kimg=0.0)

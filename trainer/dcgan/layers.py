@@ -1,0 +1,134 @@
+"""The layers of a DCGAN, on variables of our own.
+
+Variables are always float32; the arithmetic is done in the dtype of the input, float32 or bfloat16.
+Weights start from N(0, 0.02^2), as in the DCGAN paper (Radford et al. 2016, arXiv:1511.06434, section 4).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Callable
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.dcgan import convolution
+from trainer.dcgan.updates import Updates
+
+INIT_STDDEV = 0.02
+_BATCH_NORM_EPSILON = 1e-5
+_STDDEV_GROUP = 4
+_MODULATION_UNITS = 32
+
+
+KernelNorm = Callable[[tf.Tensor], tf.Tensor]
+
+
+def dense(x: tf.Tensor, units: int, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
+    """[B, N] -> [B, units]; `kernel_norm` makes the kernel that is used, as in all layers."""
+    with v1.variable_scope(name):
+        kernel, bias = _weights([x.shape[-1], units], units, x.dtype, kernel_norm)
+        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
+def conv(
+    x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False, kernel_norm: KernelNorm = tf.identity
+) -> tf.Tensor:
+    """[B, H, W, C] -> [B, H / 2, W / 2, filters]: a convolution of stride 2 by a kernel of `size` x `size` pixels.
+
+    See `convolution` for `for_tpu`.
+    """
+    shape = [size, size, x.shape[-1], filters]
+    with v1.variable_scope(name):
+        kernel, bias = _weights(shape, filters, x.dtype, kernel_norm)
+        return tf.nn.bias_add(convolution.conv(x, kernel, for_tpu), bias)
+
+
+def deconv(x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False) -> tf.Tensor:
+    """[B, H, W, C] -> [B, 2H, 2W, filters]: the transpose of `conv`."""
+    with v1.variable_scope(name):
+        kernel, bias = _weights([size, size, filters, x.shape[-1]], filters, x.dtype)
+        return tf.nn.bias_add(convolution.deconv(x, kernel, for_tpu), bias)
+
+
+def same_conv(x: tf.Tensor, filters: int, size: int, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
+    """[B, H, W, C] -> [B, H, W, filters]: a convolution of stride 1."""
+    with v1.variable_scope(name):
+        kernel, bias = _weights([size, size, x.shape[-1], filters], filters, x.dtype, kernel_norm)
+        return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'SAME'), bias)
+
+
+def batch_norm(x: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
+    """Batch normalisation over [B, H, W, C] (Ioffe and Szegedy 2015, arXiv:1502.03167).
+
+    Args:
+      x: activations; float32 or bfloat16, while scale, offset and statistics stay float32.
+      name: variable scope.
+      updates: collects the statistics of a training pass; None normalises by the moving averages instead.
+    """
+    shape = [x.shape[-1]]
+    with v1.variable_scope(name):
+        scale = v1.get_variable('scale', shape, initializer=v1.ones_initializer())
+        offset = v1.get_variable('offset', shape, initializer=v1.zeros_initializer())
+        return _standardized(x, scale, offset, updates)
+
+
+def modulated_batch_norm(x: tf.Tensor, condition: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
+    """Batch normalisation whose scale and offset each image gets from what it is made from (arXiv:1810.01365).
+
+    Scale and offset are two linear functions of one hidden layer of 32 units on the condition, and start at nearly 1
+    and 0. Chen et al. 2019 give the noise vector, which is self-modulation; a class can stand beside it.
+
+    Args:
+      x, name, updates: as in `batch_norm`.
+      condition: [B, N], of the dtype of `x`.
+    """
+    channels = x.shape[-1]
+    with v1.variable_scope(name):
+        hidden = tf.nn.relu(dense(condition, _MODULATION_UNITS, 'hidden'))
+        scale, offset = (dense(hidden, channels, part)[:, None, None, :] for part in ('scale', 'offset'))
+        return _standardized(x, tf.ones([channels]), tf.zeros([channels]), updates) * (1.0 + scale) + offset
+
+
+def _standardized(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, updates: Updates | None) -> tf.Tensor:
+    """Subtracts the mean and divides by the deviation, of the batch or by the moving averages of the scope."""
+    shape = [x.shape[-1]]
+    mean = v1.get_variable('moving_mean', shape, initializer=v1.zeros_initializer(), trainable=False)
+    variance = v1.get_variable('moving_variance', shape, initializer=v1.ones_initializer(), trainable=False)
+    if updates is None:
+        return v1.nn.fused_batch_norm(x, scale, offset, mean, variance, epsilon=_BATCH_NORM_EPSILON, is_training=False)[
+            0
+        ]
+    y, batch_mean, batch_variance = v1.nn.fused_batch_norm(x, scale, offset, epsilon=_BATCH_NORM_EPSILON)
+    updates.follow(mean, batch_mean)
+    updates.follow(variance, batch_variance)
+    return y
+
+
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
+    """max(x, 0.2 x), the discriminator's activation in the DCGAN paper."""
+    return tf.nn.leaky_relu(x, alpha=0.2)
+
+
+def minibatch_stddev(x: tf.Tensor) -> tf.Tensor:
+    """[B, H, W, C] -> [B, H, W, C + 1]: adds how much the images of a group differ (Karras et al. 2018, 1710.10196).
+
+    Groups are of 4 images where that divides B, which must be known. In a batch of a collapsed generator it is small.
+    """
+    batch, height, width, channels = x.shape
+    group = math.gcd(batch, _STDDEV_GROUP)
+    grouped = tf.reshape(tf.cast(x, tf.float32), [group, batch // group, height, width, channels])
+    variance = tf.math.reduce_variance(grouped, axis=0)
+    # The small number keeps the square root's own gradient finite at 0.
+    stddev = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=[1, 2, 3])  # [B / group]
+    channel = tf.tile(stddev, [group])[:, None, None, None] * tf.ones([batch, height, width, 1])
+    return tf.concat([x, tf.cast(channel, x.dtype)], axis=3)
+
+
+def _weights(
+    kernel_shape: list[int], units: int, dtype: tf.DType, kernel_norm: KernelNorm = tf.identity
+) -> tuple[tf.Tensor, tf.Tensor]:
+    normal = v1.random_normal_initializer(stddev=INIT_STDDEV)
+    kernel = v1.get_variable('kernel', kernel_shape, initializer=normal)
+    bias = v1.get_variable('bias', [units], initializer=v1.zeros_initializer())
+    return tf.cast(kernel_norm(kernel), dtype), tf.cast(bias, dtype)

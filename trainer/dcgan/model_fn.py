@@ -1,0 +1,201 @@
+"""The model_fn: one step of generator and discriminator, the same graph on CPU and TPU."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.data import images
+from trainer.dcgan import augmentation, losses, networks, noise, optimization, scalars
+from trainer.dcgan.hparams import ALTERNATING
+from trainer.dcgan.penalties import PENALTIES
+from trainer.dcgan.updates import Updates
+
+tpu = v1.estimator.tpu
+ByNetwork = Mapping[str, Updates]
+
+
+class _Stream(enum.IntEnum):
+    """What random numbers of a step are for; each use has its own."""
+
+    NOISE, PENALTY, FLIP, AUGMENT_REAL, AUGMENT_FAKE = range(5)
+
+
+def model_fn(
+    features: dict[str, tf.Tensor], labels: None, mode: str, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
+) -> v1.estimator.tpu.TPUEstimatorSpec:
+    """Builds the graph of one mode.
+
+    Args:
+      features: 'images' uint8 [B, H, W, C] to train and evaluate, 'noise' float32 [B, noise_dim] to predict.
+      labels: unused; a DCGAN is unconditional.
+      mode: an Estimator mode key.
+      params: 'hparams', an HParams; 'writer', what `scalars.host_call` takes; TPUEstimator's own keys.
+      config: tells how often there are summaries.
+
+    Returns:
+      The spec; predictions are {'images': uint8 [B, H, W, C]}, by the trained weights: `sampler` has their average.
+    """
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        generated = _generate(features['noise'], params, None)
+        return tpu.TPUEstimatorSpec(mode, predictions={'images': images.to_uint8(generated)})
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return _eval_spec(features['images'], params)
+    return _train_spec(features['images'], params, config)
+
+
+def _train_spec(
+    pixels: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
+) -> v1.estimator.tpu.TPUEstimatorSpec:
+    hparams = params['hparams']
+    updates = {network: Updates() for network in (networks.GENERATOR, networks.DISCRIMINATOR)}
+    real, fake = _real_and_fake(pixels, params, updates[networks.GENERATOR])
+    take_step = _alternating_step if hparams.update == ALTERNATING else _joint_step
+    step = take_step(real, fake, params, updates)
+    found = scalars.of_step(*step.logits, *step.losses, hparams.loss)
+    if not params['use_tpu']:
+        scalars.collect(found)
+    return tpu.TPUEstimatorSpec(
+        tf.estimator.ModeKeys.TRAIN,
+        loss=tf.add_n(step.losses),
+        train_op=optimization.finish(step.moved, params),
+        host_call=scalars.host_call(found, params['writer'], config.save_summary_steps),
+    )
+
+
+class _Step(NamedTuple):
+    """What a step comes to: logits of real and of generated images, losses of D and of G, and all that moves."""
+
+    logits: tuple[tf.Tensor, tf.Tensor]
+    losses: tuple[tf.Tensor, tf.Tensor]
+    moved: list[tf.Operation]
+
+
+def _alternating_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
+    """D moves; then G does, by what the moved D says of the same images (Goodfellow et al. 2014, algorithm 1)."""
+    discriminator = updates[networks.DISCRIMINATOR]
+    real, fake = _augment(real, fake, params)
+    logits = _judge(real, tf.stop_gradient(fake), params, discriminator)
+    discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
+    moved = optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator)
+    with tf.control_dependencies(moved):  # What is built in here reads the weights anew.
+        # Updates of their own: what the passes before shared was made from the old weights.
+        fake_logits = _discriminate(fake, params, Updates())
+        compared = _discriminate(real, params, Updates()) if _loss(params).compares else None
+        generator_loss = _loss(params).generator(compared, fake_logits)
+    moved = [*moved, *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR])]
+    return _Step(logits, (discriminator_loss, generator_loss), moved)
+
+
+def _joint_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
+    """Both move by gradients that are taken before either does, as in the DCGAN of tensorflow/tpu."""
+    discriminator = updates[networks.DISCRIMINATOR]
+    slope_ratio = _loss(params).slope_ratio if networks.judges_images_alone(params['hparams'].architecture) else None
+    if slope_ratio:
+        fake = losses.turn(fake, lambda: slope_ratio(logits[1]))
+    real, fake = _augment(real, fake, params)
+    logits = _judge(real, fake, params, discriminator)
+    discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
+    generator_loss = _loss(params).generator(*logits)
+    if slope_ratio:
+        moved = optimization.move_both(discriminator_loss, params, updates)
+    else:
+        moved = [
+            *optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator),
+            *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR]),
+        ]
+    return _Step(logits, (discriminator_loss, generator_loss), moved)
+
+
+def _eval_spec(pixels: tf.Tensor, params: dict[str, Any]) -> v1.estimator.tpu.TPUEstimatorSpec:
+    """Evaluates the two players, with moving averages of batch norm, on images as they are."""
+    real, fake = _real_and_fake(pixels, params, None)
+    logits = _judge(real, fake, params, None)
+    score = _loss(params).score
+
+    def metric_fn(real_score: tf.Tensor, fake_score: tf.Tensor) -> dict:
+        return {'D(real)': v1.metrics.mean(real_score), 'D(fake)': v1.metrics.mean(fake_score)}
+
+    return tpu.TPUEstimatorSpec(
+        tf.estimator.ModeKeys.EVAL,
+        loss=_loss(params).discriminator(*logits, _real_target(params)) + _loss(params).generator(*logits),
+        eval_metrics=(metric_fn, [score(tensor) for tensor in logits]),
+    )
+
+
+def _real_and_fake(pixels: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tuple[tf.Tensor, tf.Tensor]:
+    z = tf.random.stateless_normal([pixels.shape[0], params['hparams'].noise_dim], _seed(params, _Stream.NOISE))
+    return images.to_model_range(pixels), _generate(z, params, updates)
+
+
+def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+    """What the discriminator sees of either."""
+    hparams = params['hparams']
+    if hparams.flip:
+        real = augmentation.flip(real, _seed(params, _Stream.FLIP))
+    return _change(real, params, _Stream.AUGMENT_REAL), _change(fake, params, _Stream.AUGMENT_FAKE)
+
+
+def _change(x: tf.Tensor, params: dict[str, Any], stream: _Stream) -> tf.Tensor:
+    hparams = params['hparams']
+    begun = v1.train.get_global_step() >= hparams.augment_after_steps
+    return augmentation.augment(x, hparams.augmentations, hparams.augment_share, _seed(params, stream), begun)
+
+
+def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
+    return noise.step_seed(params['hparams'].seed, v1.train.get_global_step(), params['use_tpu'], stream)
+
+
+def _generate(z: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
+    return networks.generator(z, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
+
+
+def _discriminate(x: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
+    return networks.discriminator(x, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
+
+
+def _dtype(params: dict[str, Any]) -> str:
+    chosen = params['hparams'].compute_dtype
+    if chosen == 'auto':
+        return 'bfloat16' if params['use_tpu'] else 'float32'
+    return chosen
+
+
+def _judge(
+    real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    logits = _discriminate(real, params, updates), _discriminate(fake, params, updates)
+    losses.check_logits(*logits)
+    return logits
+
+
+def _loss(params: dict[str, Any]) -> losses.Loss:
+    return losses.LOSSES[params['hparams'].loss]
+
+
+def _discriminator_loss(
+    logits: tuple[tf.Tensor, tf.Tensor], real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates
+) -> tf.Tensor:
+    of_logits = _loss(params).discriminator(*logits, _real_target(params))
+    return of_logits + _penalties(real, tf.stop_gradient(fake), params, updates)
+
+
+def _real_target(params: dict[str, Any]) -> float:
+    return 1.0 - params['hparams'].label_smoothing
+
+
+def _penalties(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates) -> tf.Tensor:
+    """The sum of those that have a weight."""
+
+    def critic(x: tf.Tensor) -> tf.Tensor:
+        # Mixed images must not enter the discriminator's statistics.
+        return _discriminate(x, params, updates.without_statistics())
+
+    weights = {name: getattr(params['hparams'], name) for name in PENALTIES}
+    seed = _seed(params, _Stream.PENALTY)
+    terms = [weight * PENALTIES[name](critic, real, fake, seed) for name, weight in weights.items() if weight]
+    return tf.add_n([tf.zeros([]), *terms])

@@ -1,0 +1,150 @@
+"""The DCGAN generator and discriminator (Radford et al. 2016, arXiv:1511.06434), of any size in the table.
+
+Layers are numbered from the image side, so that a layer keeps its name when the size changes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.dcgan import layers, normalization
+from trainer.dcgan.architecture import BOTTOM_SIZE, FEATURES, FULL_SIZE_KERNEL, REFINED, SELF_MODULATED, Architecture
+from trainer.dcgan.updates import Updates
+
+GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
+LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
+_FULL_SIZE_CONV, _FEATURES_CONV = 'full_size_conv', 'features_conv'
+
+
+def generator(
+    noise: tf.Tensor,
+    architecture: Architecture,
+    updates: Updates | None = None,
+    compute_dtype: str = 'float32',
+    for_tpu: bool = False,
+) -> tf.Tensor:
+    """Noise -> images.
+
+    Args:
+      noise: float32 [B, noise_dim] from N(0, 1).
+      architecture: the shape of the network.
+      updates: collects what a training pass changes besides weights; None normalises by the moving averages.
+      compute_dtype: 'float32' or 'bfloat16'; variables and the output are float32 in either case.
+      for_tpu: whether to convolve in the form that suits a TPU; B must then be known.
+
+    Returns:
+      float32 [B, image_size, image_size, channels] in [-1, 1].
+    """
+    filters, size = architecture.filters, architecture.kernel_size
+
+    def norm(x: tf.Tensor, name: str) -> tf.Tensor:
+        if architecture.generator_norm == SELF_MODULATED:
+            return layers.modulated_batch_norm(x, z, name, updates)
+        return layers.batch_norm(x, name, updates)
+
+    with v1.variable_scope(GENERATOR, reuse=v1.AUTO_REUSE):
+        x = z = tf.cast(noise, compute_dtype)
+        x = layers.dense(x, BOTTOM_SIZE * BOTTOM_SIZE * filters[-1], 'dense')
+        x = tf.reshape(x, [-1, BOTTOM_SIZE, BOTTOM_SIZE, filters[-1]])
+        x = tf.nn.relu(norm(x, f'norm{len(filters)}'))
+        for i in range(len(filters) - 1, 0, -1):
+            x = layers.deconv(x, filters[i - 1], size, f'deconv{i}', for_tpu)  # [B, 2H, 2W, filters[i - 1]]
+            x = tf.nn.relu(norm(x, f'norm{i}'))
+        image = layers.deconv(x, architecture.channels, size, 'deconv0', for_tpu)
+        if architecture.generator_output == REFINED:
+            x = layers.deconv(x, architecture.refining_filters, size, 'refining_deconv', for_tpu)
+            x = tf.nn.relu(norm(x, 'refining_norm'))  # [B, image_size, image_size, refining_filters]
+            image += layers.same_conv(x, architecture.channels, FULL_SIZE_KERNEL, 'refining_conv')
+        return tf.tanh(tf.cast(image, tf.float32))
+
+
+def judges_images_alone(architecture: Architecture) -> bool:
+    """Whether the discriminator's logit of an image depends on that image alone, and not on its batch."""
+    coupled = normalization.NORMS[architecture.discriminator_norm].couples_images
+    return not (coupled or architecture.minibatch_stddev)
+
+
+class FreeLayers(NamedTuple):
+    """Layers whose weights may be multiplied by any one number, since the batch norm behind them hides that.
+
+    Attributes:
+      names: scopes of the layers, whose outputs are added.
+      biases: scopes of the layers whose bias has to be multiplied as well: themselves, and one before the norm.
+      norm: scope of the batch norm.
+    """
+
+    names: tuple[str, ...]
+    biases: tuple[str, ...]
+    norm: str
+
+
+def free_layers(architecture: Architecture) -> list[FreeLayers]:
+    """All of both networks. The first of D have no norm of their own, but leaky ReLU hands their factor on to the next.
+
+    What makes features of the image's own size for D is none: what D sees of the image itself would not follow it.
+    """
+    count = len(architecture.filters)
+    pairs = [(f'{GENERATOR}/dense', f'{GENERATOR}/norm{count}')]
+    pairs += [(f'{GENERATOR}/deconv{i}', f'{GENERATOR}/norm{i}') for i in range(1, count)]
+    if architecture.generator_output == REFINED:
+        pairs.append((f'{GENERATOR}/refining_deconv', f'{GENERATOR}/refining_norm'))
+    if not normalization.NORMS[architecture.discriminator_norm].couples_images:
+        return [FreeLayers((name,), (name,), norm) for name, norm in pairs]
+    pairs += [(f'{DISCRIMINATOR}/conv{i}', f'{DISCRIMINATOR}/norm{i}') for i in range(1, count)]
+    features = (f'{DISCRIMINATOR}/{_FEATURES_CONV}',) if architecture.input_filters else ()
+    first = (f'{DISCRIMINATOR}/conv0', *features)
+    before_norm = FreeLayers(first, (*first, f'{DISCRIMINATOR}/conv1'), f'{DISCRIMINATOR}/norm1')
+    return [before_norm, *(FreeLayers((name,), (name,), norm) for name, norm in pairs)]
+
+
+def discriminator_scopes(layers_: int) -> tuple[str, ...]:
+    """How the names of the variables of the discriminator's first `layers_` layers, from the image side, begin."""
+    scopes = [f'{part}{i}' for i in range(layers_) for part in ('conv', 'norm')]
+    # What the first layer sees beside the image belongs to it.
+    features = [_FULL_SIZE_CONV, _FEATURES_CONV] if scopes else []
+    return tuple(f'{DISCRIMINATOR}/{scope}/' for scope in (*features, *scopes))
+
+
+def discriminator(
+    images: tf.Tensor,
+    architecture: Architecture,
+    updates: Updates | None = None,
+    compute_dtype: str = 'float32',
+    for_tpu: bool = False,
+) -> tf.Tensor:
+    """Images -> logits, high for images that look real.
+
+    Args:
+      images: float32 [B, image_size, image_size, channels] in [-1, 1].
+      architecture, updates, compute_dtype, for_tpu: as in `generator`.
+
+    Returns:
+      float32 logits [B, 1].
+    """
+    norm = normalization.NORMS[architecture.discriminator_norm]
+
+    def kernel_norm(kernel: tf.Tensor) -> tf.Tensor:
+        return norm.kernel(kernel, updates)
+
+    def conv(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+        return layers.conv(x, filters, architecture.kernel_size, name, for_tpu, kernel_norm)
+
+    with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
+        x = tf.cast(images, compute_dtype)
+        for i, filters in enumerate(architecture.filters):
+            y = conv(x, filters, f'conv{i}')  # [B, H / 2, W / 2, filters]
+            if i > 0:
+                y = norm.output(y, f'norm{i}', updates)
+            elif architecture.discriminator_input == FEATURES:
+                full_size = architecture.input_filters, FULL_SIZE_KERNEL
+                features = layers.same_conv(x, *full_size, _FULL_SIZE_CONV, kernel_norm)  # [B, H, W, input_filters]
+                y += conv(layers.leaky_relu(features), filters, _FEATURES_CONV)
+            x = layers.leaky_relu(y)
+        if architecture.minibatch_stddev:
+            x = layers.minibatch_stddev(x)
+        x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]
+        return tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32)

@@ -1,0 +1,84 @@
+"""Adam (Kingma and Ba 2015, arXiv:1412.6980) on either network, and what ends a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.dcgan import ema, networks
+from trainer.dcgan.updates import Updates
+
+Gradients = Sequence[tuple[tf.Tensor, tf.Variable]]
+
+_ADAM_BETA2 = 0.999
+
+
+def move(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates) -> list[tf.Operation]:
+    """Moves one network, and all that follows its weights.
+
+    Args:
+      network: networks.GENERATOR or networks.DISCRIMINATOR.
+      loss: its own, scalar.
+      params: of the model_fn.
+      updates: what the network's passes of this step have collected.
+    """
+    optimizer = _adam(network, params)
+    gradients = optimizer.compute_gradients(loss, _variables(network))
+    return _apply(network, optimizer, _without_frozen(gradients, params), updates)
+
+
+def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
+    """Moves both networks by the discriminator's loss alone, which `losses.turn` makes the generator's too."""
+    optimizers = {network: _adam(network, params) for network in (networks.DISCRIMINATOR, networks.GENERATOR)}
+    variables = [variable for network in optimizers for variable in _variables(network)]
+    found = optimizers[networks.DISCRIMINATOR].compute_gradients(loss, variables)
+    count = len(_variables(networks.DISCRIMINATOR))
+    found = _without_frozen(found, params)
+    gradients = {networks.DISCRIMINATOR: found[:count], networks.GENERATOR: found[count:]}
+    return [
+        operation
+        for network, optimizer in optimizers.items()
+        for operation in _apply(network, optimizer, gradients[network], updates[network])
+    ]
+
+
+def finish(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
+    """Once both networks have moved: moves the average over the generator, and counts the step."""
+    hparams, steps = params['hparams'], list(moved)
+    global_step = v1.train.get_global_step()
+    if hparams.ema_half_life_kimg:
+        with tf.control_dependencies(steps):
+            generator = _variables(networks.GENERATOR)
+            steps += ema.update(generator, global_step, hparams.train_batch_size, hparams.ema_half_life_kimg)
+    with tf.control_dependencies(steps):
+        return v1.assign_add(global_step, 1).op
+
+
+def _variables(network: str) -> list[tf.Variable]:
+    return v1.trainable_variables(f'{network}/')
+
+
+def _without_frozen(gradients: Gradients, params: dict[str, Any]) -> Gradients:
+    """With none for the discriminator's layers that stay as they are (FreezeD, Mo et al. 2020, arXiv:2002.10964).
+
+    Adam does not move what has never had a gradient; and a run that frees the layers later finds its averages there.
+    """
+    frozen = networks.discriminator_scopes(params['hparams'].freeze_d_layers)
+    return [(tf.zeros_like(v) if v.op.name.startswith(frozen) else gradient, v) for gradient, v in gradients]
+
+
+def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, updates: Updates) -> list[tf.Operation]:
+    # Adam's accumulators are named after the network. Otherwise they are numbered by creation order, and a later
+    # version that swaps the two calls would swap them on resume without a word.
+    with v1.variable_scope(f'{network}_optimizer'):
+        return [optimizer.apply_gradients(gradients), *updates.ops()]
+
+
+def _adam(network: str, params: dict[str, Any]) -> v1.train.Optimizer:
+    hparams = params['hparams']
+    own = {networks.DISCRIMINATOR: hparams.d_learning_rate, networks.GENERATOR: hparams.g_learning_rate}
+    optimizer = v1.train.AdamOptimizer(own[network] or hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
+    return v1.tpu.CrossShardOptimizer(optimizer) if params['use_tpu'] else optimizer

@@ -1,0 +1,162 @@
+"""The pictures that an evaluation measures: those of a generator, or those that any other tool has made."""
+
+from __future__ import annotations
+
+import abc
+import io
+import os
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from PIL import Image, ImageOps
+
+from trainer import errors
+from trainer.generator.sampler import Generator, noise_for
+from trainer.storage import gcs, refusals
+
+_ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm', '.pgm')
+_ARRAYS = ('.npz', '.npy')
+_MODES = {1: 'L', 3: 'RGB'}
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, tf.errors.OpError)
+MOST = 100_000  # All of them, or of their features, are kept in memory.
+
+
+class Pictures(abc.ABC):
+    """Any number of pictures, uint8 [H, W, C]."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def part(self, begin: int, end: int) -> np.ndarray:
+        """uint8 [end - begin, H, W, C], of a range that is there."""
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
+        for begin in range(0, len(self), size):
+            yield self.part(begin, min(begin + size, len(self)))
+
+
+class Generated(Pictures):
+    """What a generator makes of the seeds 0, 1, 2 ..."""
+
+    def __init__(self, generator: Generator, count: int):
+        self._generator, self._count = generator, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def part(self, begin: int, end: int) -> np.ndarray:
+        """See the base class."""
+        return self._generator.images(noise_for(range(begin, end), self._generator.noise_dim))
+
+
+class Given(Pictures):
+    """Pictures that are there."""
+
+    def __init__(self, pixels: np.ndarray):
+        """Takes uint8 [N, H, W, C]."""
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def part(self, begin: int, end: int) -> np.ndarray:
+        """See the base class."""
+        return self.pixels[begin:end]
+
+
+def read(path: str, size: int, channels: int, count: int = 0) -> Given:
+    """Reads pictures from a folder of image files, or from an .npz or .npy file of one array.
+
+    Pictures of another size are cut to a square about their middle and resampled, as the converter does; what cannot be
+    read is skipped, with a count.
+
+    Args:
+      path: local or gs://; a folder is searched through.
+      size: side of the pictures to return, px.
+      channels: 3 or 1.
+      count: the most to read, in the order of their names; 0 for all of them, up to MOST.
+
+    Raises:
+      errors.UserError: there are none, or the array is not uint8 [N, H, W, C].
+    """
+    most = count or MOST
+    with refusals.explained(path, refusals.VIEWER):
+        if not tf.io.gfile.exists(path):
+            raise errors.UserError(f'--samples={path} is not there: correct the path')
+        is_array = path.endswith(_ARRAYS) and not tf.io.gfile.isdir(path)
+        found = _of_array(path, most) if is_array else _of_folder(path, most)
+        pictures = [_fitted(picture, size, channels) for picture in found]
+    if not pictures:
+        raise errors.UserError(
+            f'--samples={path} holds no picture: give a folder of image files, or an .npz of one uint8 array '
+            '[N, H, W, C]'
+        )
+    return Given(np.stack(pictures))
+
+
+def _of_array(path: str, most: int) -> Iterator[Image.Image]:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        data = file.read()
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        names = [] if isinstance(loaded, np.ndarray) else list(loaded)
+        if len(names) > 1:
+            raise ValueError(f'it holds {len(names)} arrays ({", ".join(names[:5])}): save one')
+        array = loaded[names[0]] if names else np.asarray(loaded)
+    except Exception as error:  # Of a damaged one: whatever zip, zlib, numpy and Python's own tokenizer stumble over.
+        raise errors.UserError(f'--samples={path} cannot be read: {errors.one_line(str(error))[:200]}') from None
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in _MODES:
+        raise errors.UserError(
+            f'--samples={path} holds {array.dtype} {list(array.shape)}: save uint8 [N, H, W, C], C of 3 or 1'
+        )
+    return (Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture) for picture in array[:most])
+
+
+def _of_folder(path: str, most: int) -> Iterator[Image.Image]:
+    read_, skipped, first = 0, 0, ''
+    for name in _image_files(path):
+        if read_ == most:
+            break
+        try:
+            yield _opened(name)
+            read_ += 1
+        except _UNREADABLE as error:
+            if gcs.is_remote(path) and isinstance(error, tf.errors.OpError):
+                raise
+            skipped, first = skipped + 1, first or f'{name}: {errors.one_line(str(error))[:200]}'
+    if skipped:
+        logging.warning('%d files were skipped, the first %s', skipped, first)
+
+
+def _image_files(path: str) -> Iterator[str]:
+    for folder, folders, names in tf.io.gfile.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith(_ENDINGS) and not name.startswith('.'):
+                yield os.path.join(folder, name)
+
+
+def _opened(path: str) -> Image.Image:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        data = file.read()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # What Pillow finds odd, it reads.
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+    return picture
+
+
+def _fitted(picture: Image.Image, size: int, channels: int) -> np.ndarray:
+    if picture.has_transparency_data:
+        over = picture.convert('RGBA')
+        picture = Image.new('RGB', picture.size, 'white')
+        picture.paste(over, mask=over)
+    picture = ImageOps.exif_transpose(picture).convert(_MODES[channels])
+    if picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(picture).reshape(size, size, channels)

@@ -1,0 +1,175 @@
+"""Exports the generator as a SavedModel that needs nothing of this project to load."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import google.protobuf.message
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from tensorflow.core.protobuf import saved_model_pb2
+
+from trainer import errors
+from trainer.data import images
+from trainer.dcgan import networks, noise
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem import disk_errors, files, paths
+from trainer.filesystem.pattern_free import plain
+from trainer.generator.weights import GeneratorWeights
+from trainer.storage import gcs
+from trainer.storage.refusals import ADMIN, explained
+
+NOISE, SEEDS = 'serving_default', 'seeds'  # The signatures.
+_INPUTS = {NOISE: {'noise'}, SEEDS: {'seed', 'count'}}
+_OUTPUT = 'images'
+_GRAPH = 'saved_model.pb'
+_NAMES = re.compile(r'saved_model\.pb|fingerprint\.pb|variables|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})')
+_MOST_BYTES = 256 << 20  # Of a graph without its weights: ours have some hundred kilobytes.
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # Of Linux's renameat2.
+
+_signature = v1.saved_model.signature_def_utils.predict_signature_def
+
+
+def check(path: str, flag: str = '--export_dir') -> None:
+    """Holds the folder that is to become the SavedModel against the rule of all outputs.
+
+    Raises:
+      errors.UserError: it is neither absent, nor empty, nor a SavedModel of this project and nothing else.
+    """
+    with explained(path, ADMIN), disk_errors.explained(f'{flag}={path}'):
+        foreign = _foreign(path)
+    if foreign:
+        raise errors.UserError(
+            f'{flag}={path} holds {foreign}, which is no generator that this trainer has exported, and would be '
+            'replaced: choose another folder, or one that is empty'
+        )
+    plain(path)
+
+
+def check_apart(path: str, own: str, others: Mapping[str, Sequence[str]], flag: str = '--export_dir') -> None:
+    """Refuses a folder that is, holds or lies in one of `others`, but for `own`, its usual place.
+
+    Args:
+      path: the folder that is to become the SavedModel.
+      own: saved_model in model_dir.
+      others: flag -> folders or files.
+      flag: that names `path`.
+
+    Raises:
+      errors.UserError: it is; what lies there would be replaced, or would lie in what is.
+    """
+    if paths.same(path, own):
+        return
+    for name, other in ((name, other) for name, these in others.items() for other in these):
+        if paths.within(path, other) or paths.within(other, path):
+            raise errors.UserError(
+                f'{flag}={path} and {name}={other} lie in each other, and the former is replaced as a whole: choose a '
+                f'folder apart, or leave {flag} out for {own}'
+            )
+
+
+def export(hparams: HParams, checkpoint: str, path: str) -> None:
+    """Writes the generator of `checkpoint` to the folder `path`, replacing the one that is there.
+
+    The model loads with `tf.saved_model.load(path)` and has two signatures:
+      serving_default: noise, float32 [N, noise_dim] -> images, uint8 [N, H, W, C]
+      seeds: seed and count, int32 scalars -> images, uint8 [count, H, W, C], of seeds seed, seed + 1, ...
+
+    Raises:
+      errors.UserError: `path` holds anything else, which stays as it is.
+    """
+    path = path if gcs.is_remote(path) else os.path.realpath(path)  # A link stays, what it leads to is replaced.
+    with _workshop(path) as temporary:
+        with tf.Graph().as_default(), v1.Session() as session:
+            signatures = _signatures(hparams)
+            GeneratorWeights(hparams).load(session, checkpoint)
+            builder = v1.saved_model.Builder(plain(temporary))
+            builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signatures)
+            builder.save()
+        check(path)  # Hours after the first time.
+        (_copy if gcs.is_remote(path) else _publish)(temporary, path)
+
+
+def is_ours(path: str) -> bool:
+    """Whether a folder holds a SavedModel with the two signatures that `export` writes."""
+    try:
+        with tf.io.gfile.GFile(os.path.join(path, _GRAPH), 'rb') as file:
+            graphs = saved_model_pb2.SavedModel.FromString(file.read(_MOST_BYTES)).meta_graphs
+    except (tf.errors.OpError, google.protobuf.message.DecodeError):
+        return False
+    return len(graphs) == 1 and all(
+        name in graphs[0].signature_def
+        and set(graphs[0].signature_def[name].inputs) == inputs
+        and set(graphs[0].signature_def[name].outputs) == {_OUTPUT}
+        for name, inputs in _INPUTS.items()
+    )
+
+
+def _foreign(path: str) -> str:
+    """What in the folder is not ours to replace; '' if it is absent, empty, or one of our SavedModels."""
+    names = files.names_in(path)
+    if not names:
+        return ''
+    variables = os.path.join(path, 'variables')
+    below = files.names_in(variables) if tf.io.gfile.isdir(variables) else []
+    strangers = [name for name in (*names, *(f'variables/{name}' for name in below)) if not _NAMES.fullmatch(name)]
+    if strangers:
+        return strangers[0]
+    return '' if is_ours(path) else names[0]
+
+
+@contextlib.contextmanager
+def _workshop(path: str) -> Iterator[str]:
+    """A folder beside `path` that nobody else has; what is left in it goes."""
+    temporary = files.temporary_beside(path.rstrip('/'))
+    try:
+        if not gcs.is_remote(path):
+            os.makedirs(temporary)
+        yield temporary
+    finally:
+        with contextlib.suppress(tf.errors.OpError):
+            if tf.io.gfile.exists(temporary):
+                tf.io.gfile.rmtree(temporary)
+
+
+def _publish(temporary: str, path: str) -> None:
+    """Puts the new folder in the place of the old one, at no moment of which there is neither."""
+    if not os.path.lexists(path):
+        os.rename(temporary, path)
+    elif not _exchanged(temporary, path):  # The old one is then the temporary one, and goes.
+        _copy(temporary, path)
+
+
+def _exchanged(one: str, other: str) -> bool:
+    """Exchanges two folders in one step; False where the system or the disk cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # Not Linux, or an old C library.
+        return False
+    return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def _copy(temporary: str, path: str) -> None:
+    """Replaces file by file, the graph last; a bucket, or a disk that is mounted right there, can do no better."""
+    written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(temporary) for name in names]
+    for source in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
+        target = path.rstrip('/') + source[len(temporary) :]
+        files.make_folder(os.path.dirname(target))
+        tf.io.gfile.copy(source, target, overwrite=True)
+
+
+def _signatures(hparams: HParams) -> dict:
+    def generate(vectors: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {_OUTPUT: images.to_uint8(networks.generator(vectors, hparams.architecture))}
+
+    vectors = v1.placeholder(tf.float32, [None, hparams.noise_dim], 'noise')
+    seed, count = (v1.placeholder(tf.int32, [], name) for name in ('seed', 'count'))
+    of_seeds = generate(noise.from_seeds(tf.range(seed, seed + count), hparams.noise_dim))
+    return {
+        NOISE: _signature({'noise': vectors}, generate(vectors)),
+        SEEDS: _signature({'seed': seed, 'count': count}, of_seeds),
+    }

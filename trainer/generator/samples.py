@@ -1,0 +1,140 @@
+"""Pictures of the run: a grid from fixed noise at each sampling step, and how it became what it is."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from absl import logging
+from PIL import Image
+
+from trainer import errors
+from trainer.data import images
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem import files
+from trainer.generator.sampler import CheckpointGenerator, noise_for
+from trainer.model_dir import checkpoints, event_log
+from trainer.model_dir.divergence import NotFinite
+
+_FOLDER = 'samples'
+_GRID = re.compile(r'step_[0-9]{6,}\.png')
+_MAX_FRAMES = 60
+_FRAME_MS = 200
+
+
+def folder(model_dir: str) -> str:
+    """Where the pictures of a run are."""
+    return os.path.join(model_dir, _FOLDER)
+
+
+def grid_path(model_dir: str, step: int) -> str:
+    """The sample grid of a step."""
+    return os.path.join(folder(model_dir), f'step_{step:06d}.png')
+
+
+def grid_paths(model_dir: str) -> list[str]:
+    """The sample grids that are there, in the order of their steps."""
+    place = folder(model_dir)
+    names = tf.io.gfile.listdir(place) if tf.io.gfile.isdir(place) else []
+    found = [name for name in names if _GRID.fullmatch(name)]
+    return [os.path.join(place, name) for name in sorted(found, key=lambda name: (len(name), name))]  # 1000000 is last.
+
+
+def chart_path(model_dir: str) -> str:
+    """The chart of a run's measures."""
+    return os.path.join(folder(model_dir), 'metrics.png')
+
+
+def write_real(model_dir: str, pixels: tf.Tensor) -> None:
+    """Draws real images uint8 [N, H, W, C] through the network's own pixel range, to `samples/real.png`."""
+    seen = images.to_uint8(images.to_model_range(pixels)).numpy()
+    images.write_png(os.path.join(folder(model_dir), 'real.png'), images.tile_grid(seen))
+
+
+def write_gif(model_dir: str) -> str | None:
+    """Strings the grids together as `samples/progress.gif` and returns its path, None if there are no grids."""
+    paths = grid_paths(model_dir)
+    if not paths:
+        return None
+    chosen = {round(i) for i in np.linspace(0, len(paths) - 1, min(len(paths), _MAX_FRAMES))}
+    frames = [frame for i in sorted(chosen) if (frame := _read(paths[i])) is not None]
+    if not frames:
+        return None
+    path = os.path.join(folder(model_dir), 'progress.gif')
+    files.write_bytes(path, images.encode_gif(frames, _FRAME_MS))
+    return path
+
+
+class SampleListener(v1.train.CheckpointSaverListener):
+    """Draws a grid from each checkpoint that falls on a sampling step; keeps broken weights from being saved.
+
+    Working from the checkpoint, on the host, it is the same for a CPU and a TPU and needs no second training session.
+    """
+
+    def __init__(
+        self,
+        hparams: HParams,
+        model_dir: str,
+        count: int,
+        sample_steps: int,
+        take_grid: Callable[[int, np.ndarray], None],
+    ):
+        """Draws `count` images every `sample_steps` steps; `take_grid` is given the step and uint8 [count, H, W, C]."""
+        self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
+        self._take_grid = take_grid
+        self.generator = CheckpointGenerator(hparams)
+        self._noise = noise_for(range(count), hparams.noise_dim)
+        self._drawn = -1
+
+    def begin(self) -> None:
+        """See the base class."""
+        finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in v1.trainable_variables()]
+        self._all_finite = tf.reduce_all(tf.stack(finite))
+
+    def before_save(self, session: v1.Session, global_step_value: int) -> None:
+        """Refuses to overwrite good checkpoints with weights that are not numbers."""
+        if not session.run(self._all_finite):
+            raise NotFinite('a weight is not finite', int(global_step_value))
+
+    def after_save(self, session: v1.Session, global_step_value: int) -> None:
+        """See the base class."""
+        step = int(global_step_value)
+        due = step % self._sample_steps == 0 or step >= self._train_steps
+        if not due or step == self._drawn:  # Training goes on after an evaluation by saving the same step again.
+            return
+        pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._noise)
+        grid = images.tile_grid(pixels)
+        images.write_png(grid_path(self._model_dir, step), grid)
+        self._to_tensorboard(grid, step)
+        self._drawn = step
+        logging.info('samples: %s', grid_path(self._model_dir, step))
+        self._take_grid(step, pixels)
+
+    def _to_tensorboard(self, grid: np.ndarray, step: int) -> None:
+        picture = v1.Summary.Image(
+            height=grid.shape[0], width=grid.shape[1], encoded_image_string=images.encode_png(grid)
+        )
+        summary = v1.Summary(value=[v1.Summary.Value(tag='samples', image=picture)])
+        event_log.writer(self._model_dir).add_summary(summary, step)
+
+    def end(self, session: v1.Session, global_step_value: int) -> None:
+        """See the base class."""
+        event_log.writer(self._model_dir).flush()
+
+
+def _read(path: str) -> np.ndarray | None:
+    """A grid as it was written; None, and a word about it, where somebody has damaged it since."""
+    try:
+        with tf.io.gfile.GFile(path, 'rb') as file, warnings.catch_warnings():
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            picture = np.asarray(Image.open(io.BytesIO(file.read()), formats=['PNG']))
+    except Exception as error:  # A decoder that is fed garbage raises anything.
+        logging.warning('%s is left out of the film: %s', path, errors.one_line(str(error)))
+        return None
+    return picture[..., None] if picture.ndim == 2 else picture

@@ -1,0 +1,67 @@
+"""Loads the generator of a training run: of its best checkpoint or of its last."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import logging
+
+from trainer import errors
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem.pattern_free import plain
+from trainer.generator.sampler import CheckpointGenerator, Generator
+from trainer.model_dir import checkpoint_check, checkpoints, hparams_file
+from trainer.options import BEST, LAST
+
+CHOICES = ('', BEST, LAST)
+HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is the best if there is one.'
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A generator with what is known of it.
+
+    Attributes:
+      generator: makes pictures.
+      hparams: it was trained with.
+      step: of its checkpoint.
+      which: 'best' or 'last'.
+    """
+
+    generator: Generator
+    hparams: HParams
+    step: int
+    which: str
+
+
+def load(model_dir: str, which: str = '') -> Trained:
+    """Loads the generator that a run left in `model_dir`.
+
+    Args:
+      model_dir: local or gs://, the --model_dir of python -m trainer.task.
+      which: 'best' (by KID), 'last', or '' for the best if there is one, else the last.
+
+    Raises:
+      errors.UserError: nothing was trained there, no checkpoint is whole or of this model, or there is no best one.
+    """
+    plain(model_dir)  # Or it says at once why not.
+    trained = hparams_file.read(model_dir)
+    checkpoint = checkpoints.best(model_dir) if which != LAST else ''
+    if which == BEST and not checkpoint:
+        raise errors.UserError(
+            f'{model_dir} has no best checkpoint, which evaluations on a data set make (--eval_steps): '
+            'give --checkpoint=last'
+        )
+    which = BEST if checkpoint else LAST
+    checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
+    if checkpoint and trained is None:
+        raise errors.UserError(
+            f'{model_dir} has checkpoints but no {hparams_file.FILE_NAME}, which says what they are of: copy it from '
+            'the run, or let python -m trainer.task go on with the flags that it was trained with'
+        )
+    if trained is None or not checkpoint:
+        raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')
+    checkpoint_check.check(checkpoint, trained, to_train=False)
+    step = checkpoints.step_of(checkpoint)
+    logging.info('generator of the %s checkpoint, step %d', which, step)
+    return Trained(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)

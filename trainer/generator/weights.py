@@ -1,0 +1,70 @@
+"""Loads the weights that pictures are made from: the average over the generator's weights where a run keeps one."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.dcgan import ema, networks
+from trainer.dcgan.hparams import HParams
+from trainer.dcgan.updates import Updates
+from trainer.filesystem.pattern_free import plain
+
+_BATCH, _BATCHES = 64, 16
+
+
+class GeneratorWeights:
+    """The generator's variables in the graph that it has been built in.
+
+    Batch norm's moving averages follow the generator that is trained; under averaged weights they are wrong, and
+    pictures come out pale or garish. So its moments are estimated again, from 1,024 generated images that are the same
+    for all checkpoints.
+    """
+
+    def __init__(self, hparams: HParams):
+        """To be made in that graph, after the generator."""
+        self._averaged = hparams.ema_half_life_kimg > 0
+        trainable = v1.trainable_variables(f'{networks.GENERATOR}/')
+        self._last = v1.train.Saver(v1.global_variables(f'{networks.GENERATOR}/'))
+        if self._averaged:
+            self._average = v1.train.Saver({ema.name_of(variable.op.name): variable for variable in trainable})
+            self._number = v1.placeholder(tf.int32, [])
+            self._moments = _batch_moments(hparams, self._number)
+            self._moving = {name: _variable(name) for name in self._moments}
+            self._new = {name: v1.placeholder(tf.float32, moving.shape) for name, moving in self._moving.items()}
+            self._assign = [moving.assign(self._new[name]) for name, moving in self._moving.items()]
+
+    def load(self, session: v1.Session, checkpoint: str) -> None:
+        """Loads a checkpoint prefix such as 'model_dir/model.ckpt-600' into the session of the graph."""
+        with session.graph.as_default():
+            self._last.restore(session, plain(checkpoint))
+            if self._averaged:
+                self._average.restore(session, plain(checkpoint))
+                self._estimate(session)
+
+    def _estimate(self, session: v1.Session) -> None:
+        """Sets mean and variance over all batches: that of all is the mean of theirs and what their means scatter."""
+        found = [session.run(self._moments, {self._number: number}) for number in range(_BATCHES)]
+        values = {name: np.stack([batch[name] for batch in found]) for name in self._moments}
+        feed = {}
+        with np.errstate(over='ignore'):  # Of weights that have run away; the pictures show that.
+            for name, of_batches in values.items():
+                value = of_batches.mean(axis=0)
+                if name.endswith('/moving_variance:0'):
+                    value += values[name.replace('moving_variance', 'moving_mean')].var(axis=0)
+                feed[self._new[name]] = value
+        session.run(self._assign, feed)
+
+
+def _batch_moments(hparams: HParams, number: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The moments of batch `number`, by the names of the moving averages that stand for them."""
+    updates = Updates()
+    noise = tf.random.stateless_normal([_BATCH, hparams.noise_dim], tf.stack([number, 2]))
+    networks.generator(noise, hparams.architecture, updates)
+    return updates.batch_values()
+
+
+def _variable(name: str) -> tf.Variable:
+    (variable,) = (variable for variable in v1.global_variables() if variable.name == name)
+    return variable

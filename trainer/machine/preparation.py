@@ -1,0 +1,127 @@
+"""The machine that a run trains on: this one, or a TPU that has been found, checked and asked for its cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+import tensorflow as tf
+from absl import logging
+
+# TPUEstimator asks with the same function; the public way would initialise the TPU system once more.
+from tensorflow.python.tpu import tpu_system_metadata
+
+from trainer import errors
+from trainer.dcgan.hparams import HParams
+from trainer.machine import schedule, tpu_address, tpu_node, tpu_runtime
+from trainer.machine.watchdog import Watchdog
+from trainer.options import RunOptions, TpuOptions
+
+_TILE = 8, 128  # Numbers that a TPU core works on at a time (Cloud TPU performance guide).
+_CPU_INFO = '/proc/cpuinfo'  # Of Linux; elsewhere nothing is known of the CPU, and nothing said.
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Where to train.
+
+    Attributes:
+      cluster: where TPUEstimator finds the TPU; None is this machine's CPU or GPU.
+      cores: TPU cores that share a batch; 1 without a TPU.
+      iterations_per_loop: steps between two visits of the host; 1 without a TPU, where more would only blur the log.
+    """
+
+    cluster: tf.distribute.cluster_resolver.TPUClusterResolver | None = None
+    cores: int = 1
+    iterations_per_loop: int = 1
+
+    @property
+    def use_tpu(self) -> bool:
+        """Whether this is a TPU."""
+        return self.cluster is not None
+
+    @property
+    def is_this_host(self) -> bool:
+        """Whether TensorFlow's host operations run in this process, and may write to its disk."""
+        return self.cluster is None or not self.cluster.master()
+
+    def eval_batch_size(self, batch_size: int, records: int) -> int:
+        """The largest batch, up to `batch_size`, that `records` images fill and the cores can share; 0 if none is."""
+        return min(batch_size, records) // self.cores * self.cores
+
+
+def prepare(
+    tpu: TpuOptions, options: RunOptions, hparams: HParams, environ: Mapping[str, str], watchdog: Watchdog
+) -> Machine:
+    """Finds the machine that the flags ask for, and makes sure that it can train before TensorFlow touches it.
+
+    Raises:
+      errors.UserError: the TPU cannot be used, or does not fit the batch or the schedule.
+    """
+    if not tpu.use_tpu:
+        _warn_of_slow_arithmetic(hparams.compute_dtype)
+        return Machine()
+    batch_size = hparams.train_batch_size
+    iterations = schedule.iterations_per_loop(tpu.iterations_per_loop, options)
+    watchdog.phase('resolve', patience=1 + tpu.tpu_ready_timeout_s / max(tpu.stall_timeout_s, 1))
+    address = tpu_address.locate(tpu.tpu, tpu.tpu_zone, tpu.gcp_project, environ)
+    local = address.tpu == tpu_address.LOCAL
+    node = tpu_node.wait_until_ready(address, tpu.tpu_ready_timeout_s)
+    kind = environ.get('TPU_ACCELERATOR_TYPE', '') if local else node.accelerator_type
+    _check_batch(batch_size, tpu_node.cores_of(kind) or 1)
+    if local:
+        tpu_runtime.check_runtime(environ)
+    cluster = tf.distribute.cluster_resolver.TPUClusterResolver(
+        address.tpu, zone=address.zone or None, project=address.project or None
+    )
+    watchdog.phase('init')
+    cores = _count_cores(cluster, address)
+    _check_batch(batch_size, cores)
+    logging.info('%d TPU cores; %d images a step each; %d steps a loop', cores, batch_size // cores, iterations)
+    if batch_size // cores < _TILE[0]:
+        logging.warning(
+            '--train_batch_size=%d leaves %d images to a TPU core, most of which then idles: it wants a multiple of %d,'
+            ' at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
+        )  # fmt: skip
+    return Machine(cluster, cores, iterations)
+
+
+def _warn_of_slow_arithmetic(compute_dtype: str) -> None:
+    if compute_dtype == 'bfloat16' and not tf.config.list_physical_devices('GPU') and not _multiplies_bfloat16():
+        logging.warning(
+            '--compute_dtype=bfloat16 on a CPU without AMX, which has to imitate it, is slower than float32, with AVX2 '
+            'alone 8 times: give --compute_dtype=float32'
+        )
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this CPU has AMX; True where that cannot be known, and of other kinds than x86, where nobody measured."""
+    try:
+        words = pathlib.Path(_CPU_INFO).read_text().split()
+    except OSError:
+        return True
+    return 'amx_bf16' in words or 'sse2' not in words
+
+
+def _check_batch(batch_size: int, cores: int) -> None:
+    """Raises UserError unless the cores can share the batch."""
+    if batch_size % cores:
+        smaller = batch_size // cores * cores
+        nearest = f'{smaller} or {smaller + cores}' if smaller else f'{cores}'
+        raise errors.UserError(
+            f'--train_batch_size={batch_size} cannot be shared by {cores} TPU cores: it must be a multiple of {cores}, '
+            f'such as {nearest}'
+        )
+
+
+def _count_cores(cluster: tf.distribute.cluster_resolver.TPUClusterResolver, address: tpu_address.TpuAddress) -> int:
+    metadata = tpu_system_metadata._query_tpu_system_metadata(
+        cluster.master(), cluster_def=cluster.cluster_spec().as_cluster_def(), query_topology=False
+    )
+    if not metadata.num_cores:
+        raise errors.UserError(
+            f'--tpu={address.tpu} shows no TPU cores: end any other process that uses the TPU, or train here with '
+            '--use_tpu=false'
+        )
+    return metadata.num_cores

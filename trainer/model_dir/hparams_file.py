@@ -1,0 +1,120 @@
+"""`hparams.json` in the folder of a run: what it was trained with, and the rule about changing that."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+from typing import Any
+
+from absl import logging
+
+from trainer import errors
+from trainer.dcgan import augmentation
+from trainer.dcgan.hparams import JOINT, HParams
+from trainer.dcgan.network_options import NetworkOptions
+from trainer.filesystem import files, state_file
+
+FILE_NAME = 'hparams.json'
+# Another value here means other variables, so no checkpoint can follow the change.
+_ARCHITECTURE_FIELDS = tuple(field.name for field in dataclasses.fields(NetworkOptions))
+# What is over when a run goes on.
+_BEGINNING = ('init_from', 'init_partial')
+# What --augment=auto leaves to the data.
+_DATA_FIELDS = ('augment', 'augment_after_kimg')
+# What runs of versions that did not have these fields were trained with.
+_BEFORE = {
+    'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
+    'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
+    'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
+    'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
+    'generator_output': 'deconv', 'discriminator_input': 'image',
+}  # fmt: skip
+# Options of the networks whose default is not what it was.
+_NEW_DEFAULTS = tuple(
+    name for name in _ARCHITECTURE_FIELDS if name in _BEFORE and getattr(HParams(), name) != _BEFORE[name]
+)
+
+
+def read(model_dir: str) -> HParams | None:
+    """Reads the hyper-parameters that `model_dir` was trained with; None if there is no such file.
+
+    Raises:
+      errors.UserError: the file cannot be understood, or holds what no run can have been trained with.
+    """
+    path = posixpath.join(model_dir, FILE_NAME)
+    found = state_file.read(path, HParams, before=_BEFORE, fix='restore it, or choose another --model_dir')
+    if found and not (found.image_size and found.channels):
+        raise errors.UserError(f'{path} has no image_size or channels: restore it, or choose another --model_dir')
+    return found
+
+
+def write(model_dir: str, hparams: HParams) -> None:
+    """Writes `hparams.json` into `model_dir`."""
+    text = json.dumps(dataclasses.asdict(hparams), indent=2) + '\n'
+    files.write_bytes(posixpath.join(model_dir, FILE_NAME), text.encode())
+
+
+def check_fits(model_dir: str, new: HParams) -> None:
+    """Holds a new architecture against the one that the checkpoints in `model_dir` were trained with.
+
+    Raises:
+      errors.UserError: it differs, so the checkpoints do not fit.
+    """
+    before = read(model_dir)
+    if before and new.init_from not in ('', before.init_from):
+        began = f'from {before.init_from}' if before.init_from else 'at random'
+        raise errors.UserError(
+            f'--init_from={new.init_from}: {model_dir} has begun, {began}: leave it out, or choose another --model_dir'
+        )
+    for name, old_value, new_value in _changes(model_dir, new):
+        # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
+        begins_average = name == 'ema_half_life_kimg' and not old_value
+        if name in _ARCHITECTURE_FIELDS or begins_average:
+            raise errors.UserError(
+                f'{model_dir} was trained with --{name}={old_value} and cannot go on with {new_value}: '
+                f'give --{name}={old_value}, or choose another --model_dir'
+            )
+
+
+def continued(model_dir: str, new: HParams) -> HParams:
+    """With what was decided when the run in `model_dir` began: what the data left open, and what it started from."""
+    known = read(model_dir)
+    if not known:
+        return new
+    kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
+    return dataclasses.replace(followed(new, known, model_dir), **kept)
+
+
+def followed(new: HParams, known: HParams, place: str) -> HParams:
+    """With the networks of a run, where `new` leaves them open: size, channels, and what has got another default since.
+
+    Args:
+      new: what the flags say.
+      known: of the run.
+      place: what to call it in the log.
+    """
+    default = HParams()
+    open_ = [name for name in _NEW_DEFAULTS if getattr(new, name) == getattr(default, name) != getattr(known, name)]
+    for name in open_:
+        logging.info('--%s=%s, as %s has it', name, getattr(known, name), place)
+    networks = {name: getattr(known, name) for name in open_}
+    return dataclasses.replace(new.sized(known.image_size, known.channels), **networks)
+
+
+def check_change(model_dir: str, new: HParams) -> None:
+    """As `check_fits`, and logs what else changes."""
+    check_fits(model_dir, new)
+    for name, old_value, new_value in _changes(model_dir, new):
+        logging.info('--%s changes from %s to %s', name, old_value, new_value)
+
+
+def _changes(model_dir: str, new: HParams) -> list[tuple[str, Any, Any]]:
+    """Name, old and new value of each field that differs from what `model_dir` was trained with."""
+    before = read(model_dir)
+    if not before:
+        return []
+    by_data = _DATA_FIELDS if new.augment == augmentation.AUTO else ()
+    names = [field.name for field in dataclasses.fields(HParams) if field.name not in by_data]
+    both = [(name, getattr(before, name), getattr(new, name)) for name in names]
+    return [(name, old, value) for name, old, value in both if old != value]

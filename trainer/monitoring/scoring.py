@@ -1,0 +1,40 @@
+"""Asks a trained discriminator, on the host, what it thinks of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from trainer.data import images
+from trainer.dcgan import networks
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem.pattern_free import plain
+
+_BATCH = 64
+
+
+class CheckpointDiscriminator:
+    """The discriminator in checkpoints of one model, with moving averages; `restore` chooses the checkpoint."""
+
+    def __init__(self, hparams: HParams):
+        size, channels = hparams.image_size, hparams.channels
+        with tf.Graph().as_default():
+            self._pixels = v1.placeholder(tf.uint8, [_BATCH, size, size, channels])
+            self._logits = networks.discriminator(images.to_model_range(self._pixels), hparams.architecture)
+            self._saver = v1.train.Saver(v1.global_variables())
+            self._session = v1.Session()
+
+    def restore(self, checkpoint: str) -> CheckpointDiscriminator:
+        """Loads the discriminator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
+        with self._session.graph.as_default():
+            self._saver.restore(self._session, plain(checkpoint))
+        return self
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, C] -> float32 [N], high for images that look real."""
+        batches = -(-len(pixels) // _BATCH)
+        # The last batch is filled up from the first images: D may compare the images of a batch with each other.
+        filled = np.resize(pixels, (batches * _BATCH, *pixels.shape[1:]))
+        parts = [self._session.run(self._logits, {self._pixels: batch})[:, 0] for batch in np.split(filled, batches)]
+        return np.concatenate(parts)[: len(pixels)]

@@ -1,0 +1,170 @@
+"""Starts a run from the networks of another: --init_from.
+
+Both networks and the average over the generator's weights are taken, their layers as small as weights start (see
+`rescaling`), and nothing that belongs to the other run's training: neither Adam's averages nor the step. They go into a
+checkpoint of step 0, from which training begins as it resumes from any other, on a CPU and on a TPU alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from absl import logging
+
+from trainer import errors, pretrained
+from trainer.dcgan import ema, model_fn, networks
+from trainer.dcgan.hparams import HParams
+from trainer.dcgan.network_options import NetworkOptions
+from trainer.filesystem.pattern_free import plain
+from trainer.model_dir import checkpoint_check, checkpoints, hparams_file
+from trainer.pretrained import packing, rescaling
+
+_BATCH = 4
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a run starts from.
+
+    Attributes:
+      name: as the flag says it.
+      checkpoint: its prefix.
+      hparams: of its run.
+    """
+
+    name: str
+    checkpoint: str
+    hparams: HParams
+
+
+@contextlib.contextmanager
+def found(init_from: str) -> Iterator[Source]:
+    """The source that --init_from names, there while entered.
+
+    Raises:
+      errors.UserError: there is none, or none of its checkpoints is whole.
+    """
+    with contextlib.ExitStack() as stack:
+        place = init_from
+        if init_from in pretrained.NAMES:
+            place = stack.enter_context(packing.unpacked(init_from))
+        checkpoint = _checkpoint(place)
+        hparams = _hparams(checkpoint) if checkpoint else None
+        if not hparams:
+            raise errors.UserError(
+                f'--init_from={init_from} is no run with a checkpoint and {hparams_file.FILE_NAME}: give a --model_dir '
+                f'of python -m trainer.task, a checkpoint in one, or one of {", ".join(pretrained.NAMES)}'
+            )
+        yield Source(init_from, checkpoint, hparams)
+
+
+def sized(hparams: HParams) -> HParams:
+    """With the networks of what it starts from, where they are left open; checks that it exists."""
+    if not hparams.init_from:
+        return hparams
+    with found(hparams.init_from) as source:
+        if hparams.init_partial:  # Who takes a part has other networks in mind.
+            return hparams.sized(source.hparams.image_size, source.hparams.channels)
+        return hparams_file.followed(hparams, source.hparams, source.name)
+
+
+def begin(hparams: HParams, model_dir: str) -> str:
+    """Writes the checkpoint of step 0 into `model_dir` and returns its prefix.
+
+    Raises:
+      errors.UserError: the networks differ, and --init_partial is off; nothing fits; or not what is to be frozen.
+    """
+    layers = len(hparams.architecture.filters)
+    if hparams.freeze_d_layers > layers:
+        raise errors.UserError(
+            f'--freeze_d_layers={hparams.freeze_d_layers}: at {hparams.image_size} px the discriminator has {layers}: '
+            'give fewer'
+        )
+    with found(hparams.init_from) as source:
+        values = _taken(source, hparams)
+        checkpoint = checkpoints.path(model_dir, 0)
+        _write(checkpoint, hparams, values)
+        logging.info(
+            'starting from %s, step %s: %d variables of both networks%s',
+            source.name, f'{checkpoints.step_of(source.checkpoint):,}', len(values),
+            f', the first {hparams.freeze_d_layers} layers of D kept as they are' if hparams.freeze_d_layers else '',
+        )  # fmt: skip
+    return checkpoint
+
+
+def _checkpoint(place: str) -> str:
+    """The prefix of the checkpoint that a path names, or of the best or last one in a folder; '' if there is none."""
+    prefix = place[: -len('.index')] if place.endswith('.index') else place
+    if os.path.basename(prefix).startswith('model.ckpt-') and tf.io.gfile.exists(f'{prefix}.index'):
+        checkpoints.check_whole(prefix)
+        return prefix
+    plain(place)
+    return checkpoints.best(place) or checkpoints.newest_whole(place)
+
+
+def _hparams(checkpoint: str) -> HParams | None:
+    """Of the run that a checkpoint is of; a best one lies a folder below."""
+    folder = os.path.dirname(checkpoint)
+    return hparams_file.read(folder) or hparams_file.read(os.path.dirname(folder))
+
+
+def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
+    """The values to start from, by the names that they get."""
+    reader = checkpoints.load_reader(source.checkpoint)
+    shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
+    wanted = checkpoint_check.of_networks(hparams)
+    from_ = {name: _name_in(shapes, name) for name in wanted}
+    fitting = [name for name, shape in wanted.items() if shapes.get(from_[name]) == shape]
+    left = sorted(set(wanted) - set(fitting))
+    if left and not hparams.init_partial or not fitting:
+        raise errors.UserError(
+            f'--init_from={source.name} fits {len(fitting)} of {len(wanted)} variables, not {left[0]}: '
+            f'{_differences(source.hparams, hparams)}' + (', or --init_partial to take what fits' if fitting else '')
+        )
+    frozen = networks.discriminator_scopes(hparams.freeze_d_layers)
+    at_random = [name for name in left if name.startswith(frozen)]
+    if at_random:
+        raise errors.UserError(
+            f'--freeze_d_layers={hparams.freeze_d_layers} would keep {at_random[0]} at random, as {source.name} does '
+            f'not fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
+        )
+    if left:
+        more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
+        logging.warning('%s does not fit %s%s: they start at random', source.name, ', '.join(left[:_SHOWN]), more)
+    return rescaling.rescaled({name: reader.get_tensor(from_[name]) for name in fitting}, hparams.architecture)
+
+
+def _name_in(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
+    """What a variable is called in the source: an average that was never kept starts from the weights themselves."""
+    return name if name in shapes or not ema.is_average(name) else ema.name_without(name)
+
+
+def _differences(theirs: HParams, ours: HParams) -> str:
+    """What to give for the networks to be alike."""
+    names = [field.name for field in dataclasses.fields(NetworkOptions)]
+    flags = [f'--{name}={getattr(theirs, name)}' for name in names if getattr(theirs, name) != getattr(ours, name)]
+    return f'give {" ".join(flags)}' if flags else 'its networks are of another version'
+
+
+def _write(checkpoint: str, hparams: HParams, values: Mapping[str, tf.Tensor]) -> None:
+    """Writes all variables of the training step as they begin, but for `values`."""
+    size = [_BATCH, hparams.image_size, hparams.image_size, hparams.channels]
+    params = {'hparams': hparams, 'use_tpu': False, 'batch_size': _BATCH, 'writer': {'logdir': ''}}
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.set_random_seed(hparams.seed)
+        v1.train.create_global_step()
+        features = {'images': tf.zeros(size, tf.uint8)}
+        model_fn.model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params, v1.estimator.tpu.RunConfig())
+        session.run(v1.global_variables_initializer())
+        chosen = [variable for variable in v1.global_variables() if variable.op.name in values]
+        feed = {variable.initializer.inputs[1]: values[variable.op.name] for variable in chosen}
+        session.run([variable.initializer for variable in chosen], feed)
+        saver = v1.train.Saver(sharded=True, save_relative_paths=True)
+        prefix, _, step = plain(checkpoint).rpartition('-')
+        saver.save(session, prefix, int(step), write_meta_graph=False, write_state=False)

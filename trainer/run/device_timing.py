@@ -1,0 +1,51 @@
+"""How fast the device is without an input pipeline: --input=null."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from absl import logging
+
+from trainer import environment
+from trainer.dcgan import input_fn
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem import files
+from trainer.machine import preparation
+from trainer.machine.signals import GracefulStop, StopHook
+from trainer.machine.watchdog import Watchdog, WatchdogHook
+from trainer.options import RunOptions, TpuOptions
+from trainer.run import memory
+from trainer.run.estimator import make_estimator
+from trainer.run.progress import ProgressHook
+
+
+def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
+    """Trains on zeros, to see how fast the device is without an input pipeline; leaves nothing behind.
+
+    Returns:
+      0, or 128 + the signal that ended the run early.
+    """
+    # Of a name that nobody else has, for it is removed.
+    folder, steps = files.temporary_beside(os.path.join(options.model_dir, 'null_input')), hparams.train_steps
+    progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
+    try:
+        with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
+            found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
+            if not found.use_tpu:
+                memory.check(hparams)
+            # One checkpoint, at the end: to save more would take time from the device.
+            options = dataclasses.replace(
+                options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps
+            )
+            estimator = make_estimator(hparams, options, found, hparams.train_batch_size)
+            hooks = [progress, StopHook(stop), WatchdogHook(watchdog, 'train')]
+            estimator.train(input_fn.null_input_fn, hooks=hooks, max_steps=steps)
+    finally:
+        v1.summary.FileWriterCache.clear()  # Or its thread would write to a file that is gone.
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
+    logging.info('the device alone: %.0f images/s', progress.images_per_s)
+    return stop.exit_code

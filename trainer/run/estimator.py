@@ -1,0 +1,57 @@
+"""The TPUEstimator of a run: the one place that configures it."""
+
+from __future__ import annotations
+
+import tensorflow.compat.v1 as v1
+from tensorflow.python.training import monitored_session
+from tensorflow_estimator.python.estimator.tpu import error_handling
+
+from trainer.dcgan import model_fn
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem.pattern_free import plain
+from trainer.machine.preparation import Machine
+from trainer.model_dir import event_log
+from trainer.options import RunOptions
+
+tpu = v1.estimator.tpu
+
+# An error of storage that outlasts TensorFlow's own retries is an AbortedError. MonitoredSession would answer it by
+# restoring and trying again, silently and for ever, and TPUEstimator would drop it and return as if it had trained.
+# Here it ends the process instead, and the next start resumes.
+monitored_session._PREEMPTION_ERRORS = ()
+error_handling._IGNORED_ERRORS = ()
+
+
+def make_estimator(
+    hparams: HParams, options: RunOptions, machine: Machine, eval_batch_size: int, summary_dir: str = ''
+) -> v1.estimator.tpu.TPUEstimator:
+    """The TPUEstimator of a run on `machine`; the scalars of its steps go to `summary_dir`, or --tensorboard_dir."""
+    session_config = v1.ConfigProto()
+    # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and is worth nothing here.
+    session_config.graph_options.rewrite_options.remapping = 2  # OFF
+    config = tpu.RunConfig(
+        cluster=machine.cluster,
+        model_dir=plain(options.model_dir),
+        tf_random_seed=hparams.seed,
+        save_checkpoints_steps=options.checkpoint_steps,
+        save_summary_steps=options.log_steps,
+        keep_checkpoint_max=options.keep_checkpoints,
+        checkpoint_save_graph_def=False,  # A .meta with each, which nothing reads.
+        log_step_count_steps=None,  # ProgressHook says more.
+        session_config=session_config,
+        tpu_config=tpu.TPUConfig(
+            iterations_per_loop=machine.iterations_per_loop,
+            per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
+        ),
+    )
+    return tpu.TPUEstimator(
+        model_fn.model_fn,
+        config=config,
+        params={'hparams': hparams, 'writer': event_log.writer_of_steps(summary_dir or options.tensorboard_dir)},
+        use_tpu=machine.use_tpu,
+        train_batch_size=hparams.train_batch_size,
+        eval_batch_size=eval_batch_size,
+        predict_batch_size=hparams.train_batch_size,
+        eval_on_tpu=machine.use_tpu,
+        export_to_tpu=False,
+    )

@@ -1,0 +1,200 @@
+"""One whole run: check the data, train, draw, evaluate, export; resume from wherever the last run ended."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+from absl import logging
+
+from trainer import cli, environment, errors
+from trainer.data import image_set
+from trainer.data.image_set import ImageSet
+from trainer.dcgan import architecture, fitting, input_fn
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem.lock import Lock
+from trainer.generator import export, samples
+from trainer.machine import preparation
+from trainer.machine.signals import GracefulStop
+from trainer.machine.watchdog import Watchdog
+from trainer.model_dir import checkpoint_check, checkpoints, hparams_file, run_data, run_folder
+from trainer.model_dir.event_log import EventLog
+from trainer.model_dir.run_data import RunData
+from trainer.monitoring import best, patience
+from trainer.monitoring.monitor import Monitor
+from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
+from trainer.pretrained import transfer
+from trainer.run import input_report, memory, preflight, training
+
+_REAL = 1024  # Images to compare sample grids with.
+
+
+def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
+    """Trains from the newest checkpoint in model_dir, or from scratch, to `train_steps` or until it is of no more use.
+
+    Returns:
+      The exit code: 0, or 128 + the signal that ended the run early.
+
+    Raises:
+      errors.UserError: the data, the machine, the flags and model_dir do not fit together, another job trains in
+        model_dir, a bucket refuses, or training diverged twice.
+    """
+    preflight.check([data.train_data, data.holdout_data], options)
+    with run_folder.claimed(options.model_dir, os.environ) as held:
+        return _run_alone(hparams, data, options, tpu, held)
+
+
+def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions, held: Lock) -> int:
+    checkpoint = checkpoints.recover(options.model_dir)
+    start_step = checkpoints.step_of(checkpoint)
+    hparams = _completed(hparams, options.model_dir, checkpoint)
+    if start_step >= hparams.train_steps and hparams.image_size and hparams.channels and not options.hptuning_metric:
+        return _already_finished(hparams, options, checkpoint, _why_finished(hparams, start_step))
+    with Watchdog(tpu.stall_timeout_s) as watchdog:
+        found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
+    train, holdout = _open_data(hparams, data)
+    hparams = fitting.fit_to_data(hparams.sized(train.image_size, train.channels), len(train))
+    if not found.use_tpu:
+        memory.check(hparams)
+    if checkpoint:
+        checkpoint_check.check(checkpoint, hparams, to_train=True)
+    trained_on = run_data.of(options.model_dir, data, train, holdout)
+    _take_note_of_changed_data(options.model_dir, trained_on, start_step)
+    ended = patience.reason_to_end(options, start_step, trained_on.checksum)
+    if ended and not options.hptuning_metric:
+        return _already_finished(hparams, options, checkpoint, ended)
+
+    def remember() -> None:
+        hparams_file.write(options.model_dir, hparams)
+        run_data.write(options.model_dir, trained_on)
+
+    if not checkpoint:  # Else once it has been restored: of one that cannot be, the wrong values must not stay behind.
+        remember()
+        if hparams.init_from:
+            transfer.begin(hparams, options.model_dir)
+            checkpoints.recover(options.model_dir)
+    events = EventLog(options, found.is_this_host)
+    job = training.Job(
+        hparams, data, options, found, train, holdout, events, held, trained_on.checksum, on_restored=remember
+    )
+    _check_holdout(job)
+    return _train(job, tpu, start_step)
+
+
+def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
+    hparams, options = job.hparams, job.options
+    if start_step:
+        logging.info('resuming %s at step %d', options.model_dir, start_step)
+    real = input_fn.first_batch(job.train.source, hparams, min(_REAL, len(job.train))).numpy()
+    samples.write_real(options.model_dir, real[: options.sample_count])
+    monitor = Monitor(hparams, options, job.train, job.holdout, real, start_step, job.checksum)
+    with GracefulStop() as stop:
+        with Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
+            try:
+                images_per_s = training.train(job, monitor, stop, watchdog)
+            except errors.TrainingDiverged as error:
+                monitor.end_diverged(str(error))
+                raise
+            except tf.errors.DataLossError as error:
+                reason = str(error).splitlines()[0]
+                raise errors.DataError(
+                    f'a record is damaged ({reason}): find its shard with --verify_data=full'
+                ) from error
+        if stop.signum:
+            logging.info('stopped; the same command resumes')
+            return stop.exit_code
+        monitor.draw()
+        _finish(hparams, options)
+        if stop.signum:  # What is exported is whole: a signal meanwhile is only told of.
+            return stop.exit_code
+    input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
+    return 0
+
+
+def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
+    """With what the run knows already; the rule about changing it holds where there is a checkpoint."""
+    if not checkpoint:
+        return transfer.sized(hparams)
+    if not hparams_file.read(model_dir):
+        logging.warning('%s has no %s: going by the flags', model_dir, hparams_file.FILE_NAME)
+        return hparams
+    hparams = hparams_file.continued(model_dir, hparams)
+    hparams_file.check_change(model_dir, hparams)
+    return hparams
+
+
+def _already_finished(hparams: HParams, options: RunOptions, checkpoint: str, why: str) -> int:
+    logging.info('%s %s', options.model_dir, why)
+    checkpoint_check.check(checkpoint, hparams, to_train=False)
+    _finish(hparams, options)
+    return 0
+
+
+def _why_finished(hparams: HParams, step: int) -> str:
+    return f'is finished at step {step}: raise --{"train_kimg" if hparams.train_kimg else "train_steps"} to go on'
+
+
+def _take_note_of_changed_data(model_dir: str, now: RunData, step: int) -> None:
+    """Says so where a run goes on with other data, and puts away what was measured on those before."""
+    before = run_data.read(model_dir)
+    if before and before.differs_from(now) and step:
+        logging.warning(
+            '%s was trained to step %s on %s images (%s), and goes on with %s images (%s): KID, best checkpoint and '
+            'the evaluations without a better one begin anew',
+            model_dir, f'{step:,}', f'{before.images:,}', before.train_data, f'{now.images:,}', now.train_data,
+        )  # fmt: skip
+    aside = best.set_aside(model_dir, now.checksum)
+    if aside:
+        logging.warning('the best checkpoint on other data is kept in %s', aside)
+
+
+def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet | None]:
+    """The verified training set, and the hold-out if there is one."""
+    train, holdout = image_set.open_both(
+        data.train_data, hparams.image_size, hparams.channels, data.holdout_data, data.record_layout, data.verify_data
+    )
+    size = f'{train.image_size}x{train.image_size}x{train.channels}'
+    logging.info('%s training images of %s in %d shards', f'{len(train):,}', size, len(train.shards))
+    if train.image_size not in architecture.IMAGE_SIZES:
+        raise errors.DataError(
+            f'{data.train_data} holds images of {size}, and there are networks for '
+            f'{", ".join(map(str, architecture.IMAGE_SIZES))} px: convert the images again'
+        )
+    least = HParams.__dataclass_fields__['train_batch_size'].metadata['rule'].lower
+    if len(train) < least:
+        raise errors.DataError(
+            f'{data.train_data} holds {len(train)} training image, and a batch is at least {least:g}: give more '
+            'images, or convert with --holdout_percent=0'
+        )
+    if len(train) < hparams.train_batch_size:
+        raise errors.DataError(
+            f'{data.train_data} holds {len(train)} training images, fewer than --train_batch_size='
+            f'{hparams.train_batch_size}: give a batch of at most {len(train)}, or more images'
+        )
+    return train, holdout
+
+
+def _check_holdout(job: training.Job) -> None:
+    if job.options.hptuning_metric not in ('', KID) and not job.eval_batch_size:
+        raise errors.UserError(
+            f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, and {job.data.train_data} has '
+            'none that fills a batch: give --holdout_data, or convert with a larger --holdout_percent'
+        )
+    if job.holdout and not job.eval_batch_size:
+        logging.warning('no loss on the hold-out: its %d images do not fill a batch on the TPU', len(job.holdout))
+
+
+def _finish(hparams: HParams, options: RunOptions) -> None:
+    """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
+    model_dir = options.model_dir
+    checkpoint = checkpoints.latest(model_dir)
+    exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint
+    if not exported:
+        logging.warning('no evaluation has found a best checkpoint: exporting the last')
+    export.export(hparams, exported or checkpoint, options.export_dir)
+    grids = samples.grid_paths(model_dir)
+    if grids:
+        logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))
+    logging.info('measures: %s', samples.chart_path(model_dir))
+    generate = cli.command('trainer.generate', model_dir=model_dir, count=16)
+    logging.info('generator: %s (%s)', options.export_dir, generate)

@@ -1,0 +1,135 @@
+"""The training of a run: from one evaluation to the next, and back to a checkpoint, once, where it diverges."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow.compat.v1 as v1
+from absl import logging
+
+from trainer import errors
+from trainer.data.image_set import ImageSet
+from trainer.dcgan import input_fn
+from trainer.dcgan.hparams import HParams
+from trainer.filesystem.lock import Lock, LockHook
+from trainer.generator import samples
+from trainer.machine import schedule
+from trainer.machine.preparation import Machine
+from trainer.machine.signals import GracefulStop, StopHook
+from trainer.machine.watchdog import Watchdog, WatchdogHook
+from trainer.model_dir import checkpoints, divergence
+from trainer.model_dir.event_log import EventListener, EventLog
+from trainer.monitoring import patience
+from trainer.monitoring.monitor import Monitor
+from trainer.options import DataOptions, RunOptions
+from trainer.run.checkup import Checkup
+from trainer.run.estimator import make_estimator
+from trainer.run.progress import ProgressHook
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is trained, on what, and where, once all of it has been found and checked.
+
+    Attributes:
+      hparams, data, options: the flags, completed by what was found.
+      machine: to train on.
+      train, holdout: the data, and
+      checksum: of both (`run_data.checksum`).
+      events: of TensorBoard.
+      lock: on model_dir.
+      on_restored: called once the checkpoint that the run resumes from, if there is one, has been restored.
+    """
+
+    hparams: HParams
+    data: DataOptions
+    options: RunOptions
+    machine: Machine
+    train: ImageSet
+    holdout: ImageSet | None
+    events: EventLog
+    lock: Lock
+    checksum: str
+    on_restored: Callable[[], None]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all images are kept: where they fit, they would have to be read into memory only to be shuffled."""
+        return self.data.cache or input_fn.fits(self.train.source, self.hparams, self.data.shuffle_mib)
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Images in a batch of the hold-out; 0 if there are not enough for one."""
+        records = len(self.holdout) if self.holdout else 0
+        return self.machine.eval_batch_size(self.hparams.train_batch_size, records)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there is a wish to evaluate."""
+        return bool(self.options.eval_steps or self.options.hptuning_metric)
+
+
+def train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -> float:
+    """Trains to the end, to a signal, or until the pictures have not become better for long enough.
+
+    Where a number stops being one, training goes back to the newest whole checkpoint and on with another seed, which
+    hparams.json does not have: noise and order follow from seed and step, and would lead to the same place again.
+
+    Returns:
+      Images a second.
+
+    Raises:
+      errors.TrainingDiverged: it happened a second time.
+    """
+    try:
+        return _train(job, monitor, stop, watchdog)
+    except divergence.NotFinite as error:
+        monitor.go_back(divergence.go_back(job.options.model_dir, error))
+    other = dataclasses.replace(job.hparams, seed=job.hparams.seed + 1)
+    try:
+        return _train(dataclasses.replace(job, hparams=other), monitor, stop, watchdog)
+    except divergence.NotFinite as error:
+        raise error.again() from error
+
+
+def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -> float:
+    """Trains from one evaluation to the next; in between, checkpoints and sample grids are drawn as they fall due."""
+    hparams, options, source = job.hparams, job.options, job.train.source
+    eval_batch_size = job.eval_batch_size or hparams.train_batch_size
+    estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
+    window = 0 if job.in_memory else input_fn.shuffle_window(source, hparams, job.data.shuffle_mib)
+    drawing = samples.SampleListener(
+        hparams, options.model_dir, options.sample_count, options.sample_steps, monitor.take_grid
+    )
+    progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps, monitor.take_losses)
+    stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
+    watching = [LockHook(job.lock, options.model_dir), WatchdogHook(watchdog, 'train')]
+    remembering = checkpoints.RestoredHook(job.on_restored)
+    hooks = [checkpoints.ResumeHook(), remembering, progress, stopping, *watching]
+    listeners = [drawing, EventListener(job.events)]
+    checkup = Checkup(
+        estimator, options.model_dir, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog
+    )
+    step, evaluated = checkpoints.step_of(checkpoints.latest(options.model_dir)), False
+    while step < hparams.train_steps and not stop.signum:
+        early = patience.reason_to_end(options, step, job.checksum)
+        if early:
+            logging.info('%s %s', options.model_dir, early)
+            break
+        target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)
+        batches = input_fn.train_input_fn(source, window, step, job.in_memory)
+        try:
+            estimator.train(batches, hooks=hooks, max_steps=target, saving_listeners=listeners)
+        except v1.train.NanLossDuringTrainingError:  # Of Estimator itself: on a TPU, where `progress` sees no loss.
+            raise divergence.NotFinite('the loss is nan', progress.step) from None
+        step = checkpoints.step_of(checkpoints.latest(options.model_dir))
+        if step < target and not stop.signum:
+            raise errors.Transient(f'training ended at step {step}, before {target}: run the same command again')
+        due = step >= hparams.train_steps or (options.eval_steps and step % options.eval_steps == 0)
+        evaluated = bool(job.evaluates and due and not stop.signum)
+        if evaluated:
+            checkup.run(options.hptuning_metric)
+    if options.hptuning_metric and not evaluated and not stop.signum:  # A trial restarted after its last step.
+        checkup.run(options.hptuning_metric)
+    return progress.images_per_s

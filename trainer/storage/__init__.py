@@ -1,0 +1,4 @@
+"""Cloud Storage: its client, and one line for each refusal of it.
+
+Imports `errors` and no other room.
+"""

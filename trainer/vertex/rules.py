@@ -1,0 +1,147 @@
+"""What a well-formed job must also be, so that Vertex AI starts it and this trainer finishes it."""
+
+from __future__ import annotations
+
+import re
+
+from trainer.vertex import machines
+from trainer.vertex.documents import Node
+from trainer.vertex.machines import CPU, TPU, Hardware
+
+BUCKET = re.compile(r'(?!goog)[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]')
+BUCKET_RULE = '3 to 63 lower-case letters, digits, dashes, underscores and dots'
+_PLACEHOLDER = re.compile(r'\$\{\w*\}|\$[A-Z]\w*|<[\w -]+>')
+_IMAGE = re.compile(r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(:[\w.-]+|@sha256:[0-9a-f]{64})?')
+_PREBUILT = re.compile(
+    r'(us|europe|asia)-docker\.pkg\.dev/vertex-ai/training/tf-(cpu|gpu|tpu)\.2-15\.[pc][yp]310:latest'
+)
+_TARGET = re.compile(r'[-/](?:tf-)?(cpu|gpu|tpu)(?=[.:@]|$)')
+_ACCOUNT = re.compile(r'[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com')
+_TENSORBOARD = re.compile(r'projects/[^/]+/locations/[^/]+/tensorboards/[^/]+')
+_SECONDS = re.compile(r'[1-9]\d*s')
+
+
+def check_filled(document: Node) -> None:
+    """Raises UserError where a placeholder is left."""
+    for leaf in document.leaves():
+        left = _PLACEHOLDER.search(leaf.value)
+        if left:
+            raise leaf.error(
+                f'{left[0]} is a placeholder that nobody filled: python -m trainer.vertex_config --project=... fills '
+                'the files of configs/vertex'
+            )
+
+
+def check_buckets(document: Node) -> None:
+    """Raises UserError where a gs:// path has no possible bucket."""
+    for leaf in document.leaves():
+        for bucket in re.findall(r'gs://([^/\s,]*)', leaf.value):
+            if not BUCKET.fullmatch(bucket):
+                raise leaf.error(f'{bucket!r} is no bucket name: {BUCKET_RULE}')
+
+
+def task_of(pool: Node) -> Node:
+    """Returns the containerSpec or the pythonPackageSpec of a worker pool.
+
+    Raises:
+      errors.UserError: both or none is there.
+    """
+    container, package = pool.get('containerSpec'), pool.get('pythonPackageSpec')
+    if container and package:
+        raise package.error(f'containerSpec is there as well, in line {container.line}: keep one of the two')
+    task = container or package
+    if not task:
+        raise pool.error('what to run is missing: give containerSpec (an image) or pythonPackageSpec')
+    return task
+
+
+def check_pool(spec: Node) -> Hardware:
+    """Checks a job's one worker pool: its machine, its image or package; returns the machine.
+
+    Raises:
+      errors.UserError: Vertex AI would refuse it, or this trainer could not use it.
+    """
+    pools = spec['workerPoolSpecs'].items
+    machine = pools[0].get('machineSpec')
+    if not machine:
+        raise pools[0].error('machineSpec is missing: it must be given')
+    hardware = machines.hardware(machine)
+    rule = 'a TPU job has exactly one pool of one replica' if hardware.kind == TPU else 'the trainer uses one machine'
+    if len(pools) > 1:
+        raise pools[1].error(f'{rule}: remove this pool')
+    if pools[0].text('replicaCount') != '1':
+        raise (pools[0].get('replicaCount') or pools[0]).error(f'{rule}: write replicaCount: 1')
+    task = task_of(pools[0])
+    image = task.get('imageUri') or task['executorImageUri']
+    _check_package(task)
+    if 'imageUri' in task.keys:
+        _check_container(task)
+    _check_target(image, hardware)
+    return hardware
+
+
+def check_spec(spec: Node, hardware: Hardware) -> None:
+    """Checks what a job says besides its worker pool.
+
+    Raises:
+      errors.UserError: Vertex AI would refuse it, or would do something else than it seems to say.
+    """
+    _check_scheduling(spec.get('scheduling'), hardware)
+    account, tensorboard = spec.get('serviceAccount'), spec.get('tensorboard')
+    if account and not _ACCOUNT.fullmatch(account.value):
+        raise account.error(f'{account.value!r} is no service account: write NAME@PROJECT.iam.gserviceaccount.com')
+    if tensorboard and not _TENSORBOARD.fullmatch(tensorboard.value):
+        raise tensorboard.error(
+            f'{tensorboard.value!r} is no TensorBoard: write projects/NUMBER/locations/REGION/tensorboards/ID'
+        )
+    if tensorboard and not account:
+        raise tensorboard.error('a TensorBoard needs the serviceAccount that writes to it: add serviceAccount')
+    output = spec.get('baseOutputDirectory', 'outputUriPrefix')
+    if output and not output.value.startswith('gs://'):
+        raise output.error(f'{output.value!r} is not in Cloud Storage: write gs://BUCKET/FOLDER')
+
+
+def _check_container(task: Node) -> None:
+    image, command = task['imageUri'], task.get('command')
+    if not _IMAGE.fullmatch(image.value):
+        raise image.error(f'{image.value!r} is no image: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG')
+    if command and not ' '.join(item.value for item in command.items).endswith('-m trainer.task'):
+        raise command.error('only jobs that run python -m trainer.task are known here: delete it, the image does so')
+
+
+def _check_package(task: Node) -> None:
+    if 'executorImageUri' not in task.keys:
+        return
+    image, module = task['executorImageUri'], task['pythonModule']
+    if not _PREBUILT.fullmatch(image.value):
+        raise image.error(
+            f"{image.value!r} is none of Vertex AI's images of TensorFlow 2.15, the last with Estimator: write "
+            'us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-15.py310:latest (tf-gpu.2-15.py310, tf-tpu.2-15.cp310)'
+        )
+    if module.value != 'trainer.task':
+        raise module.error(f'{module.value!r} does not train: write pythonModule: trainer.task')
+    for uri in task['packageUris'].items:
+        if not re.fullmatch(r'gs://.+(\.tar\.gz|\.whl)', uri.value):
+            raise uri.error(f'{uri.value!r} is no package in Cloud Storage: write gs://BUCKET/packages/NAME.tar.gz')
+
+
+def _check_target(image: Node, hardware: Hardware) -> None:
+    """An image for other hardware starts, after the queue, and then finds no TPU or leaves the GPU idle."""
+    found = _TARGET.search(image.value)
+    target = found[1] if found else hardware.kind
+    if target != hardware.kind and (TPU in (target, hardware.kind) or target == CPU):
+        raise image.error(f'this is the image for a {target.upper()}, and the machine is a {hardware.kind.upper()}')
+
+
+def _check_scheduling(scheduling: Node | None, hardware: Hardware) -> None:
+    if not scheduling:
+        return
+    for key in ('timeout', 'maxWaitDuration'):
+        duration = scheduling.get(key)
+        if duration and not _SECONDS.fullmatch(duration.value):
+            raise duration.error(f'{duration.value!r} is no duration: write seconds with an s, such as 86400s')
+    strategy, restart = scheduling.get('strategy'), scheduling.get('restartJobOnWorkerRestart')
+    if strategy and strategy.value == 'SPOT' and hardware.kind == TPU and hardware.cores > machines.HOST_CORES:
+        raise strategy.error(f'a TPU Pod cannot be SPOT: write STANDARD, or acceleratorCount: {machines.HOST_CORES}')
+    if restart and restart.value.lower() == scheduling.text('disableRetries').lower() == 'true':
+        raise restart.error('disableRetries switches it off: keep one of the two')
