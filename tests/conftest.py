@@ -7,7 +7,7 @@ import io
 import os
 import pathlib
 
-from tests.cloud.gcs import KNOBS
+from tests.fakes.cloud.gcs import KNOBS
 
 os.environ.update(KNOBS)  # TensorFlow reads them when it is imported.
 
@@ -17,7 +17,7 @@ import tensorflow as tf  # noqa: E402
 import tensorflow.compat.v1 as v1  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from tests.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
+from tests.fakes.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
 from trainer.data import manifest, records  # noqa: E402
 from trainer.dcgan import ema, networks
 from trainer.dcgan.hparams import HParams  # noqa: E402

@@ -15,9 +15,9 @@ import sys
 import pytest
 import yaml
 
-from tests.cloud.fake_build import BadBuild, plan
-from tests.cloud.gcs import PROJECT
 from tests.conftest import ROOT
+from tests.fakes.cloud.fake_build import BadBuild, plan
+from tests.fakes.cloud.gcs import PROJECT
 
 PATH = ROOT / 'cloudbuild.yaml'
 BUILD = yaml.safe_load(PATH.read_text())

@@ -20,9 +20,10 @@ import zipfile
 import pytest
 import yaml
 
-from tests.cloud.fake_build import FakeBuild
-from tests.cloud.gcs import PROJECT
+from tests import source_tree
 from tests.conftest import ROOT
+from tests.fakes.cloud.fake_build import FakeBuild
+from tests.fakes.cloud.gcs import PROJECT
 
 pytestmark = pytest.mark.skipif(
     shutil.which('gcloud') is None, reason='gcloud is not installed: it is what submits the builds'
@@ -48,7 +49,7 @@ program = pathlib.Path('.venv/bin/python')
 program.parent.mkdir(parents=True)
 program.write_text('#!/bin/sh\\nexec {python} "$@"\\n')
 program.chmod(0o755)
-os.execv(program, [program, '-m', 'pytest', '-p', 'no:cacheprovider', 'tests/test_hparams.py'])
+os.execv(program, [program, '-m', 'pytest', '-p', 'no:cacheprovider', 'tests/dcgan/test_hparams.py'])
 """
 GCLOUD = """
 import os
@@ -126,9 +127,8 @@ def test_a_build_ends_with_packages_images_and_a_job(cloud, gcs_server, tmp_path
 
 def test_a_failing_test_ends_the_build_before_anything_leaves_it(cloud, tmp_path):
     service, notes = cloud
-    ignored = shutil.ignore_patterns('.git', '.venv*', 'runs', 'data', 'generated', '*_cache', '__pycache__')
-    shutil.copytree(ROOT, tmp_path / 'source', ignore=ignored)
-    with (tmp_path / 'source' / 'tests' / 'test_hparams.py').open('a') as file:
+    source_tree.copy_to(tmp_path / 'source')
+    with (tmp_path / 'source' / 'tests' / 'dcgan' / 'test_hparams.py').open('a') as file:
         file.write("\n\ndef test_that_fails():\n    assert 'right' == 'wrong'\n")
     ended = submit(tmp_path / 'source', service, tmp_path)
     assert ended.returncode == 1

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_run
 from tests.processes import run_module
-from tests.test_gcs_training import upload
+from tests.run.test_gcs_training import upload
 from trainer import errors, evaluate
 from trainer.data import image_set, images
 from trainer.evaluate import EvaluateOptions

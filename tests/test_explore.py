@@ -7,7 +7,7 @@ import pytest
 
 from tests import conftest
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
-from tests.test_page import read, unpack
+from tests.page.test_page import read, unpack
 from trainer import errors, explore
 from trainer.data import image_set
 from trainer.dcgan import hparams

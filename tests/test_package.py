@@ -13,6 +13,7 @@ import tarfile
 
 import pytest
 
+from tests import source_tree
 from tests.conftest import ROOT
 from trainer import pretrained
 
@@ -47,11 +48,7 @@ def install(archive: pathlib.Path, site: pathlib.Path) -> None:
 def sdist(tmp_path_factory) -> pathlib.Path:
     """Built from a copy, so that nothing is left behind in the working tree."""
     folder = tmp_path_factory.mktemp('source')
-    ignore = shutil.ignore_patterns(
-        '.git', '.venv', 'runs', 'data', '*_cache', '__pycache__', '*.egg-info', 'build', 'dist'
-    )
-    shutil.copytree(ROOT, folder / 'copy', ignore=ignore)
-    return make_sdist(folder / 'copy')
+    return make_sdist(source_tree.copy_to(folder / 'copy'))
 
 
 def test_the_sdist_is_complete(sdist):

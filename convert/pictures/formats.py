@@ -2,7 +2,7 @@
 
 A short list instead of all that Pillow knows: Pillow hands some to other programs (PostScript to Ghostscript, whatever
 the file is called), reads some against their own metadata (FITS), and the fewer decoders a stranger's file can reach,
-the better. tests/test_formats.py holds each against pictures whose values are known.
+the better. tests/convert/pictures/test_formats.py holds each against pictures whose values are known.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import threading
 import time
 
 from tests.benchmarks.convert import generate_small
-from tests.cloud.gcs import GcsServer
+from tests.fakes.cloud.gcs import GcsServer
 
 BUCKET = 'gs://benchmark'
 FEWER = 10  # Times fewer images for tf.io.gfile, which takes minutes.

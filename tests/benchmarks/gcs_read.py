@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.benchmarks.convert_gcs import SlowRelay
-from tests.cloud.gcs import KNOBS, GcsServer
+from tests.fakes.cloud.gcs import KNOBS, GcsServer
 
 DATA = 'gs://benchmark/data'
 SIZE, BATCH = 64, 64

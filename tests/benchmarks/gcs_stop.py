@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from tests.benchmarks.gcs_read import client_environment, publish
-from tests.cloud.gcs import ROOT, GcsServer
+from tests.fakes.cloud.gcs import ROOT, GcsServer
 
 DATA, MODEL_DIR = 'gs://benchmark/data', 'gs://benchmark/run'
 SIZE, IMAGES, SHARDS = 128, 256, 4

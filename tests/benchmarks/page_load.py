@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import Tab, find_chromium, serve
 from tests.conftest import smooth_images
-from tests.test_page import Pictures
+from tests.page.test_page import Pictures
 from trainer.data import image_set
 from trainer.data.image_set import Entry
 from trainer.page import builder

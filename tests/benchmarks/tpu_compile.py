@@ -111,7 +111,7 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
 
     import tensorflow as tf
 
-    from tests import tpu_program
+    from tests.fakes import tpu_program
     from trainer.dcgan import convolution, input_fn
     from trainer.dcgan.hparams import HParams
 

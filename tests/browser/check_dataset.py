@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, expect_focus, serve
-from tests.test_page import Pictures, make_page, read, smooth_images, unpack
+from tests.page.test_page import Pictures, make_page, read, smooth_images, unpack
 from trainer.data.image_set import Entry
 from trainer.page import builder
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, expect_focus
-from tests.test_page import read, unpack
+from tests.page.test_page import read, unpack
 
 COPY = 'sample, seed 103, nearest training image cosine 1.00, likely a copy'
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.test_page import make_page
+from tests.page.test_page import make_page
 from trainer.page import builder
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')

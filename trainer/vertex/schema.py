@@ -13,7 +13,7 @@ from trainer.vertex.documents import MAPPING, SEQUENCE, STRING, Node
 JOB, TUNING_JOB = 'CustomJobSpec', 'HyperparameterTuningJob'
 
 # Message -> field -> type. [T] is a list of T, a ! marks a field that must be given. The names are those of the API
-# (google.cloud.aiplatform.v1); tests/test_vertex_config.py holds the tables against gcloud's own.
+# (google.cloud.aiplatform.v1); tests/vertex/test_config.py holds the tables against gcloud's own.
 MESSAGES: dict[str, dict[str, str]] = {
     TUNING_JOB: {
         'studySpec': 'StudySpec!', 'trialJobSpec': 'CustomJobSpec!',
