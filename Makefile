@@ -23,6 +23,7 @@ test-browser: dev
 lint: dev
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
+	.venv/bin/lint-imports --no-cache
 
 types: dev
 	$(python) -m mypy

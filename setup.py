@@ -48,6 +48,7 @@ setup(
             'pytest>=8,<9',
             'pytest-xdist>=3.5,<4',
             'ruff>=0.17,<0.18',
+            'import-linter>=2.5,<3',  # Holds the imports to the floors that pyproject.toml draws.
             'mypy>=1.13,<2',
             'types-tqdm',
             'types-PyYAML',
