@@ -82,7 +82,7 @@ def test_a_run_that_diverges_once_goes_back_to_a_whole_checkpoint_and_on(
 
     def go_back(monitor, step):
         forget(monitor, step)
-        left.append([point.step for point in monitor._history.points])
+        left.append([point.step for point in monitor.record._history.points])
 
     forget = Monitor.go_back
     monkeypatch.setattr(Monitor, 'go_back', go_back)

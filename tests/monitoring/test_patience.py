@@ -42,8 +42,7 @@ def reported(monkeypatch) -> list[tuple[int, float]]:
 
     def scripted(monitor, checkpoint, *rest):
         kid = Kid(KIDS[checkpoints.step_of(checkpoint)], 0.01, 16)
-        monitor._kid_real = 0.1
-        monkeypatch.setattr(monitor, '_distance', lambda *_: kid)
+        monkeypatch.setattr(monitor._by_features, 'kid', lambda *_: (kid, 0.1))
         return evaluate(monitor, checkpoint, *rest)
 
     monkeypatch.setattr(Monitor, 'evaluate', scripted)

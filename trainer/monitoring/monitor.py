@@ -1,10 +1,8 @@
-"""Measures a run while it trains, and says in words how it fares."""
+"""Measures a run while it trains."""
 
 from __future__ import annotations
 
 import numpy as np
-import tensorflow.compat.v1 as v1
-from absl import logging
 
 from trainer.data.image_set import ImageSet
 from trainer.dcgan.hparams import HParams
@@ -12,24 +10,26 @@ from trainer.features import extraction, registry
 from trainer.features.extraction import Tick
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
-from trainer.generator import sampler, samples
+from trainer.generator import sampler
 from trainer.metrics import kid, twins
-from trainer.metrics.kid import Kid
-from trainer.model_dir import checkpoints, event_log
-from trainer.monitoring import chart, verdicts
+from trainer.model_dir import checkpoints
+from trainer.monitoring import scoring
 from trainer.monitoring.best import Keeper
-from trainer.monitoring.history import History, Point
+from trainer.monitoring.history import Point
+from trainer.monitoring.record import Record
 from trainer.monitoring.reference import Reference
-from trainer.monitoring.scoring import CheckpointDiscriminator
 from trainer.options import RunOptions
 
-_JUDGED = 256  # Images of each kind that D is asked about.
 _AT_ONCE = 256
 _PIXELS = Pixels()
 
 
 class Monitor:
-    """Takes in what becomes known of a run, measures the rest; keeps history, chart, best checkpoint and verdict."""
+    """Takes in what becomes known of a run, and measures the rest.
+
+    Attributes:
+      record: of all that was measured.
+    """
 
     def __init__(
         self,
@@ -38,54 +38,46 @@ class Monitor:
         train: ImageSet,
         holdout: ImageSet | None,
         real: np.ndarray,
-        start_step: int,
-        data: str = '',
+        record: Record,
     ):
-        """Begins, or goes on with the history up to `start_step`.
+        """Measures into `record`.
 
         Args:
           hparams, options: the run's.
           train, holdout: the data; without a hold-out, what needs one is not measured.
           real: some training images in random order, uint8 [N, H, W, C], at least 2.
-          start_step: the step that training starts from.
-          data: checksum of the data (`run_data.checksum`).
+          record: takes the measures.
         """
-        self._hparams, self._options, self._train, self._holdout = hparams, options, train, holdout
-        self._real = real
-        self._history = History(options.model_dir, start_step, data)
+        self.record = record
+        self._noise_dim = hparams.noise_dim
+        # Fewer for a small set: its own size would decide how exact the KID is.
+        self._sample_count = min(options.eval_samples, max(len(train), scoring.ASKED))
         self._losses: dict[str, float | None] = {}
-        raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
-        self._space = Space.of(raw)
-        self._real_pixels = self._space.embed(raw)
-        self._discriminator: CheckpointDiscriminator | None = None
-        self._by_pixels: Reference | None = None
+        self._twins = _Twins(real)
+        self._opinion = scoring.Opinion(hparams, real, holdout)
+        # By pixels: what a young generator leaves on all its pictures would hide copies from a network.
+        self._by_pixels = Reference(train, holdout, _PIXELS)
         self._by_features: Reference | None = None
-        self._verdict, self._said = verdicts.judge([]), verdicts.HEALTHY
-        self._drawn: list[Point] = []
-        if options.extractor:
-            self._extractor = registry.make(options.extractor, options.feature_weights)
-            self._keeper = Keeper(options.model_dir, self._extractor.name, data)
+        if options.extractor and len(train) >= kid.LEAST:
+            extractor = registry.make(options.extractor, options.feature_weights)
+            self._by_features = Reference(train, holdout, extractor)
+            self._keeper = Keeper(options.model_dir, extractor.name, record.data)
 
     def take_losses(self, step: int, means: dict[str, float]) -> None:
         """Takes the means of the steps' scalars between the last log line and that of `step`."""
         self._losses = {name.lower(): mean for name, mean in means.items()}
-        points = self._history.points
-        if self._losses and points and points[-1].step == step:  # The grid of a step comes before its log line.
+        # The grid of a step comes before its log line.
+        if self._losses and not self.record.is_empty and self.record.last_step == step:
             self._add(step, self._losses)
-            self._say_change()
+            self.record.say_change()
 
     def take_grid(self, step: int, pixels: np.ndarray) -> None:
         """Measures the sample grid of a step, uint8 [N, H, W, C]."""
-        values = dict(self._losses)
-        if len(pixels) > 1:
-            embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
-            values['twins'] = twins.twin_share(embedded)
-            values['twins_real'] = twins.twin_share(self._real_pixels[: len(pixels)])
-        self._add(step, values)
-        self._say_change()
+        self._add(step, {**self._losses, **self._twins.of(pixels)})
+        self.record.say_change()
 
     def evaluate(self, checkpoint: str, generator: sampler.CheckpointGenerator, tick: Tick) -> Point:
-        """Measures what a checkpoint has learned; keeps it if it is the best so far. `say_verdict` tells what it means.
+        """Measures what a checkpoint has learned; keeps it if it is the best so far.
 
         Args:
           checkpoint: its prefix.
@@ -93,99 +85,43 @@ class Monitor:
           tick: called every few images; what it raises ends the evaluation.
         """
         step = checkpoints.step_of(checkpoint)
-        vectors = sampler.noise_for(range(self._sample_count), self._hparams.noise_dim)
+        vectors = sampler.noise_for(range(self._sample_count), self._noise_dim)
         pictures = _generate(generator.restore(checkpoint), vectors, tick)
-        values = self._judgement(checkpoint, pictures, tick)
-        values.update(self._copying(pictures, tick))
-        if self._options.extractor and len(self._train) >= kid.LEAST:
-            found = self._distance(pictures, tick)
-            values.update(kid=found.mean, kid_std=found.std, kid_real=self._kid_real)
+        values = self._opinion.of(checkpoint, pictures, tick)
+        copied = self._by_pixels.copying(pictures, tick)
+        if copied:
+            values.update(copying=copied.z, close=copied.close)
+        if self._by_features:
+            found, floor = self._by_features.kid(pictures, tick)
+            values.update(kid=found.mean, kid_std=found.std, kid_real=floor)
             self._keeper.offer(step, found.mean)
         point = self._add(step, values)
-        self.draw()
+        self.record.draw()
         return point
 
     def go_back(self, step: int) -> None:
         """Forgets what was measured beyond `step`, from where training begins again."""
-        self._history.go_back(step)
+        self.record.go_back(step)
         self._losses = {}
-        self._verdict = verdicts.judge(self._history.current)
-
-    def say_verdict(self) -> None:
-        """Logs the verdict on all that was measured so far."""
-        log = logging.info if self._verdict.word in verdicts.FINE else logging.warning
-        log('verdict at step %d: %s: %s', self._history.points[-1].step, self._verdict.word, self._verdict.reason)
-        self._said = self._verdict.word
-
-    def end_diverged(self, reason: str) -> None:
-        """Notes that training ended because a number was none."""
-        newest = self._history.points[-1].step if self._history.points else 0
-        self._history.add(newest, verdict=verdicts.DIVERGED)
-        self._history.write()
-        logging.error('verdict after step %d: %s: %s', newest, verdicts.DIVERGED, reason)
-
-    def draw(self) -> None:
-        """Draws the chart of all measures so far, if there are any that it does not show yet."""
-        if self._drawn == self._history.points:
-            return
-        self._drawn = list(self._history.points)
-        chart.write(samples.chart_path(self._options.model_dir), self._history.points)
-
-    @property
-    def _sample_count(self) -> int:
-        """Fewer for a small set: its own size would decide how exact the KID is."""
-        return min(self._options.eval_samples, max(len(self._train), _JUDGED))
-
-    def _judgement(self, checkpoint: str, pictures: np.ndarray, tick: Tick) -> dict[str, float | None]:
-        """What D thinks of images that it learned from, of others, and of generated ones."""
-        if self._discriminator is None:
-            self._discriminator = CheckpointDiscriminator(self._hparams)
-        discriminator = self._discriminator.restore(checkpoint)
-
-        def mean_logit(pixels: np.ndarray) -> float:
-            tick(0)
-            return float(discriminator.logits(pixels[:_JUDGED]).mean())
-
-        train, generated = mean_logit(self._real), mean_logit(pictures)
-        if not self._holdout:
-            return {'d_train': train, 'd_generated': generated}
-        holdout = mean_logit(self._holdout.pixels(_JUDGED))
-        gap = (train - holdout) / (train - generated) if train > generated else None
-        return {'d_train': train, 'd_holdout': holdout, 'd_generated': generated, 'd_gap': gap}
-
-    def _copying(self, pictures: np.ndarray, tick: Tick) -> dict[str, float | None]:
-        """By pixels: what a young generator leaves on all its pictures would hide copies from a network."""
-        if self._by_pixels is None:
-            self._by_pixels = Reference(self._train, self._holdout, _PIXELS, tick)
-        found = self._by_pixels.copying(pictures, tick)
-        return {'copying': found.z, 'close': found.close} if found else {}
-
-    def _distance(self, pictures: np.ndarray, tick: Tick) -> Kid:
-        if self._by_features is None:
-            self._by_features = Reference(self._train, self._holdout, self._extractor, tick)
-            self._kid_real = self._by_features.kid_of_holdout()
-        return self._by_features.kid(pictures, tick)
 
     def _add(self, step: int, values: dict[str, float | None]) -> Point:
-        self._history.add(step, **values)
-        verdict = verdicts.judge(self._history.current)
-        point = self._history.add(step, verdict=verdict.word)
-        self._history.write()
-        self._to_tensorboard(step, values)
-        self._verdict = verdict
-        return point
+        return self.record.add(step, values, told_elsewhere=self._losses)
 
-    def _say_change(self) -> None:
-        if self._verdict.word != self._said:
-            self.say_verdict()
 
-    def _to_tensorboard(self, step: int, values: dict[str, float | None]) -> None:
-        points = [
-            v1.Summary.Value(tag=f'metrics/{name}', simple_value=value)
-            for name, value in values.items()
-            if value is not None and name not in self._losses
-        ]
-        event_log.writer(self._options.model_dir).add_summary(v1.Summary(value=points), step)
+class _Twins:
+    """Near twins among generated images, and among as many real ones, by grey pixels."""
+
+    def __init__(self, real: np.ndarray):
+        raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
+        self._space = Space.of(raw)
+        self._real = self._space.embed(raw)
+
+    def of(self, pixels: np.ndarray) -> dict[str, float | None]:
+        """By the names of Point, of uint8 [N, H, W, C]; nothing of a single image."""
+        if len(pixels) < 2:
+            return {}
+        embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
+        return {'twins': twins.twin_share(embedded), 'twins_real': twins.twin_share(self._real[: len(pixels)])}
 
 
 def _generate(generator: sampler.Generator, vectors: np.ndarray, tick: Tick) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import numpy as np
 
 from trainer.data.image_set import ImageSet
@@ -17,32 +20,53 @@ from trainer.metrics.kid import Kid
 _MIN_HOLDOUT = 20
 
 
-class Reference:
-    """Training and hold-out images as vectors, through the late layer of an extractor."""
+@dataclasses.dataclass(frozen=True)
+class _Vectors:
+    """Both sets in the space of an extractor, float32 [N, D]; no hold-out if it has too few images."""
 
-    def __init__(self, train: ImageSet, holdout: ImageSet | None, extractor: Extractor, tick: Tick):
-        """Extracts the features of both sets, or finds them in their cache."""
-        self._extractor = extractor
-        raw = extraction.of_set(train, extractor, tick)[extractor.late]
-        self._space = Space.of(raw)
-        self._train = self._space.embed(raw)
-        self._holdout: np.ndarray | None = None
-        if holdout and len(holdout) >= _MIN_HOLDOUT:
-            self._holdout = self._space.embed(extraction.of_set(holdout, extractor, tick)[extractor.late])
+    space: Space
+    train: np.ndarray
+    holdout: np.ndarray | None
 
-    def kid(self, samples: np.ndarray, tick: Tick) -> Kid:
-        """The distance of uint8 [N, H, W, C] to the training images."""
-        return kid.cosine_kid(self._train, self._embed(samples, tick))
-
+    @functools.cached_property
     def kid_of_holdout(self) -> float | None:
-        """The distance of the hold-out, which no generator is to beat; None if there are too few images of it."""
-        return None if self._holdout is None else kid.cosine_kid(self._train, self._holdout).mean
+        return None if self.holdout is None else kid.cosine_kid(self.train, self.holdout).mean
+
+
+class Reference:
+    """Training and hold-out images as vectors, through the late layer of an extractor, from the first use on."""
+
+    def __init__(self, train: ImageSet, holdout: ImageSet | None, extractor: Extractor):
+        """Takes the two sets; looks at neither of them yet."""
+        self._train, self._holdout, self._extractor = train, holdout, extractor
+        self._vectors: _Vectors | None = None
+
+    def kid(self, samples: np.ndarray, tick: Tick) -> tuple[Kid, float | None]:
+        """The distance of uint8 [N, H, W, C] to the training images, and that of the hold-out.
+
+        No generator is to beat the hold-out's, which is None if there are too few images of it.
+        """
+        vectors = self._known(tick)
+        return kid.cosine_kid(vectors.train, self._embed(samples, vectors.space, tick)), vectors.kid_of_holdout
 
     def copying(self, samples: np.ndarray, tick: Tick) -> Copying | None:
         """Whether uint8 [N, H, W, C] are copies of training images; None if the hold-out has too few images."""
-        if self._holdout is None:
+        vectors = self._known(tick)
+        if vectors.holdout is None:
             return None
-        return copying.copying_test(self._train, self._holdout, self._embed(samples, tick))
+        return copying.copying_test(vectors.train, vectors.holdout, self._embed(samples, vectors.space, tick))
 
-    def _embed(self, samples: np.ndarray, tick: Tick) -> np.ndarray:
-        return self._space.embed(extraction.of_pixels(samples, self._extractor, tick)[self._extractor.late])
+    def _known(self, tick: Tick) -> _Vectors:
+        """Extracts the features of both sets, or finds them in their cache, once."""
+        if self._vectors is None:
+            late = self._extractor.late
+            raw = extraction.of_set(self._train, self._extractor, tick)[late]
+            space = Space.of(raw)
+            holdout = None
+            if self._holdout and len(self._holdout) >= _MIN_HOLDOUT:
+                holdout = space.embed(extraction.of_set(self._holdout, self._extractor, tick)[late])
+            self._vectors = _Vectors(space, space.embed(raw), holdout)
+        return self._vectors
+
+    def _embed(self, samples: np.ndarray, space: Space, tick: Tick) -> np.ndarray:
+        return space.embed(extraction.of_pixels(samples, self._extractor, tick)[self._extractor.late])

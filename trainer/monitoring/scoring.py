@@ -1,4 +1,4 @@
-"""Asks a trained discriminator, on the host, what it thinks of images."""
+"""Asks a trained discriminator, on the host, what it thinks of images: of those it learned from, others, and fakes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer.data import images
+from trainer.data.image_set import ImageSet
 from trainer.dcgan import networks
 from trainer.dcgan.hparams import HParams
+from trainer.features.extraction import Tick
 from trainer.filesystem.pattern_free import plain
 
+ASKED = 256  # Images of each kind.
 _BATCH = 64
 
 
@@ -38,3 +41,29 @@ class CheckpointDiscriminator:
         filled = np.resize(pixels, (batches * _BATCH, *pixels.shape[1:]))
         parts = [self._session.run(self._logits, {self._pixels: batch})[:, 0] for batch in np.split(filled, batches)]
         return np.concatenate(parts)[: len(pixels)]
+
+
+class Opinion:
+    """The mean logits of a run's discriminator on training images, hold-out images and generated ones."""
+
+    def __init__(self, hparams: HParams, train: np.ndarray, holdout: ImageSet | None):
+        """Takes the run's hyper-parameters, training images as uint8 [N, H, W, C], and the hold-out if there is one."""
+        self._hparams, self._train, self._holdout = hparams, train, holdout
+        self._discriminator: CheckpointDiscriminator | None = None
+
+    def of(self, checkpoint: str, generated: np.ndarray, tick: Tick) -> dict[str, float | None]:
+        """By the names of Point: the opinion of a checkpoint, also on uint8 [N, H, W, C] of its own generator."""
+        if self._discriminator is None:
+            self._discriminator = CheckpointDiscriminator(self._hparams)
+        discriminator = self._discriminator.restore(checkpoint)
+
+        def mean_logit(pixels: np.ndarray) -> float:
+            tick(0)
+            return float(discriminator.logits(pixels[:ASKED]).mean())
+
+        train, fake = mean_logit(self._train), mean_logit(generated)
+        if not self._holdout:
+            return {'d_train': train, 'd_generated': fake}
+        holdout = mean_logit(self._holdout.pixels(ASKED))
+        gap = (train - holdout) / (train - fake) if train > fake else None
+        return {'d_train': train, 'd_holdout': holdout, 'd_generated': fake, 'd_gap': gap}

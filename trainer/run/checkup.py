@@ -53,7 +53,7 @@ class Checkup:
         except _Stopped:
             return
         _log(point, results)
-        self.monitor.say_verdict()
+        self.monitor.record.say_verdict()
         if hptuning_metric:
             found = {**results, 'global_step': point.step}
             tuning.report(hptuning_metric, found if point.kid is None else {**found, KID: point.kid})

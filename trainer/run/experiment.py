@@ -22,6 +22,7 @@ from trainer.model_dir.event_log import EventLog
 from trainer.model_dir.run_data import RunData
 from trainer.monitoring import best, patience
 from trainer.monitoring.monitor import Monitor
+from trainer.monitoring.record import Record
 from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
 from trainer.pretrained import transfer
 from trainer.run import input_report, memory, preflight, training
@@ -87,13 +88,14 @@ def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
         logging.info('resuming %s at step %d', options.model_dir, start_step)
     real = input_fn.first_batch(job.train.source, hparams, min(_REAL, len(job.train))).numpy()
     samples.write_real(options.model_dir, real[: options.sample_count])
-    monitor = Monitor(hparams, options, job.train, job.holdout, real, start_step, job.checksum)
+    record = Record(options.model_dir, start_step, job.checksum)
+    monitor = Monitor(hparams, options, job.train, job.holdout, real, record)
     with GracefulStop() as stop:
         with Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
             try:
                 images_per_s = training.train(job, monitor, stop, watchdog)
             except errors.TrainingDiverged as error:
-                monitor.end_diverged(str(error))
+                record.end_diverged(str(error))
                 raise
             except tf.errors.DataLossError as error:
                 reason = str(error).splitlines()[0]
@@ -103,7 +105,7 @@ def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
         if stop.signum:
             logging.info('stopped; the same command resumes')
             return stop.exit_code
-        monitor.draw()
+        record.draw()
         _finish(hparams, options)
         if stop.signum:  # What is exported is whole: a signal meanwhile is only told of.
             return stop.exit_code
