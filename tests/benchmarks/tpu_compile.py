@@ -8,7 +8,7 @@ each TPU. The compiler annotates every operation with the cycles that it expects
 of a step. That is an estimate of a model, made by a compiler of 2025: it knows nothing of the infeed, of the host and
 of the gradients' way from core to core. Never quote it as a measurement.
 
-Writes the estimates into the table of README.md and, with the costliest operations, to docs/tpu_compile.md. The form
+Writes the estimates into the table of docs/tpu.md and, with the costliest operations, to docs/tpu_compile.md. The form
 `plain` is the same model with TensorFlow's own convolutions, without those of trainer/dcgan/convolution.py. All is
 of the article's recipe, the plain DCGAN; what each option of another recipe adds is a table of its own.
 """
@@ -240,10 +240,10 @@ def page(estimates: dict[Case, Estimate]) -> str:
     return '\n\n'.join(parts) + '\n'
 
 
-def write_readme(estimates: dict[Case, Estimate]) -> None:
+def write_table(estimates: dict[Case, Estimate]) -> None:
     """Puts the table of the TPUs that the job is meant for between its two marks."""
     shown = {case: found for case, found in estimates.items() if case.chip not in INFORMATION_ONLY}
-    path = ROOT / 'README.md'
+    path = ROOT / 'docs' / 'tpu.md'
     block = f'<!-- tpu_compile -->\n{table(shown)}\n<!-- /tpu_compile -->'
     path.write_text(re.sub(r'<!-- tpu_compile -->.*?<!-- /tpu_compile -->', block, path.read_text(), flags=re.DOTALL))
 
@@ -256,7 +256,7 @@ def main() -> None:
     parser.add_argument('--dtypes', nargs='+', default=['float32', 'bfloat16'])
     parser.add_argument('--forms', nargs='+', choices=['plain', 'folded'], default=['plain', 'folded'])
     parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), default=list(RECIPES))
-    parser.add_argument('--write', action='store_true', help='write the table into README.md and docs')
+    parser.add_argument('--write', action='store_true', help='write the tables of docs')
     parser.add_argument('--worker', choices=['write', 'compile'], help=argparse.SUPPRESS)
     parser.add_argument('--case', help=argparse.SUPPRESS)
     parser.add_argument('--folder', type=pathlib.Path, help=argparse.SUPPRESS)
@@ -281,7 +281,7 @@ def main() -> None:
             )
     if args.write:
         PAGE.write_text(page(estimates))
-        write_readme(estimates)
+        write_table(estimates)
 
 
 def cases(args: argparse.Namespace) -> list[tuple[str, int, str, str, str]]:

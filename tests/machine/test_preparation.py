@@ -34,7 +34,7 @@ def test_without_a_tpu_nothing_is_looked_for():
     ('flags', 'compute_dtype', 'is_told'),
     [
         ('sse2 avx2', 'bfloat16', True),
-        ('sse2 avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (README).
+        ('sse2 avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (docs/speed.md).
         ('sse2 avx512_bf16 amx_bf16', 'bfloat16', False),
         ('fp asimd bf16', 'bfloat16', False),  # An Arm.
         ('sse2 avx2', 'auto', False),

@@ -9,7 +9,6 @@ import pathlib
 import re
 import shlex
 import shutil
-import signal
 import string
 import subprocess
 
@@ -19,10 +18,9 @@ from absl import flags
 
 from convert.options import ConvertOptions
 from tests.conftest import ROOT
-from trainer import cli, errors, vertex_config
+from trainer import cli, vertex_config
 from trainer.filesystem import remote_lock
 from trainer.generate import GenerateOptions
-from trainer.machine import watchdog
 from trainer.storage import refusals
 from trainer.vertex import task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
@@ -216,15 +214,7 @@ def test_the_roles_are_those_that_the_code_asks_for():
     assert created == {VARIABLES[name].split('@')[0] for name in ('TRAINER', 'BUILDER')}
 
 
-def test_the_exit_codes_are_those_of_the_code():
-    kinds = (errors.UserError, errors.DataError, errors.TrainingDiverged, errors.AccessDenied, errors.Transient)
-    codes = {
-        0,
-        watchdog.EXIT_CODE,
-        *(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)),
-        *(kind.exit_code for kind in kinds),
-    }
-    assert [int(row[0]) for row in table('code')] == sorted(codes)
+def test_the_wait_for_a_job_that_is_gone_is_that_of_the_code():
     assert 'waits a minute' in PAGE and remote_lock.HEARTBEAT_S * remote_lock._BEATS_MISSED == 60
 
 

@@ -1,25 +1,34 @@
-"""Runs what the README tells people to type, so that none of it goes stale."""
+"""Runs what README and docs tell people to type, and checks their links, so that none of it goes stale."""
 
 from __future__ import annotations
 
+import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from tests.conftest import ROOT, smooth_images
 from tests.processes import run_module
+from trainer import errors
 from trainer.data import images
+from trainer.machine import watchdog
 
-README = (ROOT / 'README.md').read_text()
-COMMANDS = [
-    line.split('#')[0].strip()
-    for block in re.findall(r'```sh\n(.*?)```', README, re.DOTALL)
-    for line in block.replace('\\\n', ' ').splitlines()
-]
-# What makes the commands of the README quick; nothing else of them is changed.
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+# docs/cloud.md has a test of its own: its commands need a project.
+TEXT = '\n'.join(page.read_text() for page in PAGES if page.name != 'cloud.md')
+# Each once, in the order of the pages: the same steps come on several.
+COMMANDS = list(
+    dict.fromkeys(
+        line.split('#')[0].strip()
+        for block in re.findall(r'```sh\n(.*?)```', TEXT, re.DOTALL)
+        for line in block.replace('\\\n', ' ').splitlines()
+    )
+)
+# What makes the commands of the pages quick; nothing else of them is changed.
 SHRINK = {
     'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4'],
     'trainer.evaluate': ['--count=20'],
@@ -94,20 +103,58 @@ def test_the_make_targets_exist(target):
     assert wanted[target] in planned
 
 
-@pytest.mark.parametrize(
-    'page', [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))], ids=lambda path: path.name
-)
-def test_files_that_a_page_names_exist(page):
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: path.name)
+def test_the_links_of_a_page_lead_somewhere(page):
     text = page.read_text()
-    for path in re.findall(r'\]\(([^):#]+)[)#]', text):
-        assert (page.parent / path).exists(), path
+    for path, anchor in re.findall(r'\]\(([^):#]*)(?:#([^)]*))?\)', text):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors(target), f'{path}#{anchor}'
     for recipe in re.findall(r'`(?:configs/)?(\w+\.cfg)`', text):
         assert (ROOT / 'configs' / recipe).exists(), recipe
 
 
+def anchors(page: pathlib.Path) -> set[str]:
+    """The names that GitHub gives the headings of a page."""
+    headings = re.findall(r'^#+ (.*)$', page.read_text(), re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+def test_the_index_has_every_page():
+    listed = set(re.findall(r'\]\(([\w-]+\.md)\)', (ROOT / 'docs' / 'index.md').read_text()))
+    assert listed == {page.name for page in PAGES if page.name not in ('README.md', 'index.md')}
+
+
+def test_the_readme_is_one_page():
+    assert len((ROOT / 'README.md').read_text().splitlines()) <= 150
+
+
 def test_the_compilers_estimates_are_those_of_the_page_that_it_wrote():
-    shown = re.search(r'<!-- tpu_compile -->\n(.*?)<!-- /tpu_compile -->', README, re.DOTALL)[1].splitlines()
+    text = (ROOT / 'docs' / 'tpu.md').read_text()
+    shown = re.search(r'<!-- tpu_compile -->\n(.*?)<!-- /tpu_compile -->', text, re.DOTALL)[1].splitlines()
     page = (ROOT / 'docs' / 'tpu_compile.md').read_text().splitlines()
     assert len(shown) == 2 + 12  # Two TPUs, three sizes, two kinds of arithmetic.
     assert set(shown) <= set(page)
-    assert "compiler's estimate, without infeed and all-reduce" in README.lower()
+    assert "compiler's estimate, without infeed and all-reduce" in text.lower()
+
+
+def test_the_exit_codes_are_those_of_the_code():
+    kinds = (errors.UserError, errors.DataError, errors.TrainingDiverged, errors.AccessDenied, errors.Transient)
+    stopped = (128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    codes = {0, watchdog.EXIT_CODE, *stopped, *(kind.exit_code for kind in kinds)}
+    text = (ROOT / 'docs' / 'troubleshooting.md').read_text()
+    rows = re.findall(r'^\| ([\d, ]+) \|', text, re.MULTILINE)
+    assert [int(code) for row in rows for code in row.split(', ')] == sorted(codes)
+
+
+def test_the_messages_of_the_troubleshooting_page_are_those_of_the_code():
+    """Each piece of a message between '...', which stand for values, is somewhere in the source."""
+    text = (ROOT / 'docs' / 'troubleshooting.md').read_text()
+    table = text[text.index('## Messages') : text.index('## Pictures')]
+    sources = [*(ROOT / 'trainer').rglob('*.py'), *(ROOT / 'convert').rglob('*.py')]
+    code = ''.join(re.sub(r"'\s+f?'", '', source.read_text()) for source in sources)
+    for message in re.findall(r'`([^`]*\.\.\.[^`]*)`', table):
+        pieces = [piece.strip() for piece in message.split('...')]
+        for piece in filter(None, pieces):
+            assert piece in code, piece
