@@ -19,7 +19,7 @@ from trainer.evaluation.pictures import Generated
 from trainer.features import extraction, registry
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
-from trainer.generator import trained
+from trainer.generator import loading
 
 NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_z', 'copying_nearer', 'copying_close']
 
@@ -146,7 +146,7 @@ def test_pictures_of_another_tool_get_the_numbers_of_a_run_that_made_them(run, d
     """As a folder of files, and as an array."""
     evaluate.evaluate(options(run, data, tmp_path / 'run'))
     expected = json.loads((tmp_path / 'run' / 'evaluation_step_000002.json').read_text())
-    pixels = Generated(trained.load(run).generator, 40).part(0, 40)
+    pixels = Generated(loading.load(run).generator, 40).part(0, 40)
     for i, picture in enumerate(pixels):
         images.write_png(str(tmp_path / 'made' / f'{i // 20}' / f'{i:03d}.png'), picture)
     (tmp_path / 'made' / 'note.txt').write_text('not a picture')

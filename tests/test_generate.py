@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import open_image, tiny_hparams, write_run
-from trainer import errors, generate, pretrained
+from trainer import errors, generate
 from trainer.generate import GenerateOptions
 from trainer.generator import sampler
 
@@ -33,14 +33,14 @@ def test_what_is_no_seed_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    'changes', [{}, {'model_dir': 'a', 'saved_model': 'b'}, {'model_dir': 'a', 'pretrained': pretrained.NAMES[0]}]
+    'changes', [{}, {'model_dir': 'a', 'saved_model': 'b'}, {'model_dir': 'a', 'pretrained': packing.NAMES[0]}]
 )
 def test_exactly_one_generator_must_be_named(changes):
     with pytest.raises(errors.UserError, match='give one of --model_dir'):
         GenerateOptions(**changes)
 
 
-@pytest.mark.parametrize('name', pretrained.NAMES)
+@pytest.mark.parametrize('name', packing.NAMES)
 def test_a_model_of_the_package_makes_pictures_that_differ(name):
     generator = generate.load(GenerateOptions(pretrained=name))
     pictures = generator.images(sampler.noise_for(range(16), generator.noise_dim)).astype(float)
@@ -50,7 +50,7 @@ def test_a_model_of_the_package_makes_pictures_that_differ(name):
 
 def test_only_a_run_has_checkpoints_to_choose_from():
     with pytest.raises(errors.UserError, match='--checkpoint=last chooses from a --model_dir: give one'):
-        GenerateOptions(pretrained=pretrained.NAMES[0], checkpoint='last')
+        GenerateOptions(pretrained=packing.NAMES[0], checkpoint='last')
 
 
 def test_a_walk_needs_two_ends():

@@ -20,7 +20,7 @@ else:
 
 from tests import source_tree
 from tests.conftest import ROOT
-from trainer import pretrained
+from trainer.pretrained import packing
 
 SOURCES = sorted(path for package in ('trainer', 'convert') for path in (ROOT / package).rglob('*.py'))
 
@@ -63,7 +63,7 @@ def test_the_sdist_is_complete(sdist):
     flags = {str(path.relative_to(ROOT)) for path in (ROOT / 'convert' / 'samples' / 'flags').glob('*.png')}
     assert len(flags) == 256
     data = {'convert/samples/README.md', 'trainer/features/squeezenet.npz', 'trainer/features/README.md'}
-    data |= {f'trainer/pretrained/{name}' for name in ('README.md', *(f'{name}.npz' for name in pretrained.NAMES))}
+    data |= {f'trainer/pretrained/{name}' for name in ('README.md', *(f'{name}.npz' for name in packing.NAMES))}
     assert sources | flags | data | {'LICENSE', 'README.md', 'configs/demo.cfg'} <= inside
 
 

@@ -29,7 +29,7 @@ from trainer.features import registry
 from trainer.features.extractor import Extractor
 from trainer.filesystem import disk_errors, files, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
-from trainer.generator import trained
+from trainer.generator import loading
 from trainer.model_dir import run_data
 from trainer.quiet import quieten_tensorflow
 
@@ -52,7 +52,7 @@ class EvaluateOptions(Options):
     data: str = option(
         '', 'The data set to compare with; empty is what it was trained on.', unit='folder', path=ANYWHERE
     )
-    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
+    checkpoint: str = option('', loading.HELP, choices=loading.CHOICES)
     extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
     feature_weights: str = option(
         '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
@@ -126,7 +126,7 @@ def evaluate(options: EvaluateOptions, say: Callable[[str], None] = lambda _: No
 
 
 def _of_run(options: EvaluateOptions) -> Made:
-    run = trained.load(options.model_dir, options.checkpoint)
+    run = loading.load(options.model_dir, options.checkpoint)
 
     def pictures(train: ImageSet) -> Pictures:
         size = run.hparams.image_size, run.hparams.channels

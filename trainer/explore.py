@@ -22,9 +22,9 @@ from trainer.features.extractor import Extractor
 from trainer.features.space import Space
 from trainer.filesystem import disk_errors, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
-from trainer.generator import trained
+from trainer.generator import loading
+from trainer.generator.loading import TrainedGenerator
 from trainer.generator.sampler import noise_for
-from trainer.generator.trained import Trained
 from trainer.metrics import density, duplicates
 from trainer.model_dir import run_data
 from trainer.page import builder, comparison
@@ -57,7 +57,7 @@ class ExploreOptions(Options):
         upper=1000,
         why='they are one page',
     )
-    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
+    checkpoint: str = option('', loading.HELP, choices=loading.CHOICES)
     extractor: str = option(registry.DEFAULT, 'What images are compared with.', choices=tuple(registry.EXTRACTORS))
     feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file', path=ANYWHERE)
     neighbours: int = option(
@@ -96,7 +96,7 @@ def explore(options: ExploreOptions) -> str:
     Raises:
       errors.UserError: no run, no data set, or a folder that cannot be written or holds something else.
     """
-    made = trained.load(options.model_dir, options.checkpoint)
+    made = loading.load(options.model_dir, options.checkpoint)
     data = run_data.options_of(options.model_dir, options.data)
     train, holdout = run_data.open_both(data, made.hparams.image_size, made.hparams.channels)
     run_data.warn_of_change(options.model_dir, train, holdout)
@@ -107,7 +107,7 @@ def explore(options: ExploreOptions) -> str:
     return os.path.join(options.folder, builder.INDEX)
 
 
-def _page(options: ExploreOptions, made: Trained, train: ImageSet, holdout: ImageSet | None) -> Page:
+def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, holdout: ImageSet | None) -> Page:
     seeds = range(options.count)
     command = cli.command('trainer.generate', model_dir=options.model_dir, checkpoint=made.which)
     pixels = made.generator.images(noise_for(seeds, made.generator.noise_dim))
@@ -161,7 +161,7 @@ def compare(
     return generated, dataset
 
 
-def _facts_of_run(options: ExploreOptions, made: Trained) -> list[tuple[str, str]]:
+def _facts_of_run(options: ExploreOptions, made: TrainedGenerator) -> list[tuple[str, str]]:
     began = made.hparams.init_from
     return [
         ('Run', options.model_dir),

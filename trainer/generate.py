@@ -25,9 +25,9 @@ from trainer.data import images
 from trainer.dcgan import noise
 from trainer.filesystem import disk_errors, files, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
-from trainer.generator import trained
+from trainer.generator import loading
 from trainer.generator.sampler import ExportedGenerator, Generator, noise_for
-from trainer.pretrained import NAMES, packing
+from trainer.pretrained import packing
 from trainer.quiet import quieten_tensorflow
 
 _MADE_BY = 'trainer.generate'
@@ -44,8 +44,10 @@ class GenerateOptions(Options):
     """What to make."""
 
     model_dir: str = option('', 'A training run.', unit='folder', path=ANYWHERE)
-    checkpoint: str = option('', trained.HELP, choices=trained.CHOICES)
-    pretrained: str = option('', 'A model that comes with the package, instead of --model_dir.', choices=('', *NAMES))
+    checkpoint: str = option('', loading.HELP, choices=loading.CHOICES)
+    pretrained: str = option(
+        '', 'A model that comes with the package, instead of --model_dir.', choices=('', *packing.NAMES)
+    )
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
     seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
@@ -67,7 +69,7 @@ class GenerateOptions(Options):
         if sum(map(bool, (self.model_dir, self.saved_model, self.pretrained))) != 1:
             raise errors.UserError(
                 'give one of --model_dir=FOLDER (a training run), --saved_model=FOLDER and '
-                f'--pretrained={"|".join(NAMES)}'
+                f'--pretrained={"|".join(packing.NAMES)}'
             )
         if self.checkpoint and not self.model_dir:
             raise errors.UserError(f'--checkpoint={self.checkpoint} chooses from a --model_dir: give one')
@@ -125,10 +127,10 @@ def load(options: GenerateOptions) -> Generator:
     """
     if options.pretrained:
         with packing.unpacked(options.pretrained) as folder:
-            return trained.load(folder).generator
+            return loading.load(folder).generator
     if options.saved_model:
         return ExportedGenerator(options.saved_model)
-    return trained.load(options.model_dir, options.checkpoint).generator
+    return loading.load(options.model_dir, options.checkpoint).generator
 
 
 def generate(generator: Generator, options: GenerateOptions) -> list[str]:

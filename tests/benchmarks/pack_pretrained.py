@@ -13,9 +13,8 @@ import pathlib
 
 import numpy as np
 
-from trainer import pretrained
 from trainer.evaluation import pictures
-from trainer.generator import trained
+from trainer.generator import loading
 from trainer.model_dir import checkpoints, hparams_file
 from trainer.pretrained import packing
 from trainer.quiet import quieten_tensorflow
@@ -27,10 +26,10 @@ _COUNT = 64
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model_dir', required=True)
-    parser.add_argument('--name', required=True, choices=pretrained.NAMES)
+    parser.add_argument('--name', required=True, choices=packing.NAMES)
     options = parser.parse_args()
     quieten_tensorflow()
-    run = trained.load(options.model_dir)
+    run = loading.load(options.model_dir)
     checkpoint = checkpoints.best(options.model_dir) or checkpoints.newest_whole(options.model_dir)
     path = packing.FOLDER / f'{options.name}.npz'
     packing.pack(options.model_dir, checkpoint, str(path))
@@ -39,7 +38,7 @@ def main() -> None:
         path.unlink()
         raise SystemExit(f'{size:,} bytes are more than {MOST_BYTES:,}: train a smaller network')
     with packing.unpacked(options.name) as folder:
-        packed = trained.load(folder)
+        packed = loading.load(folder)
         one, other = (pictures.Generated(model.generator, _COUNT).part(0, _COUNT) for model in (run, packed))
     differ = np.abs(one.astype(int) - other).max()
     hparams = hparams_file.read(options.model_dir)

@@ -18,9 +18,9 @@ from trainer.dcgan.hparams import HParams
 from trainer.filesystem import outputs, state_file
 from trainer.filesystem.remote_lock import Holder
 from trainer.flags.declaration import typed_fields
-from trainer.generator import export, sampler, samples, trained
+from trainer.generator import export, loading, sampler, samples
 from trainer.model_dir import checkpoints, hparams_file, run_data
-from trainer.monitoring import best, chart, patience
+from trainer.monitoring import best, chart, early_stopping
 from trainer.monitoring.history import History
 from trainer.options import BEST, LAST, RunOptions
 
@@ -57,7 +57,7 @@ def _damage_one(paths: list[pathlib.Path], random: Random) -> pathlib.Path:
     return path
 
 
-def _check_pictures(work: pathlib.Path, found: trained.Trained) -> None:
+def _check_pictures(work: pathlib.Path, found: loading.TrainedGenerator) -> None:
     right = np.array(json.loads((work / 'right.json').read_text())[str(found.step)], np.uint8)
     assert np.array_equal(_pictures(found.generator), right), f'other pictures than those of step {found.step}'
 
@@ -71,7 +71,7 @@ def _hyper_parameters(work: pathlib.Path, random: Random) -> None:
     for field, kind in typed_fields(HParams):
         assert type(getattr(hparams, field.name)) is kind, field.name
     hparams_file.check_change(str(work / 'run'), hparams)
-    checked = trained.load(str(work / 'run'), LAST)
+    checked = loading.load(str(work / 'run'), LAST)
     # Without its average the generator is another one.
     if checked.hparams.ema_half_life_kimg and checked.hparams.architecture == _HPARAMS.architecture:
         _check_pictures(work, checked)
@@ -86,7 +86,7 @@ def _checkpoint(work: pathlib.Path, random: Random) -> None:
     prefix = checkpoints.recover(str(run))
     assert all(path.read_bytes() == data for path, data in whole.items()), 'the whole checkpoint is lost'
     assert checkpoints.step_of(prefix) in _STEPS
-    _check_pictures(work, trained.load(str(run), LAST))
+    _check_pictures(work, loading.load(str(run), LAST))
 
 
 def _state(work: pathlib.Path, random: Random) -> None:
@@ -131,7 +131,7 @@ def _measures(work: pathlib.Path, random: Random) -> None:
         kept = [other for other in (path, path.with_name('metrics.csv.old')) if other.exists()]
         assert damaged in [other.read_bytes() for other in kept], 'what was measured is lost'
     options = RunOptions(str(work / 'run'), extractor='pixels', stop_after_evals_without_best=2)
-    patience.reason_to_end(options, 50, '0123456789abcdef')
+    early_stopping.reason_to_end(options, 50, '0123456789abcdef')
     chart.write(str(work / 'chart.png'), history.points)
     history.add(2000, kid=0.5)
     history.write()
@@ -148,7 +148,7 @@ def _best(work: pathlib.Path, random: Random) -> None:
     keeper = best.Keeper(str(work / 'run'), 'pixels', '0123456789abcdef')
     assert keeper.kid == math.inf or math.isfinite(keeper.kid)
     assert keeper.offer(max(_STEPS), -1e9)
-    found = trained.load(str(work / 'run'), BEST)
+    found = loading.load(str(work / 'run'), BEST)
     assert found.step == max(_STEPS)
     _check_pictures(work, found)
     aside = best.set_aside(str(work / 'run'), 'fedcba9876543210')

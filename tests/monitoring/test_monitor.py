@@ -14,10 +14,10 @@ import tensorflow as tf
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
 from trainer import errors
 from trainer.data import image_set
-from trainer.generator import export, sampler, trained
+from trainer.generator import export, loading, sampler
 from trainer.machine import signals
 from trainer.model_dir import checkpoints
-from trainer.monitoring import scoring
+from trainer.monitoring import discriminator
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
@@ -113,11 +113,11 @@ def test_best_or_last_is_chosen_by_name(trained_run, tmp_path):
     os.makedirs(tmp_path / 'best')
     for name in ('hparams.json', 'checkpoint', *(n for n in os.listdir(trained_run) if n.startswith('model.ckpt-'))):
         os.link(trained_run / name, tmp_path / name)
-    assert (trained.load(str(tmp_path)).which, trained.load(str(tmp_path)).step) == ('last', 4)
+    assert (loading.load(str(tmp_path)).which, loading.load(str(tmp_path)).step) == ('last', 4)
     with pytest.raises(errors.UserError, match='no best checkpoint.*--checkpoint=last'):
-        trained.load(str(tmp_path), 'best')
+        loading.load(str(tmp_path), 'best')
     Keeper(str(tmp_path), 'pixels').offer(2, 0.5)
-    found = {which: trained.load(str(tmp_path), which) for which in ('', 'best', 'last')}
+    found = {which: loading.load(str(tmp_path), which) for which in ('', 'best', 'last')}
     assert [found[which].step for which in ('', 'best', 'last')] == [2, 2, 4]
     vectors = sampler.noise_for([0], 8)
     assert (found['best'].generator.images(vectors) != found['last'].generator.images(vectors)).any()
@@ -132,7 +132,7 @@ def test_a_best_checkpoint_cut_short_is_passed_over(trained_run, tmp_path, caplo
     weights.unlink()
     weights.write_bytes(whole[: len(whole) // 2])
     caplog.set_level(logging.WARNING, 'absl')
-    assert trained.load(str(tmp_path)).which == 'last'
+    assert loading.load(str(tmp_path)).which == 'last'
     assert 'is not whole' in caplog.text
 
 
@@ -149,7 +149,7 @@ def test_the_discriminator_on_the_host_is_the_one_that_was_trained(trained_run):
     """Against the estimator's own evaluation, which goes another way to the same weights."""
     pixels = smooth_images(20, 32, seed=len('holdout'))
     checkpoint = checkpoints.path(str(trained_run), 4)
-    logits = scoring.CheckpointDiscriminator(tiny_hparams()).restore(checkpoint).logits(pixels)
+    logits = discriminator.CheckpointDiscriminator(tiny_hparams()).restore(checkpoint).logits(pixels)
     assert logits.shape == (20,)
     last = History(str(trained_run), 4).points[-1]
     assert logits.mean() == pytest.approx(last.d_holdout, rel=1e-4)

@@ -15,7 +15,7 @@ from tests.run.test_experiment import run
 from trainer import errors, pretrained
 from trainer.dcgan.hparams import HParams
 from trainer.flags.declaration import rule_of
-from trainer.generator import trained
+from trainer.generator import loading
 from trainer.model_dir import checkpoints, hparams_file
 from trainer.pretrained import packing, rescaling, transfer
 
@@ -98,12 +98,12 @@ def test_half_a_checkpoint_is_refused(first, tmp_path):
 
 
 def test_the_help_names_the_models_of_the_package():
-    assert ' or '.join(pretrained.NAMES) in rule_of(HParams.__dataclass_fields__['init_from']).help
+    assert ' or '.join(packing.NAMES) in rule_of(HParams.__dataclass_fields__['init_from']).help
 
 
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
     """Its flags need not be known: its size is taken, and what had another default when it was made."""
-    name = pretrained.NAMES[0]
+    name = packing.NAMES[0]
     hparams = transfer.sized(HParams(init_from=name))
     assert (hparams.image_size, hparams.channels) == (32, 3)
     (tmp_path / 'run').mkdir()
@@ -169,9 +169,9 @@ def test_a_packed_model_makes_the_pictures_of_its_run(first, tmp_path, monkeypat
     monkeypatch.setattr(pretrained, 'NAMES', ('tiny',))
     packing.pack(str(first), f'{first}/model.ckpt-2', str(tmp_path / 'tiny.npz'))
     noise = np.random.default_rng(0).normal(size=[4, 8]).astype(np.float32)
-    whole = trained.load(str(first), 'last')
+    whole = loading.load(str(first), 'last')
     with packing.unpacked('tiny') as folder:
-        packed = trained.load(folder)
+        packed = loading.load(folder)
         assert packed.step == 2
         discriminator = values(f'{folder}/model.ckpt-2')['discriminator/conv0/kernel']
     difference = packed.generator.images(noise).astype(int) - whole.generator.images(noise)

@@ -127,7 +127,7 @@ def check_logits(*logits: tf.Tensor) -> None:
             raise ValueError(f'logits must be [B, 1], not {tensor.shape}')
 
 
-def turn(fake: tf.Tensor, slope_ratio: Callable[[], tf.Tensor]) -> tf.Tensor:
+def rescale_gradient(fake: tf.Tensor, slope_ratio: Callable[[], tf.Tensor]) -> tf.Tensor:
     """Returns `fake` unchanged, and turns the gradient of D's loss that comes back into that of the generator's loss.
 
     Where a logit depends on its own image alone, the gradients of the two losses with respect to an image are the same

@@ -62,7 +62,7 @@ def _train_spec(
     return tpu.TPUEstimatorSpec(
         tf.estimator.ModeKeys.TRAIN,
         loss=tf.add_n(step.losses),
-        train_op=optimization.finish(step.moved, params),
+        train_op=optimization.finish_step(step.moved, params),
         host_call=scalars.host_call(found, params['writer'], config.save_summary_steps),
     )
 
@@ -81,13 +81,13 @@ def _alternating_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], 
     real, fake = _augment(real, fake, params)
     logits = _judge(real, tf.stop_gradient(fake), params, discriminator)
     discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
-    moved = optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator)
+    moved = optimization.minimize(networks.DISCRIMINATOR, discriminator_loss, params, discriminator)
     with tf.control_dependencies(moved):  # What is built in here reads the weights anew.
         # Updates of their own: what the passes before shared was made from the old weights.
         fake_logits = _discriminate(fake, params, Updates())
         compared = _discriminate(real, params, Updates()) if _loss(params).compares else None
         generator_loss = _loss(params).generator(compared, fake_logits)
-    moved = [*moved, *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR])]
+    moved = [*moved, *optimization.minimize(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR])]
     return _Step(logits, (discriminator_loss, generator_loss), moved)
 
 
@@ -96,17 +96,17 @@ def _joint_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], update
     discriminator = updates[networks.DISCRIMINATOR]
     slope_ratio = _loss(params).slope_ratio if networks.judges_images_alone(params['hparams'].architecture) else None
     if slope_ratio:
-        fake = losses.turn(fake, lambda: slope_ratio(logits[1]))
+        fake = losses.rescale_gradient(fake, lambda: slope_ratio(logits[1]))
     real, fake = _augment(real, fake, params)
     logits = _judge(real, fake, params, discriminator)
     discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
     generator_loss = _loss(params).generator(*logits)
     if slope_ratio:
-        moved = optimization.move_both(discriminator_loss, params, updates)
+        moved = optimization.minimize_both(discriminator_loss, params, updates)
     else:
         moved = [
-            *optimization.move(networks.DISCRIMINATOR, discriminator_loss, params, discriminator),
-            *optimization.move(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR]),
+            *optimization.minimize(networks.DISCRIMINATOR, discriminator_loss, params, discriminator),
+            *optimization.minimize(networks.GENERATOR, generator_loss, params, updates[networks.GENERATOR]),
         ]
     return _Step(logits, (discriminator_loss, generator_loss), moved)
 

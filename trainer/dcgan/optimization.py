@@ -16,8 +16,8 @@ Gradients = Sequence[tuple[tf.Tensor, tf.Variable]]
 _ADAM_BETA2 = 0.999
 
 
-def move(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates) -> list[tf.Operation]:
-    """Moves one network, and all that follows its weights.
+def minimize(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates) -> list[tf.Operation]:
+    """One Adam step on one network, with the updates of its statistics.
 
     Args:
       network: networks.GENERATOR or networks.DISCRIMINATOR.
@@ -30,8 +30,11 @@ def move(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Updates
     return _apply(network, optimizer, _without_frozen(gradients, params), updates)
 
 
-def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
-    """Moves both networks by the discriminator's loss alone, which `losses.turn` makes the generator's too."""
+def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
+    """One Adam step on both networks, by the discriminator's loss.
+
+    `losses.rescale_gradient` turns the gradient that reaches the generator into that of its own loss.
+    """
     optimizers = {network: _adam(network, params) for network in (networks.DISCRIMINATOR, networks.GENERATOR)}
     variables = [variable for network in optimizers for variable in _variables(network)]
     found = optimizers[networks.DISCRIMINATOR].compute_gradients(loss, variables)
@@ -45,8 +48,8 @@ def move_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Upd
     ]
 
 
-def finish(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
-    """Once both networks have moved: moves the average over the generator, and counts the step."""
+def finish_step(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
+    """After the steps of both networks: updates the EMA of the generator, and counts the step."""
     hparams, steps = params['hparams'], list(moved)
     global_step = v1.train.get_global_step()
     if hparams.ema_half_life_kimg:

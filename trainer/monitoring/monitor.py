@@ -13,7 +13,7 @@ from trainer.features.space import Space
 from trainer.generator import sampler
 from trainer.metrics import kid, twins
 from trainer.model_dir import checkpoints
-from trainer.monitoring import scoring
+from trainer.monitoring import discriminator
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import Point
 from trainer.monitoring.record import Record
@@ -51,10 +51,10 @@ class Monitor:
         self.record = record
         self._noise_dim = hparams.noise_dim
         # Fewer for a small set: its own size would decide how exact the KID is.
-        self._sample_count = min(options.eval_samples, max(len(train), scoring.ASKED))
+        self._sample_count = min(options.eval_samples, max(len(train), discriminator.ASKED))
         self._losses: dict[str, float | None] = {}
         self._twins = _Twins(real)
-        self._opinion = scoring.Opinion(hparams, real, holdout)
+        self._scores = discriminator.DiscriminatorScores(hparams, real, holdout)
         # By pixels: what a young generator leaves on all its pictures would hide copies from a network.
         self._by_pixels = Reference(train, holdout, _PIXELS)
         self._by_features: Reference | None = None
@@ -87,7 +87,7 @@ class Monitor:
         step = checkpoints.step_of(checkpoint)
         vectors = sampler.noise_for(range(self._sample_count), self._noise_dim)
         pictures = _generate(generator.restore(checkpoint), vectors, tick)
-        values = self._opinion.of(checkpoint, pictures, tick)
+        values = self._scores.of(checkpoint, pictures, tick)
         copied = self._by_pixels.copying(pictures, tick)
         if copied:
             values.update(copying=copied.z, close=copied.close)

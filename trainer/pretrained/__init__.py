@@ -1,3 +1,4 @@
-"""Trained networks that come with the package; `packing` reads and writes them."""
+"""Networks to start from: those that come with the package, and those of another run.
 
-NAMES = ('clothes32', 'clothes64')
+Imports `model_dir` and `dcgan`.
+"""

@@ -19,6 +19,7 @@ from trainer.dcgan import ema, networks
 from trainer.filesystem import files
 from trainer.model_dir import checkpoints, hparams_file
 
+NAMES = ('clothes32', 'clothes64')  # Of what comes with the package.
 FOLDER = pathlib.Path(__file__).parent
 _HPARAMS, _STEP = hparams_file.FILE_NAME, 'step'
 
@@ -41,7 +42,7 @@ def pack(model_dir: str, checkpoint: str, path: str) -> None:
 
 @contextlib.contextmanager
 def unpacked(name: str) -> Iterator[str]:
-    """A folder, there while entered, that holds the model `name` of `pretrained.NAMES` as a run leaves it."""
+    """A folder, there while entered, that holds the model `name` of NAMES as a run leaves it."""
     with np.load(FOLDER / f'{name}.npz') as packed, tempfile.TemporaryDirectory() as folder:
         arrays = dict(packed)
         pathlib.Path(folder, _HPARAMS).write_bytes(arrays.pop(_HPARAMS).tobytes())

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from absl import logging
 
-from trainer import errors, pretrained
+from trainer import errors
 from trainer.dcgan import ema, model_fn, networks
 from trainer.dcgan.hparams import HParams
 from trainer.dcgan.network_options import NetworkOptions
@@ -52,14 +52,14 @@ def found(init_from: str) -> Iterator[Source]:
     """
     with contextlib.ExitStack() as stack:
         place = init_from
-        if init_from in pretrained.NAMES:
+        if init_from in packing.NAMES:
             place = stack.enter_context(packing.unpacked(init_from))
         checkpoint = _checkpoint(place)
         hparams = _hparams(checkpoint) if checkpoint else None
         if not hparams:
             raise errors.UserError(
                 f'--init_from={init_from} is no run with a checkpoint and {hparams_file.FILE_NAME}: give a --model_dir '
-                f'of python -m trainer.task, a checkpoint in one, or one of {", ".join(pretrained.NAMES)}'
+                f'of python -m trainer.task, a checkpoint in one, or one of {", ".join(packing.NAMES)}'
             )
         yield Source(init_from, checkpoint, hparams)
 

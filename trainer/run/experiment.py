@@ -20,7 +20,7 @@ from trainer.machine.watchdog import Watchdog
 from trainer.model_dir import checkpoint_check, checkpoints, hparams_file, run_data, run_folder
 from trainer.model_dir.event_log import EventLog
 from trainer.model_dir.run_data import RunData
-from trainer.monitoring import best, patience
+from trainer.monitoring import best, early_stopping
 from trainer.monitoring.monitor import Monitor
 from trainer.monitoring.record import Record
 from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
@@ -61,7 +61,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
         checkpoint_check.check(checkpoint, hparams, to_train=True)
     trained_on = run_data.of(options.model_dir, data, train, holdout)
     _take_note_of_changed_data(options.model_dir, trained_on, start_step)
-    ended = patience.reason_to_end(options, start_step, trained_on.checksum)
+    ended = early_stopping.reason_to_end(options, start_step, trained_on.checksum)
     if ended and not options.hptuning_metric:
         return _already_finished(hparams, options, checkpoint, ended)
 

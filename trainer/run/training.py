@@ -20,11 +20,11 @@ from trainer.machine.signals import GracefulStop, StopHook
 from trainer.machine.watchdog import Watchdog, WatchdogHook
 from trainer.model_dir import checkpoints, divergence
 from trainer.model_dir.event_log import EventListener, EventLog
-from trainer.monitoring import patience
+from trainer.monitoring import early_stopping
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions
-from trainer.run.checkup import Checkup
 from trainer.run.estimator import make_estimator
+from trainer.run.periodic_evaluation import PeriodicEvaluation
 from trainer.run.progress import ProgressHook
 
 
@@ -108,12 +108,12 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
     remembering = checkpoints.RestoredHook(job.on_restored)
     hooks = [checkpoints.ResumeHook(), remembering, progress, stopping, *watching]
     listeners = [drawing, EventListener(job.events)]
-    checkup = Checkup(
+    evaluation = PeriodicEvaluation(
         estimator, options.model_dir, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog
     )
     step, evaluated = checkpoints.step_of(checkpoints.latest(options.model_dir)), False
     while step < hparams.train_steps and not stop.signum:
-        early = patience.reason_to_end(options, step, job.checksum)
+        early = early_stopping.reason_to_end(options, step, job.checksum)
         if early:
             logging.info('%s %s', options.model_dir, early)
             break
@@ -129,7 +129,7 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
         due = step >= hparams.train_steps or (options.eval_steps and step % options.eval_steps == 0)
         evaluated = bool(job.evaluates and due and not stop.signum)
         if evaluated:
-            checkup.run(options.hptuning_metric)
+            evaluation.run(options.hptuning_metric)
     if options.hptuning_metric and not evaluated and not stop.signum:  # A trial restarted after its last step.
-        checkup.run(options.hptuning_metric)
+        evaluation.run(options.hptuning_metric)
     return progress.images_per_s

@@ -18,7 +18,7 @@ HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is 
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class TrainedGenerator:
     """A generator with what is known of it.
 
     Attributes:
@@ -34,7 +34,7 @@ class Trained:
     which: str
 
 
-def load(model_dir: str, which: str = '') -> Trained:
+def load(model_dir: str, which: str = '') -> TrainedGenerator:
     """Loads the generator that a run left in `model_dir`.
 
     Args:
@@ -64,4 +64,4 @@ def load(model_dir: str, which: str = '') -> Trained:
     checkpoint_check.check(checkpoint, trained, to_train=False)
     step = checkpoints.step_of(checkpoint)
     logging.info('generator of the %s checkpoint, step %d', which, step)
-    return Trained(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)
+    return TrainedGenerator(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)

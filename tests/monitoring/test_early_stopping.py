@@ -14,7 +14,7 @@ from tests.conftest import tiny_hparams, write_dataset
 from trainer.generator import export
 from trainer.metrics.kid import Kid
 from trainer.model_dir import checkpoints, hparams_file
-from trainer.monitoring import patience, tuning
+from trainer.monitoring import early_stopping, tuning
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions, TpuOptions
@@ -97,7 +97,7 @@ def evaluated(tmp_path) -> RunOptions:
 )
 def test_what_is_in_the_folder_decides(evaluated, changes, step, ends):
     options = RunOptions(evaluated.model_dir, **{'extractor': 'pixels', **changes})
-    assert bool(patience.reason_to_end(options, step)) == ends
+    assert bool(early_stopping.reason_to_end(options, step)) == ends
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_what_is_in_the_folder_decides(evaluated, changes, step, ends):
 def test_evaluations_count_once_augmentation_has_begun(evaluated, augment, after_kimg, ends):
     hparams_file.write(evaluated.model_dir, tiny_hparams(augment=augment, augment_after_kimg=after_kimg))
     options = dataclasses.replace(evaluated, stop_after_evals_without_best=2)
-    assert bool(patience.reason_to_end(options, 400)) == ends
+    assert bool(early_stopping.reason_to_end(options, 400)) == ends
 
 
 def test_only_evaluations_count():
     points = [Point(0), Point(10, kid=1.0), Point(15, twins=0.5), Point(20, kid=1.0), Point(30, kid=2.0)]
-    assert patience.evaluations_after(points, 10) == 2
-    assert patience.evaluations_after(points, 30) == 0
+    assert early_stopping.evaluations_after(points, 10) == 2
+    assert early_stopping.evaluations_after(points, 30) == 0

@@ -43,7 +43,7 @@ class CheckpointDiscriminator:
         return np.concatenate(parts)[: len(pixels)]
 
 
-class Opinion:
+class DiscriminatorScores:
     """The mean logits of a run's discriminator on training images, hold-out images and generated ones."""
 
     def __init__(self, hparams: HParams, train: np.ndarray, holdout: ImageSet | None):

@@ -21,7 +21,7 @@ from trainer.options import KID
 
 
 @dataclasses.dataclass(frozen=True)
-class Checkup:
+class PeriodicEvaluation:
     """Evaluates a run's newest checkpoint.
 
     Attributes:
