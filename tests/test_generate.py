@@ -7,6 +7,7 @@ from tests.conftest import open_image, tiny_hparams, write_run
 from trainer import errors, generate
 from trainer.generate import GenerateOptions
 from trainer.generator import sampler
+from trainer.pretrained import packing
 
 
 class Flat(sampler.Generator):
