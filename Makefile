@@ -15,7 +15,7 @@ demo: venv
 test: dev
 	$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
-# The page of trainer.explore in a headless Chromium, which it installs where there is none.
+# Tests the page of trainer.explore in a headless Chromium, which it installs if there is none.
 test-browser: dev
 	@.ci/make-venv browser
 	CHROMIUM="$$(.ci/make-browser)" $(python) -m pytest tests/browser --override-ini=python_files='check_*.py'
@@ -30,7 +30,7 @@ types: dev
 
 check: lint types test test-browser
 
-# Job files for `gcloud ai custom-jobs create`, filled and checked:
+# Writes filled and checked job files for `gcloud ai custom-jobs create`:
 #   make vertex-config PROJECT=my-project BUCKET=my-bucket REGION=us-central1 IMAGE=REGION-docker.pkg.dev/PROJECT/dcgan/dcgan
 vertex-config: venv
 	@$(python) -m trainer.vertex_config --project='$(PROJECT)' --bucket='$(BUCKET)' --region='$(REGION)' \
@@ -54,7 +54,7 @@ bench: dev
 	$(python) -m tests.benchmarks.page_load
 	$(python) -m tests.benchmarks.fuzz
 
-# The TPU compiler, for its estimates; needs no TPU. Its virtual environment: see tests/benchmarks/tpu_compile.txt.
+# Gets the TPU compiler's estimates; needs no TPU. For the virtual environment see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python
 	$(python) -m tests.benchmarks.tpu_compile --write
 

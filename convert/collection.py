@@ -1,4 +1,4 @@
-"""The first pass: every file decoded, fitted and spooled, with a few facts about each kept in memory."""
+"""The first pass: decodes, fits and spools every file, and keeps only a few facts about each in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convert.pictures import decode, depth
 from trainer.data import manifest, records
 from trainer.storage import gcs
 
-MIN_IMAGES = 2  # Of a data set, and of the images to train on.
+MIN_IMAGES = 2  # In a data set, and in its training split.
 _DIGEST_BYTES = 16
 _HOLDOUT_BUCKETS = 10000
 
@@ -42,7 +42,7 @@ class Collection:
         """Starts without images."""
         self._listing, self._options, self._spool = listing, options, spool
         self._first_with: dict[bytes, int] = {}
-        self._files = array.array('Q')  # Of each image, the position of its file in the listing.
+        self._files = array.array('Q')  # For each image, the position of its file in the listing.
         self.splits = {split: array.array('Q') for split in manifest.SPLITS}
 
     def add(self, file: int, fitted: Fitted) -> None:
@@ -59,7 +59,7 @@ class Collection:
         self._spool.append(fitted.pixels)
 
     def ensure_training(self) -> None:
-        """Trains on the hold-out images too of a data set so small that next to all its images were held out."""
+        """Moves the hold-out into the training split if that has fewer than MIN_IMAGES, as in a tiny data set."""
         if len(self.splits[manifest.TRAIN]) < MIN_IMAGES:
             everything = sorted(number for numbers in self.splits.values() for number in numbers)
             self.splits = {manifest.TRAIN: array.array('Q', everything), manifest.HOLDOUT: array.array('Q')}
@@ -84,14 +84,14 @@ def collect(
     rejections: rejection.RejectionList,
     levels: depth.Levels,
 ) -> Collection:
-    """Decodes all files, several at a time, and takes them in the order of their names.
+    """Decodes all files, several at a time, and adds them in the order of their names.
 
     Raises:
-      errors.UserError: Cloud Storage, if the files are there, fails or refuses; a bad file is only rejected.
+      errors.UserError: the files are in Cloud Storage, which fails or refuses; a bad file is only rejected.
     """
     collection = Collection(listing, options, spool)
     workers = options.workers or os.cpu_count() or 1
-    # To download is to wait: many threads do it side by side, and the processor still has few images to decode at once.
+    # Downloads mostly wait, so many threads run at once. The semaphore limits how many images are decoded at once.
     threads = gcs.CONNECTIONS if gcs.is_remote(listing.folder) else workers
     fit = functools.partial(_fit, listing, options, threading.Semaphore(workers), levels)
     with decode.prepared_pillow(options.max_megapixels), progress.Progress('decoding', len(listing.names)) as bar:
@@ -114,17 +114,17 @@ def _fit(
     levels: depth.Levels,
     name: str,
 ) -> Fitted | rejection.Rejected:
-    """Runs on a worker thread, and does there only what must be: all Python of all threads takes turns."""
+    """Runs on a worker thread, and does as little as possible there: only one thread at a time runs Python (GIL)."""
     try:
         with listing.open(name) as file, decoding:
             pixels = decode.decode(file, options, levels)
     except rejection.Rejected as rejected:
-        # A new one, because the traceback of the old one holds the decoded image.
+        # A new exception, because the traceback of the old one keeps the decoded image in memory.
         return rejection.Rejected(rejected.reason, rejected.detail)
     return Fitted(pixels, hashlib.sha256(pixels.data).digest()[:_DIGEST_BYTES])
 
 
 def _split_of(digest: bytes, holdout_percent: float) -> str:
-    """Decided by the image alone, so that a larger collection never moves an image between the splits."""
+    """Decides by the image alone, so that adding images never moves an image between the splits."""
     bucket = int.from_bytes(digest, 'big') % _HOLDOUT_BUCKETS
     return manifest.HOLDOUT if bucket < holdout_percent * _HOLDOUT_BUCKETS / 100 else manifest.TRAIN

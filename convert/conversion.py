@@ -1,4 +1,4 @@
-"""The whole conversion: list, decode, write, describe, publish."""
+"""The whole conversion: lists, decodes, writes, describes and publishes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from trainer.filesystem import disk_errors, paths
 from trainer.storage import gcs
 
 _MIB = 1 << 20
-_DARK = 8.0  # Mean grey level of a set; night photographs have more.
+_DARK = 8.0  # Mean grey level of a set; even night photographs are above it.
 _BYTES_BESIDE_PIXELS = 200  # Names and lengths of the features, and a file name.
 
 
@@ -36,16 +36,17 @@ def convert(options: ConvertOptions, flag: str = '--output_dir') -> manifest.Man
 
     Args:
       options: what to convert, where to and how.
-      flag: that has named the output folder.
+      flag: the flag that named the output folder.
 
     Raises:
-      errors.UserError: nothing to convert, too few images left, or a folder that cannot be read or written, that holds
-        something else, or that another process writes; its kinds `AccessDenied` and `Transient` are of storage.
+      errors.UserError: there is nothing to convert, too few images are left, or a folder cannot be read or written,
+        holds something else, or is being written by another process. The subclasses `AccessDenied` and `Transient`
+        come from Cloud Storage.
     """
     listing = sources.find(options.input_dir, options.output_dir)
     remote = gcs.is_remote(options.output_dir)
     make = RemoteStaging if remote else Staging
-    through = f' by way of {tempfile.gettempdir()}, which TMPDIR sets,' if remote else ''
+    through = f' (through {tempfile.gettempdir()}, set by TMPDIR)' if remote else ''
     explained = disk_errors.explained(f'{flag}={options.output_dir}{through}')
     with make(options.output_dir, options.overwrite, flag) as stage, explained:
         dataset = _write_dataset(listing, options, stage.folder)
@@ -55,14 +56,14 @@ def convert(options: ConvertOptions, flag: str = '--output_dir') -> manifest.Man
 
 
 def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: str) -> manifest.Manifest:
-    """Writes all files but the manifest into the local `folder`, and returns the manifest."""
+    """Writes all files except the manifest into the local `folder`, and returns the manifest."""
     with contextlib.ExitStack() as spools:
         levels = Levels()
         collection, rejected = _collected(listing, options, folder, levels, spools)
         if levels.of_the_set() != levels.white:
             levels = Levels(levels.of_the_set())
             logging.warning(
-                'no image of 16 bits has a value above %d: it is taken for white, and all are decoded anew',
+                'no 16-bit image has a value above %d: taking this as white, and decoding all images again',
                 levels.white,
             )
             collection, rejected = _collected(listing, options, folder, levels, spools)
@@ -91,7 +92,7 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: st
 def _collected(
     listing: sources.Listing, options: ConvertOptions, folder: str, levels: Levels, spools: contextlib.ExitStack
 ) -> tuple[Collection, dict[str, int]]:
-    """The first pass: all images, on a spool that lives as long as `spools`, and how many files gave none and why."""
+    """Runs the first pass; returns the images, spooled as long as `spools` lives, and the rejected files by reason."""
     spool = spools.enter_context(Spool(folder, (options.image_size, options.image_size, options.channels)))
     with rejection.RejectionList(folder) as rejections:
         collection = collect(listing, options, spool, rejections, levels)
@@ -101,7 +102,7 @@ def _collected(
 def _write_splits(
     collection: Collection, options: ConvertOptions, folder: str
 ) -> tuple[dict[str, tuple[manifest.Shard, ...]], Moments]:
-    """The second pass: the records of both splits in their final order, and the moments of those to train on."""
+    """Runs the second pass: writes both splits in their final order, and measures the moments of the training split."""
     record_bytes = options.image_size**2 * options.channels + _BYTES_BESIDE_PIXELS
     splits, moments = {}, {split: Moments(options.channels) for split in manifest.SPLITS}
     with progress.Progress('writing', len(collection)) as bar:
@@ -126,7 +127,7 @@ def _shuffled(numbers: MutableSequence[int], seed: int) -> Sequence[int]:
 
 
 def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
-    """Ends the log with what was made, what was left out, and what to type next."""
+    """Ends the log with what was made, what was left out, and what to look at."""
     for reason, count in rejection.by_frequency(dataset.rejected):
         logging.info('%8d rejected: %s', count, reason)
     train, holdout = dataset.records(manifest.TRAIN), dataset.records(manifest.HOLDOUT)
@@ -136,14 +137,14 @@ def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
     logging.info('%d shards, %.1f MiB in %s', len(shards), size, options.output_dir)
     if dataset.mean and max(dataset.mean) < _DARK:
         logging.warning(
-            'the images are nearly black, %.1f of 255 in the mean: have their files fewer bits than they say?',
+            'the images are nearly black, with a mean of %.1f of 255: do the files hold fewer bits than they declare?',
             max(dataset.mean),
         )
     logging.info('look at %s', posixpath.join(options.output_dir, preview.FILE_NAME))
 
 
 def next_command(options: ConvertOptions) -> str:
-    """What to type after a conversion, to train on what it has made."""
+    """The command that trains on the converted data set."""
     return cli.command(
         'trainer.task',
         train_data=options.output_dir,

@@ -1,4 +1,4 @@
-"""One command from photographs to pictures: makes the data set that `trainer.task` needs, unless it is there."""
+"""Makes the data set that `trainer.task` needs, unless it exists, so that one command trains on photographs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INPUT = 'input'
 
 
 def is_folder_of_images(path: str) -> bool:
-    """Whether a local or gs:// path is a folder to convert, rather than a data set, records, or nothing.
+    """Whether a local or gs:// path is a folder of images to convert, not a data set, records, or nothing.
 
     Raises:
       errors.UserError: Cloud Storage refuses or fails.
@@ -39,27 +39,28 @@ def is_folder_of_images(path: str) -> bool:
     if any(name.endswith('.tfrecord') for name in names):
         return False
     if not names:
-        return os.path.isdir(path)  # In a bucket there are no empty folders.
+        return os.path.isdir(path)  # A bucket has no empty folders.
     if manifest.FILE_NAME not in names:
         return True
     try:
         return not manifest.read(path)
-    except errors.DataError:  # Other programs have such a file beside images; one of ours has shards.
+    except errors.DataError:  # Other programs write such a file beside images; ours lists shards.
         return True
 
 
 def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, dry: bool = False) -> str:
-    """Makes a data set in `folder` of the images, unless it is there and nothing has changed; returns the folder.
+    """Converts the images into a data set in `folder`, unless it is there and up to date; returns the folder.
 
     Args:
       images: local or gs:// folder.
-      folder: where the data set goes; one that this function has made there of other images is replaced.
-      image_size, channels: 0 chooses what the images are large enough for, and have.
+      folder: where the data set goes; an earlier one by this function, of other images, is replaced.
+      image_size, channels: 0 chooses the size that most images can fill, and 1 channel if all images are grey.
       fit: as --fit of the converter.
-      dry: whether only to see that there are images, and that the folder may be written.
+      dry: whether only to check that there are images and that the folder may be written; returns '' if there is
+        something to convert.
 
     Raises:
-      errors.UserError: there are no images, or `folder` holds what this function has not made.
+      errors.UserError: there are no images, or `folder` holds something that this function has not made.
     """
     known = _check_ours(folder)
     images = images if gcs.is_remote(images) else os.path.abspath(images)
@@ -68,7 +69,7 @@ def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, 
     if known and stamp == known.facts.get(_INPUT):
         described = manifest.read(folder)
         if image_size in (0, described.image_size) and channels in (0, described.channels):
-            logging.info('%s has %s converted already: nothing has changed since', folder, images)
+            logging.info('%s is up to date: nothing has changed in %s since its conversion', folder, images)
             return folder
     if dry:
         logging.info('%s: %s files to convert into %s', images, f'{len(listing.names):,}', folder)
@@ -76,7 +77,7 @@ def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, 
     if not (image_size and channels):
         seen = headers.look(listing)
         image_size, channels = image_size or seen.largest_size(), channels or seen.channels()
-        logging.info('--image_size=%d --channels=%d, by %s', image_size, channels, seen)
+        logging.info('--image_size=%d --channels=%d, chosen from %s', image_size, channels, seen)
     options = ConvertOptions(
         input_dir=images, output_dir=folder, image_size=image_size, channels=channels, fit=fit, overwrite=bool(known)
     )
@@ -86,7 +87,7 @@ def prepare(images: str, folder: str, image_size: int, channels: int, fit: str, 
 
 
 def source_of(data: str) -> str:
-    """The images that a data set was made of, if this module has made it; else the data set itself."""
+    """The folder of images that a data set was made from, if this module made it; else the data set itself."""
     mark = outputs.read_mark(data) if tf.io.gfile.isdir(data) else None
     if mark and mark.made_by == MADE_BY and manifest.is_in(data):
         return manifest.read(data).source
@@ -94,7 +95,7 @@ def source_of(data: str) -> str:
 
 
 def _check_ours(folder: str) -> Mark | None:
-    """The mark that this module has left in the folder; None if there is nothing there yet.
+    """The mark that this module left in the folder; None if the folder is empty or absent.
 
     Raises:
       errors.UserError: something else is there.
@@ -109,4 +110,4 @@ def _check_ours(folder: str) -> Mark | None:
             f'{folder} holds a data set that python -m {MADE_BY} has not made and will not touch: train on it with '
             f'--train_data={folder}, or choose another {_FLAG}'
         )
-    return Mark(MADE_BY)  # The converter knows an interrupted run of its own, and refuses anything else.
+    return Mark(MADE_BY)  # The converter recognises its own interrupted run, and refuses anything else.

@@ -1,4 +1,4 @@
-"""What the headers of image files tell without decoding them: how large they are, and whether they have colours."""
+"""Finds the sizes of images from their headers, and decodes a few of them to see whether they have colours."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from trainer.dcgan import architecture
 from trainer.filesystem import files
 from trainer.storage import gcs
 
-_LOOK_AT = 2000  # Files; a header each.
-_LOOK_AT_REMOTE = 200  # Downloaded whole.
-_DECODE = 200  # Images whose pixels are looked at for colours.
+_LOOK_AT = 2000  # Local files whose headers are read.
+_LOOK_AT_REMOTE = 200  # Fewer, because each is downloaded whole.
+_DECODE = 200  # Images that are decoded to look for colours.
 _MOST = 0.5
 _GREY_MODES = ('1', 'L', 'LA', 'La', 'I', 'F')
-_GREY_CHROMA = 2.0  # As convert/auditing/colours.py: a grey JPEG is off grey by a level at most.
+_GREY_CHROMA = 2.0  # As in convert/auditing/colours.py: a grey JPEG is off grey by one level at most.
 _SIDE = 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Headers:
-    """What some files of a folder are like.
+    """The sizes and colours of some files of a folder.
 
     Attributes:
       sizes: width and height in px, int64 [M, 2].
-      coloured: how many of those whose pixels were looked at have colours.
+      coloured: how many of the decoded images have colours.
     """
 
     sizes: np.ndarray
     coloured: int
 
     def largest_size(self) -> int:
-        """The largest side that there is a network for, and that most of the images can fill; else the smallest."""
+        """The largest size of a network that most of the images can fill; the smallest size if there is none."""
         return max(
             (side for side in architecture.IMAGE_SIZES if self._share_of(side) > _MOST),
             default=min(architecture.IMAGE_SIZES),
@@ -54,14 +54,14 @@ class Headers:
     def __str__(self) -> str:
         sides = ', '.join(f'{self._share_of(side):.0%} fill {side} px' for side in sorted(architecture.IMAGE_SIZES))
         colours = 'some have colours' if self.coloured else 'none has colours'
-        return f'{len(self.sizes):,} images looked at: {sides}; {colours}'
+        return f'{len(self.sizes):,} examined images: {sides}; {colours}'
 
     def _share_of(self, side: int) -> float:
         return float((self.sizes.min(axis=1) >= side).mean()) if len(self.sizes) else 0.0
 
 
 def look(listing: Listing) -> Headers:
-    """Looks at all files of a folder, or at enough of them, evenly spread.
+    """Examines all files of a folder, or an evenly spread sample of them.
 
     Raises:
       errors.UserError: Cloud Storage fails or refuses.
@@ -84,7 +84,7 @@ def look(listing: Listing) -> Headers:
 
 
 def read_sizes(listing: Listing, names: Sequence[str]) -> np.ndarray:
-    """Width and height in px of some of the files, int64 [M, 2]; of those that are no images there are none.
+    """Width and height in px of a sample of the files, int64 [M, 2]; files that are not images are left out.
 
     Raises:
       errors.UserError: Cloud Storage fails or refuses.
@@ -110,7 +110,7 @@ def _size(listing: Listing, name: str) -> tuple[int, int] | None:
             return image.size
     except errors.UserError:
         raise
-    except Exception:  # Gone, or replaced by what is no image: a plug-in may raise anything.
+    except Exception:  # Deleted, or replaced by something that is not an image: a plug-in may raise anything.
         return None
 
 

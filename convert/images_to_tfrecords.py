@@ -2,8 +2,8 @@
 
   python -m convert.images_to_tfrecords --input_dir=photos --output_dir=data/photos --image_size=64
 
-Any file that Pillow can read is input; what is left out, and why, goes to rejected.csv beside the records. Look at
-preview.png before you train.
+Reads the image formats listed in docs/safety.md. Files that are left out are listed with their reasons in rejected.csv,
+beside the records. Look at preview.png before you train.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Shows what a set of TFRecords holds, so that nobody trains on records that are read the wrong way round.
+"""Shows what a set of TFRecords holds, to check before training that they are read in the right layout.
 
   python -m convert.inspect_tfrecords data/roses64
   python -m convert.inspect_tfrecords 'old/*.tfrecord' --preview=old.png
 
-PATTERN is a data-set folder, a TFRecord file or a pattern, local or gs://; there may be several. Prints schema, counts,
-geometry, value range, the mean of each channel and what the pixels say about their layout, and writes a contact sheet;
-where raw records could be read in two ways, one sheet for each.
+PATTERN is a data-set folder, a TFRecord file or a glob pattern, local or gs://; several may be given. Prints schema,
+counts, geometry, value range, the mean of each channel and the layout that the pixels suggest, and writes a contact
+sheet. If raw records could be read in two layouts, it writes one sheet for each.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _HEAD_BYTES = 4096
 
 @dataclasses.dataclass(frozen=True)
 class InspectOptions(Options):
-    """Flags."""
+    """The flags."""
 
-    split: str = option(manifest.TRAIN, 'Which part of a data-set folder.', choices=manifest.SPLITS)
+    split: str = option(manifest.TRAIN, 'Which split of a data-set folder.', choices=manifest.SPLITS)
     preview: str = option('inspected.png', 'Where the contact sheet goes, local or gs://.', unit='file', path=ANYWHERE)
 
 
 def inspect(patterns: Sequence[str], options: InspectOptions, say: Callable[[str], None] = lambda _: None) -> str:
-    """Writes the contact sheets and returns the report, having handed it to `say`.
+    """Writes the contact sheets and returns the report, which `say` gets first.
 
     Raises:
       errors.DataError: nothing matches, or a shard is damaged.
@@ -89,7 +89,7 @@ def _of_layout(preview: str, name: str) -> str:
 
 
 def _check_free(path: str) -> None:
-    """Raises UserError where a contact sheet would replace what is none."""
+    """Raises UserError if a contact sheet would replace a file that is not one of ours."""
     with disk_errors.explained(f'--preview={path}'):
         if not tf.io.gfile.exists(path):
             return
@@ -97,13 +97,13 @@ def _check_free(path: str) -> None:
             ours = images.software_of(file.read(_HEAD_BYTES)) == _MADE_BY
     if not ours:
         raise errors.UserError(
-            f'--preview={path} is there, and python -m {_MADE_BY} has not made it and will not touch it: choose '
+            f'--preview={path} exists, but python -m {_MADE_BY} has not made it and will not touch it: choose '
             'another name'
         )
 
 
 def _write(path: str, sheet: np.ndarray) -> None:
-    """Writes a contact sheet, which says inside that it is one."""
+    """Writes a contact sheet, and marks it in its PNG metadata as one of ours."""
     with disk_errors.explained(f'--preview={path}'):
         files.write_bytes(path, images.encode_png(sheet, software=_MADE_BY))
 
@@ -111,7 +111,7 @@ def _write(path: str, sheet: np.ndarray) -> None:
 def _schema(record: Record) -> str:
     if record.encoding == records.ENCODED:
         return 'encoded images (image/encoded)'
-    return 'raw pixels (image) with geometry' if record.layout else 'raw pixels (image) and label, geometry worked out'
+    return 'raw pixels (image) with geometry' if record.layout else 'raw pixels (image) and label, geometry inferred'
 
 
 def _tally(values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the converter can be told."""
+"""The options of the converter."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from trainer.flags.declaration import ANYWHERE, Options, option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
 _MAX_HOLDOUT_PERCENT = 50
-# Where the data come from and go to, and how fast, leave the data as they are.
+# Options that change where the data come from and go to, and how fast, but not the data.
 _NOT_SHAPING = ('input_dir', 'output_dir', 'workers', 'overwrite')
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvertOptions(Options):
-    """The images, and the data set made of them.
+    """Which images to convert, and how to make the data set.
 
     Raises:
-      errors.UserError: a value that breaks its rule.
+      errors.UserError: a value breaks its rule.
     """
 
     input_dir: str = option(
@@ -30,7 +30,7 @@ class ConvertOptions(Options):
     )
     output_dir: str = option(
         '',
-        'Local or gs:// folder that becomes the data set; one on gs:// takes room for two copies in $TMPDIR meanwhile.',
+        'Local or gs:// folder for the data set; one on gs:// needs room for two copies in $TMPDIR meanwhile.',
         unit='folder',
         path=ANYWHERE,
     )
@@ -38,17 +38,17 @@ class ConvertOptions(Options):
     channels: int = option(3, '3 for colour, 1 for grey.', choices=(3, 1))
     fit: str = option(
         CROP,
-        'How an oblong image becomes square: cut to its centre, bordered with the background, or distorted.',
+        'How an oblong image becomes square: cropped to its centre, padded with the background, or stretched.',
         choices=(CROP, PAD, STRETCH),
     )
     background: str = option(
-        'white', "Shows through transparent pixels and borders --fit=pad: a name or '#rrggbb'.", unit='colour'
+        'white', "Colour behind transparent pixels and of the borders of --fit=pad: a name or '#rrggbb'.", unit='colour'
     )
     holdout_percent: float = option(
-        5.0, 'Share of the images kept from training, chosen by their pixels.', unit='percent', lower=0
+        5.0, 'Share of the images held out from training, chosen by a hash of their pixels.', unit='percent', lower=0
     )
     shard_mib: int = option(
-        100, 'Size to aim at for each TFRecord file.', unit='MiB', lower=1, upper=1 << 20, why='that is a TiB'
+        100, 'Target size of each TFRecord file.', unit='MiB', lower=1, upper=1 << 20, why='that is a TiB'
     )
     max_megapixels: float = option(
         89.0,
@@ -62,7 +62,7 @@ class ConvertOptions(Options):
     seed: int = option(0, 'Decides the order of the records.', lower=0, upper=2**63 - 1, why='JSON keeps 64 bits')
     workers: int = option(
         0,
-        'Threads that decode images; 0 is one for each core. Downloads from gs:// have their own.',
+        'Threads that decode images; 0 is one for each core. Downloads from gs:// have their own threads.',
         unit='threads',
         lower=0,
         upper=1024,
@@ -85,12 +85,12 @@ class ConvertOptions(Options):
             ImageColor.getrgb(self.background)
         except ValueError:
             raise errors.UserError(
-                f"--background={self.background} is no colour: give a name such as white, or '#rrggbb'"
+                f"--background={self.background} is not a colour: give a name such as white, or '#rrggbb'"
             ) from None
 
     @property
     def mode(self) -> str:
-        """Pillow's name for the kind of image that is written."""
+        """Pillow's mode of the images that are written."""
         return 'RGB' if self.channels == 3 else 'L'
 
     def shaping(self) -> dict[str, Any]:

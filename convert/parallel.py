@@ -1,4 +1,4 @@
-"""Work on threads, with results in order and little of it under way at a time."""
+"""Work on threads: the results keep their order, and only a few items are in flight at a time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TypeVar
 
 T = TypeVar('T')
 R = TypeVar('R')
-_ITEMS_A_TASK = 8  # Small images take so little time that handing them over one by one would cost a tenth of it.
+_ITEMS_A_TASK = 8  # Handing small images over one by one would cost a tenth of the time that they take.
 _TASKS_A_WORKER = 3
 
 
 def map_in_order(
     function: Callable[[T], R], items: Iterable[T], workers: int, items_a_task: int = _ITEMS_A_TASK
 ) -> Iterator[R]:
-    """Like `map`, on threads; `Executor.map` would take in all items at once, and keep their results.
+    """Like `map`, on threads. `Executor.map` would read all items at once, and keep their results.
 
-    After the first error no other item is begun, for where each waits minutes for an outage to end they add up.
+    After the first error no other item is started. During an outage each item may wait for minutes, which would add up.
     """
     failures: list[BaseException] = []
 
@@ -48,7 +48,7 @@ def map_in_order(
             yield from window.popleft().result()
             window.extend(pool.submit(work, task) for task in itertools.islice(tasks, 1))
     finally:
-        failures.append(futures.CancelledError())  # Whoever interrupts waits for single items, not for tasks.
+        failures.append(futures.CancelledError())  # An interruption waits for single items, not for whole tasks.
         pool.shutdown(cancel_futures=True)
 
 
@@ -61,7 +61,7 @@ class Room:
 
     @contextlib.contextmanager
     def taken(self, amount: int) -> Iterator[None]:
-        """Waits until so much is free, and holds it while entered; whoever wants more than there is gets all of it."""
+        """Waits until `amount` is free, and holds it while entered; an amount above the total takes the total."""
         amount = min(amount, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= amount)

@@ -1,4 +1,4 @@
-"""How far the work is: a bar on a terminal, a line now and then in a log."""
+"""Shows how far the work is: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from absl import logging
 
 from trainer import environment
 
-with environment.without('TQDM_'):  # It reads them while it is imported, and fails of those that are no numbers.
+with environment.without('TQDM_'):  # tqdm reads them at import, and fails if they are not numbers.
     import tqdm
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -24,7 +24,7 @@ class Progress:
     """
 
     def __init__(self, doing: str, total: int, unit: str = 'images'):
-        """`doing` is a verb for the person who watches, `unit` the things."""
+        """`doing` is the verb to show, such as 'decoding'; `unit` names the things that are counted."""
         self._doing, self._total, self._done, self._unit = doing, total, 0, unit
         self._bar = tqdm.tqdm(desc=doing, total=total, unit=f' {unit}') if sys.stderr.isatty() else None
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES

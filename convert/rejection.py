@@ -1,4 +1,4 @@
-"""Why a file is left out, and the list of the files that were."""
+"""The reasons why files are left out, and the list of those files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from convert import csv_cells
 
 FILE_NAME = 'rejected.csv'
-DROPPED_FILE_NAME = 'dropped.csv'  # What convert.audit has left out of a data set.
+DROPPED_FILE_NAME = 'dropped.csv'  # The images that convert.audit left out of a data set.
 
 DUPLICATE = 'duplicate'
 EMPTY_FILE = 'empty file'
@@ -22,17 +22,17 @@ UNREADABLE = 'unreadable'
 
 
 def unsupported(format_: str) -> str:
-    """The reason for a file of a format that is not opened, such as 'HEIC, which is not opened'."""
+    """The reason for a file of an unsupported format, such as 'HEIC, a format that is not read here'."""
     return f'{format_}, a format that is not read here'
 
 
 def damaged(format_: str) -> str:
-    """The reason for a file that is meant to be of a format that is opened, and is not whole."""
+    """The reason for a damaged file of a supported format."""
     return f'damaged {format_}'
 
 
 class Rejected(Exception):
-    """One file that gives no image; `reason` is one of those above, `detail` is for a person to read."""
+    """A file gives no image; `reason` is one of those above, `detail` is a text for people."""
 
     def __init__(self, reason: str, detail: str = ''):
         super().__init__(reason, detail)
@@ -40,7 +40,7 @@ class Rejected(Exception):
 
 
 class RejectionList:
-    """Writes `rejected.csv` row by row, so that memory does not grow with the files left out, and counts them."""
+    """Counts the files left out, and writes `rejected.csv` row by row, so that memory does not grow with them."""
 
     def __init__(self, folder: str):
         """Starts the list in a local folder."""
@@ -50,7 +50,7 @@ class RejectionList:
         self._rows.writerow(['file', 'reason', 'detail'])
 
     def add(self, name: str, rejected: Rejected) -> None:
-        """Notes the file `name`, a path below the input folder."""
+        """Adds the file `name`, a path below the input folder."""
         self.counts[rejected.reason] += 1
         self._rows.writerow(list(map(csv_cells.text, (name, rejected.reason, rejected.detail))))
 

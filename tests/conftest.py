@@ -9,7 +9,7 @@ import pathlib
 
 from tests.fakes.cloud.gcs import KNOBS
 
-os.environ.update(KNOBS)  # TensorFlow reads them when it is imported.
+os.environ.update(KNOBS)  # TensorFlow reads these when it is imported.
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -24,7 +24,7 @@ from trainer.dcgan.hparams import HParams  # noqa: E402
 from trainer.model_dir import hparams_file
 
 ROOT = pathlib.Path(__file__).parent.parent
-# What TensorFlow's import made is never garbage, and going through it was a fifth of the time of a tiny run.
+# The objects of TensorFlow's import are never garbage; scanning them took a fifth of the time of a tiny run.
 gc.freeze()
 gc.set_threshold(20000, 20, 20)
 
@@ -39,7 +39,7 @@ def smooth_images(count: int, size: int, channels: int = 3, seed: int = 0) -> np
 
 
 def write_shard(path: pathlib.Path, serialized: list[bytes]) -> manifest.Shard:
-    """Writes one TFRecord file and returns what a manifest says of it."""
+    """Writes one TFRecord file and returns its manifest entry."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in serialized:
             writer.write(record)
@@ -64,7 +64,7 @@ def write_dataset(
 
 
 def open_image(path: os.PathLike | str) -> Image.Image:
-    """Reads a picture whole and closes its file, which Pillow alone leaves open."""
+    """Reads a whole picture and closes its file, which Pillow alone leaves open."""
     return Image.open(io.BytesIO(pathlib.Path(path).read_bytes()))
 
 
@@ -78,7 +78,7 @@ def tiny_hparams(**changes) -> HParams:
 
 
 def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:
-    """Writes what a run leaves of its generator, with initial weights; returns the checkpoint's prefix."""
+    """Writes the generator files of a run, with initial weights; returns the checkpoint's prefix."""
     with tf.Graph().as_default(), v1.Session() as session:
         networks.generator(v1.placeholder(tf.float32, [None, hparams.noise_dim]), hparams.architecture)
         update = ema.update(v1.trainable_variables(), tf.constant(0, tf.int64), hparams.train_batch_size, 1.0)

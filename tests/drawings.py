@@ -1,4 +1,4 @@
-"""Pictures drawn at random, foreign to any set of photographs, and what may happen to a picture that is saved twice."""
+"""Random drawings, foreign to any set of photographs, and the alterations that make near-duplicates of a picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text(random: Random) -> Image.Image:
 
 
 def chart(random: Random) -> Image.Image:
-    """Coloured bars from the left on."""
+    """Coloured bars, beginning at the left."""
     picture, pen = _blank(random, 255, 256)
     for bar in range(int(random.integers(3, 9))):
         height = int(random.integers(10, 110))
@@ -68,7 +68,7 @@ def double_arrow(random: Random) -> Image.Image:
 
 
 def many(draw: Callable[[Random], Image.Image], count: int, size: int, seed: int = 0) -> np.ndarray:
-    """uint8 [count, size, size, 3]."""
+    """`count` drawings, uint8 [count, size, size, 3]."""
     random = np.random.default_rng(seed)
     return np.stack([pixels(draw(random), size) for _ in range(count)])
 

@@ -1,4 +1,4 @@
-"""Image files of 32 x 32 px written by hand, so that every field of theirs is known, and what comes of them."""
+"""Image files of 32 x 32 px written by hand, so that each of their fields is known, and how to decode them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convert.options import ConvertOptions
 from convert.pictures import decode, depth
 
 SIDE = 32
-# From black to white, in [0, 1] and in 8 bits.
+# From black to white, in [0, 1], and in 8 bits.
 SHARES = np.linspace(0.0, 1.0, SIDE)
 RAMP = np.rint(SHARES * 255).astype(np.uint8)
 COLUMNS = np.arange(SIDE)
@@ -25,7 +25,7 @@ GREY = np.tile(RAMP, (SIDE, 1))
 COLOURS = np.stack([GREY, GREY.T, 255 - GREY], axis=-1)
 ALPHA = np.tile(np.array([0, 128, 255, 255] * 8, np.uint8), (SIDE, 1))
 
-# Tags of a TIFF, and values of theirs.
+# TIFF tags, and some of their values.
 BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_BEGINS, ORIENTATION = 258, 259, 262, 266, 273, 274
 SAMPLES, ROWS_A_STRIP, STRIP_BYTES, MAX_VALUE, PLANAR, COLOUR_MAP = 277, 278, 279, 281, 284, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_BEGINS, TILE_BYTES, EXTRA, FORMAT, SUBSAMPLING = 322, 323, 324, 325, 338, 339, 530
@@ -40,12 +40,12 @@ def options(**changes) -> ConvertOptions:
 
 
 def decoded(data: bytes, levels: depth.Levels | None = None, **changes) -> np.ndarray:
-    """int64 [32, 32, channels], as differences of uint8 wrap."""
+    """The decoded file as int64 [32, 32, channels], because differences of uint8 wrap."""
     return decode.decode(io.BytesIO(data), options(**changes), levels).astype(int)
 
 
 def grey(data: bytes, levels: depth.Levels | None = None) -> list[int]:
-    """A row of the file, in grey."""
+    """One row of the decoded file, in grey."""
     return decoded(data, levels, channels=1)[16, :, 0].tolist()
 
 
@@ -56,13 +56,13 @@ def rejected(data: bytes, **changes) -> rejection.Rejected:
 
 
 def error(data: bytes, wanted: np.ndarray, **changes) -> int:
-    """By how much the file's pixels are off at most; `wanted` is [32, 32] or [32, 32, 3]."""
+    """The largest error of the file's pixels; `wanted` is [32, 32] or [32, 32, 3]."""
     wanted = np.asarray(wanted)
     return int(np.abs(decoded(data, **changes) - (wanted[..., None] if wanted.ndim == 2 else wanted)).max())
 
 
 def right_or_left_out(data: bytes, wanted: np.ndarray, tolerance: int = 0, read_since: int = 99) -> None:
-    """Of a file that not every Pillow opens, but those since a version: it must not be taken for another picture."""
+    """The file gives the wanted picture. Before Pillow version `read_since`, it may also be left out."""
     if int(PIL.__version__.split('.')[0]) >= read_since:
         assert error(data, wanted) <= tolerance
         return
@@ -75,13 +75,13 @@ def right_or_left_out(data: bytes, wanted: np.ndarray, tolerance: int = 0, read_
 
 
 def over_white(pixels: np.ndarray, alpha: np.ndarray = ALPHA) -> np.ndarray:
-    """Pixels of straight alpha laid on white."""
+    """Pixels with straight alpha, put on white."""
     mask = alpha[..., None] if pixels.ndim == 3 else alpha
     return np.rint(255 - (255 - pixels.astype(float)) * mask / 255)
 
 
 def columns(values: Iterable[int]) -> np.ndarray:
-    """[32, 32], each row with these values."""
+    """[32, 32], with these values in each row."""
     return np.tile(np.asarray(list(values)), (SIDE, 1))
 
 
@@ -94,7 +94,7 @@ def encoded(image: Image.Image, format_: str, **parameters) -> bytes:
 
 
 def packed(values: Iterable[int], bits: int) -> bytes:
-    """Values of so many bits each, the first one in the highest bits."""
+    """Packs values of `bits` bits each, the first one in the highest bits."""
     text = ''.join(f'{value:0{bits}b}' for value in values)
     return int(text, 2).to_bytes(len(text) // 8, 'big')
 
@@ -104,7 +104,7 @@ def planes(pixels: np.ndarray) -> list[bytes]:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """Of a PNG."""
+    """A chunk of a PNG."""
     return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
 
 
@@ -113,7 +113,7 @@ def with_wrong_checksum(made: bytes) -> bytes:
 
 
 def png(rows: Iterable[bytes], bits: int, colour: int, *chunks: bytes, side: int = SIDE, level: int = 9) -> bytes:
-    """A PNG of colour type `colour`, with other chunks before its pixels."""
+    """A PNG of colour type `colour`, with `chunks` before its pixels."""
     header = chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, bits, colour, 0, 0, 0))
     pixels = chunk(b'IDAT', zlib.compress(b''.join(b'\0' + row for row in rows), level))
     return b'\x89PNG\r\n\x1a\n' + header + b''.join(chunks) + pixels + chunk(b'IEND', b'')
@@ -127,15 +127,15 @@ def tiff(
     side: int = SIDE,
     tile: int = 0,
 ) -> bytes:
-    """A TIFF of these tags over the usual ones.
+    """A TIFF with these tags, and the usual ones.
 
     Args:
       strips: the data of the whole image, or of each strip.
       tags: by number; values beyond 16 bits are stored in 32.
-      order: of the bytes, '<' or '>'.
+      order: the byte order, '<' or '>'.
       is_packed: whether to compress the strips (Deflate).
-      side: of the image, px.
-      tile: the side of its tiles, px, if it is made of those and not of strips.
+      side: the side of the image, px.
+      tile: the side of its tiles, px; 0 for strips.
     """
     strips = [strips] if isinstance(strips, bytes) else strips
     strips = [zlib.compress(strip) for strip in strips] if is_packed else strips
@@ -161,7 +161,7 @@ def tiff(
 
 
 def dib(bits: int, data: bytes, palette: bytes = b'', colours: int = 0, height: int = SIDE) -> bytes:
-    """What a BMP has behind its head, and what an ICO has."""
+    """The part of a BMP after its file header, which is also the content of an ICO."""
     return struct.pack('<IiiHHIIiiII', 40, SIDE, height, 1, bits, 0, 0, 0, 0, colours, 0) + palette + data
 
 
@@ -183,7 +183,7 @@ def tga(kind: int, bits: int, data: bytes, descriptor: int = 0, palette: bytes =
 def psd(
     mode: int, channels: Sequence[bytes], bits: int = 8, layers: int | None = None, colour_map: bytes = b''
 ) -> bytes:
-    """A Photoshop file; its count of `layers` is negative where the merged picture has an alpha channel."""
+    """A Photoshop file; its count of `layers` is negative if the merged picture has an alpha channel."""
     section = b'' if layers is None else struct.pack('>Ih', 2, layers)
     blocks = (colour_map, b'', section)
     head = struct.pack('>4sH6xHIIHH', b'8BPS', 1, len(channels), SIDE, SIDE, bits, mode)

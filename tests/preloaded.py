@@ -1,4 +1,4 @@
-"""What the server of `processes.py` imports: the libraries of the project, which are slow, and nothing of itself."""
+"""What the server of `processes.py` imports: the slow libraries of the project, but not the project itself."""
 
 import gc
 
@@ -8,5 +8,5 @@ import msgspec  # noqa: F401
 import PIL.Image  # noqa: F401
 import tensorflow.compat.v1 as v1
 
-_named = v1.estimator.Estimator, v1.keras.layers.Dense  # TensorFlow imports both when they are first named.
+_named = v1.estimator.Estimator, v1.keras.layers.Dense  # TensorFlow imports both at their first use.
 gc.freeze()

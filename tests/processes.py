@@ -1,8 +1,8 @@
-"""`python -m module` in a process of its own, without importing TensorFlow anew each time.
+"""`python -m module` in its own process, without importing TensorFlow again each time.
 
-A server process (`multiprocessing`'s forkserver) imports the libraries once; each command is a fork of it that imports
-the project itself, from `trainer/__init__.py` on, and so has its own environment, folder, streams and exit code. What
-is about the very start of Python or the import of TensorFlow asks for `fresh` instead.
+A server process (`multiprocessing`'s forkserver) imports the libraries once. Each command is a fork of it that imports
+the project itself, beginning with `trainer/__init__.py`, and has its own environment, folder, streams and exit code.
+Tests of the start of Python or of the import of TensorFlow use `fresh` instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PROJECT = ('trainer', 'convert', 'tests')
 
 
 class _Inherited:
-    """A file descriptor that a process is started with."""
+    """A file descriptor that a process inherits."""
 
     def __init__(self, descriptor: int):
         self.descriptor = descriptor
@@ -44,7 +44,7 @@ def _received(duplicate: Any) -> int:
 
 @dataclasses.dataclass
 class Started:
-    """A command that runs, as `subprocess.Popen` would show it."""
+    """A running command, with the interface of `subprocess.Popen`."""
 
     process: Any
     stderr: IO[str]
@@ -77,7 +77,7 @@ class Started:
 def run_module(
     module: str, *args: str, cwd: os.PathLike | str, timeout: float = 120, stdout: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m module args` and returns how it ended, with its output as text, or what is not in `stdout`."""
+    """Runs `python -m module args` and returns its result, with its output as text unless it goes to `stdout`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = _fork(module, args, cwd, out.fileno() if stdout is None else stdout, err.fileno())
         process.join(timeout)
@@ -90,7 +90,7 @@ def run_module(
 
 @contextlib.contextmanager
 def start_module(module: str, *args: str, cwd: os.PathLike | str) -> Iterator[Started]:
-    """Starts `python -m module args`, whose stderr is to be read as text; it is killed when the block is left."""
+    """Starts `python -m module args`, whose stderr can be read as text; kills it when the block is left."""
     reader, writer = os.pipe()
     try:
         process = _fork(module, args, cwd, subprocess.DEVNULL, writer)
@@ -106,7 +106,7 @@ def start_module(module: str, *args: str, cwd: os.PathLike | str) -> Iterator[St
 
 
 def fresh(module: str, *args: str, cwd: os.PathLike | str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """`run_module` by an interpreter that starts from nothing, with the options of `subprocess.run`."""
+    """Like `run_module`, but in a new interpreter, with the options of `subprocess.run`."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), **options.pop('env', {})}
     command = [sys.executable, '-m', module, *args]
     streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True, 'timeout': 120}
@@ -125,7 +125,7 @@ def _fork(module: str, args: Sequence[str], cwd: os.PathLike | str, stdout: int,
 
 
 def _become(module: str, args: list[str], cwd: str, environment: dict[str, str], streams: list[int]) -> None:
-    """Runs in the fork: makes it what `python -m module args` would be."""
+    """Runs in the fork, and turns it into the process of `python -m module args`."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -144,7 +144,7 @@ def _become(module: str, args: list[str], cwd: str, environment: dict[str, str],
     try:
         runpy.run_module(module, run_name='__main__', alter_sys=True)
     finally:
-        atexit._run_exitfuncs()  # multiprocessing leaves by os._exit.
+        atexit._run_exitfuncs()  # multiprocessing ends with os._exit.
 
 
 def _text(file: IO[bytes]) -> str:

@@ -12,7 +12,7 @@ from trainer.options import DataOptions, RunOptions, TpuOptions
 
 TASK_GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
 
-# Names that people script against: they stay.
+# Names that people use in scripts: they must stay.
 PROMISED = """
     image_size channels base_filters noise_dim train_data holdout_data record_layout model_dir train_batch_size
     train_steps sample_steps save_steps eval_steps loss learning_rate compute_dtype seed use_tpu tpu dry_run
@@ -60,7 +60,7 @@ def test_what_vertex_sets_is_the_default_and_flags_win(monkeypatch):
     )
     assert parse(RunOptions, '--model_dir=here', '--region=').model_dir == 'here'
     assert parse(RunOptions, '--model_dir=here', '--region=').region == ''
-    monkeypatch.setenv('AIP_MODEL_DIR', '')  # A variable that is set but empty says nothing.
+    monkeypatch.setenv('AIP_MODEL_DIR', '')  # An empty variable counts as not set.
     assert parse(RunOptions, '--model_dir=here').export_dir == 'here/saved_model'
 
 

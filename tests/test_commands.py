@@ -1,4 +1,4 @@
-"""What holds for every command: a page of help, errors of one line, streams that are closed or full, Ctrl-C."""
+"""Rules for every command: a help page, one-line errors, closed or full streams, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = sorted(
     if "__name__ == '__main__'" in path.read_text()
 )
 every_command = pytest.mark.parametrize('module', COMMANDS)
-# A path flag of each command, and what else it needs.
+# A path flag of each command, and the other flags that it needs.
 PATHS = {
     'convert.audit': ('data', ['--output_dir=out']),
     'convert.images_to_tfrecords': ('input_dir', ['--output_dir=out', '--image_size=32']),
@@ -70,7 +70,7 @@ def test_a_full_disk_under_stdout_is_one_line(module, tmp_path):
 
 @pytest.mark.parametrize('closed', ['>&-', '2>&-', '<&- >&- 2>&-'])
 def test_closed_streams_harm_nobody(closed, tmp_path):
-    """The next file that is opened must not get the number of stderr, and the log with it."""
+    """The next opened file must not get the number of stderr, and with it the log."""
     write_dataset(tmp_path / 'data')
     command = f'"$PYTHON" -m convert.inspect_tfrecords data --preview=sheet.png {closed}'
     environment = {**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT)}
@@ -105,7 +105,7 @@ def write_photos(folder: pathlib.Path, count: int = 60) -> None:
 
 
 def test_control_c_is_one_line_and_130(tmp_path):
-    """Where the work is done, and nothing is left of it."""
+    """During the work, of which nothing is left behind."""
     write_run(tmp_path, 1, tiny_hparams())
     flags = ('--model_dir=.', '--count=1000000', '--output_dir=out', '--nogrid', '--singles')
     with start_module('trainer.generate', *flags, cwd=tmp_path) as process:
@@ -118,7 +118,7 @@ def test_control_c_is_one_line_and_130(tmp_path):
 
 
 def test_two_converters_at_once_make_one_data_set(tmp_path):
-    """One does, the other is told: neither a mixture, nor a set without its manifest."""
+    """One makes it, the other is refused: there is no mixture, and no set without its manifest."""
     for name in ('a', 'b'):
         write_photos(tmp_path / name, {'a': 60, 'b': 45}[name])
     flags = ('--output_dir=out', '--image_size=32', '--workers=1')

@@ -1,4 +1,4 @@
-"""What the environment says is honoured, ignored on purpose, or refused with a line."""
+"""Environment variables are honoured, ignored on purpose, or refused with a one-line error."""
 
 from __future__ import annotations
 
@@ -31,8 +31,12 @@ def test_one_machine_is_no_cluster(config):
         ('TF_CONFIG', 'chief', 'describes no machines that Estimator knows: unset it'),
         ('TF_CONFIG', '[1]', 'describes no machines'),
         ('TF_CONFIG', '{"cluster": {"chief": 7}}', 'describes no machines'),
-        ('TF_TPU_WATCHDOG_TIMEOUT', '1h', "TF_TPU_WATCHDOG_TIMEOUT='1h' is no number of seconds"),
-        ('TF_TPU_GRACEFUL_SHUTDOWN_MODE', 'now', 'is none of shutdown_worker, shutdown_all_workers, reset_computation'),
+        ('TF_TPU_WATCHDOG_TIMEOUT', '1h', "TF_TPU_WATCHDOG_TIMEOUT='1h' is not a number of seconds"),
+        (
+            'TF_TPU_GRACEFUL_SHUTDOWN_MODE',
+            'now',
+            'is not one of shutdown_worker, shutdown_all_workers, reset_computation',
+        ),
     ],
 )
 def test_what_estimator_would_hang_or_crash_on_is_refused(name, value, message):
@@ -41,9 +45,10 @@ def test_what_estimator_would_hang_or_crash_on_is_refused(name, value, message):
 
 
 def test_what_tensorflow_dies_of_is_kept_from_it_and_told_to_the_check_of_the_tpu():
-    """A plug-in that is not there ended the import of TensorFlow in a traceback, before anything could be refused."""
+    """A missing plug-in ended the import of TensorFlow with a traceback, before anything could refuse it."""
     code = (
-        'import trainer, os; import tensorflow; from trainer import environment, tpu_runtime\n'
+        'import trainer, os; import tensorflow; '
+        'from trainer import environment; from trainer.machine import tpu_runtime\n'
         'assert "TF_PLUGGABLE_DEVICE_LIBRARY_PATH" not in os.environ\n'
         'tpu_runtime.check_runtime(environment.as_given())'
     )

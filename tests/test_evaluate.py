@@ -26,7 +26,7 @@ NAMES = ['kid', 'precision', 'recall', 'density', 'coverage', 'twins', 'copying_
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory) -> str:
-    """What a run leaves that an evaluation needs: hyper-parameters and a checkpoint of step 2, of initial weights."""
+    """The files of a run that an evaluation needs: hyper-parameters and a checkpoint of step 2 with initial weights."""
     folder = tmp_path_factory.mktemp('run')
     write_run(folder, 2, tiny_hparams())
     return str(folder)
@@ -127,7 +127,7 @@ def test_data_of_another_geometry_are_refused(run, tmp_path, size, channels):
     [
         ({}, 'give one of --model_dir=FOLDER, .*, and --samples=FOLDER'),
         ({'model_dir': 'run', 'samples': 'pictures'}, 'give one of --model_dir=FOLDER'),
-        ({'samples': 'pictures'}, '--samples=pictures needs --data=FOLDER'),
+        ({'samples': 'pictures'}, '--samples=pictures needs a data set to compare with: give --data=FOLDER'),
         ({'samples': 'pictures', 'data': 'data', 'checkpoint': 'last'}, '--checkpoint chooses from a --model_dir'),
     ],
 )
@@ -174,7 +174,7 @@ def test_pictures_of_another_size_are_brought_to_that_of_the_data(data, tmp_path
         (np.array([None]), 'cannot be read: Object arrays cannot be loaded'),
         (None, 'holds no picture: give a folder of image files, or an .npz'),
         (b'PK', 'cannot be read'),
-        ('', 'made.npz is not there: correct the path'),
+        ('', 'made.npz does not exist: correct the path'),
     ],
     ids=['float', 'channels first', 'objects', 'empty folder', 'no array', 'nothing'],
 )
@@ -282,5 +282,5 @@ def test_every_metric_says_how_to_read_it():
     text = report.table('A run', measures, ['a remark'])
     assert text.startswith('A run\n')
     assert text.endswith('a remark')
-    assert 'generated images are near 25% of the training images; low means collapse' in text
+    assert 'generated images are near 25% of the training images; low means mode collapse' in text
     assert f'  {", ".join(report.MEANINGS)}: 3 generated images; 3 others' in text

@@ -90,7 +90,7 @@ def test_a_sample_of_the_page_is_that_of_its_seed(tmp_path, dataset32):
     assert unpack(read(tmp_path / 'page', 'neighbours')['samples'][0])[0].shape == (24, 24)
 
 
-@pytest.mark.parametrize(('count', 'rule'), [(99, 'at least 100'), (1001, 'at most 1,000: they are one page')])
+@pytest.mark.parametrize(('count', 'rule'), [(99, 'at least 100'), (1001, 'at most 1,000: one page shows all of them')])
 def test_a_count_that_does_not_fit_is_refused(count, rule):
     with pytest.raises(errors.UserError, match=f'--count={count}: it must be {rule}'):
         ExploreOptions('run', 'data', count=count)

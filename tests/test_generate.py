@@ -60,7 +60,7 @@ def test_a_walk_needs_two_ends():
 
 
 def test_an_empty_folder_is_no_generator(tmp_path):
-    for name, message in (('model_dir', 'holds no training run'), ('saved_model', 'is no SavedModel')):
+    for name, message in (('model_dir', 'holds no training run'), ('saved_model', 'is not a SavedModel')):
         with pytest.raises(errors.UserError, match=message):
             generate.load(GenerateOptions(**{name: str(tmp_path)}))
 

@@ -1,4 +1,4 @@
-"""The package as Vertex AI gets it: an sdist, installed where nothing else of the project is."""
+"""The package as Vertex AI gets it: an sdist, installed without the rest of the project."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_setup_py_works_alone(tmp_path):
 
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: f'{path.parent.name}/{path.name}')
 def test_each_file_keeps_to_the_rules_of_the_house(path):
-    """Flags in entry modules only, files one can hold in one's head."""
+    """Flags are read in entry modules only, and files and functions are short."""
     text = path.read_text()
     tree = ast.parse(text)
     if "if __name__ == '__main__'" not in text and path.name != 'cli.py':

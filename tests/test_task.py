@@ -1,4 +1,4 @@
-"""The entry point as its users meet it: a process with flags, signals and an exit code."""
+"""The entry point as users see it: a process with flags, signals and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """Runs task.main in this process on flags of its own."""
+    """Runs task.main in this process with its own flags."""
 
     def main(*argv: str) -> int:
         values = flags.FlagValues()
@@ -43,7 +43,7 @@ def start(*flags_: str, cwd: pathlib.Path) -> AbstractContextManager[Started]:
 
 
 def wait_for(process: Started, text: str) -> str:
-    """Reads the log until a line holds `text`, and returns it as far as there."""
+    """Reads the log until a line holds `text`, and returns the log up to that line."""
     seen = []
     for line in process.stderr:
         seen.append(line)
@@ -122,7 +122,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(wrong, code, tmp_path):
 
 
 def test_a_signal_saves_and_says_so_and_kill_9_loses_little(tmp_path):
-    """One run, ended three ways: each start goes on from the last whole checkpoint."""
+    """One run, ended in three ways: each start resumes from the last whole checkpoint."""
     data = write_dataset(tmp_path / 'data')
     flags_ = (f'--train_data={data}', '--model_dir=run', '--train_steps=100000', '--log_steps=5')
     flags_ += ('--sample_steps=1000', '--save_steps=20', '--eval_steps=0')
@@ -144,7 +144,7 @@ def test_a_signal_saves_and_says_so_and_kill_9_loses_little(tmp_path):
 
 
 def end_by(signum: int, code: int, flags_: tuple[str, ...], run: pathlib.Path) -> str:
-    """Trains for a while, and returns the log of it."""
+    """Trains for a while, and returns the log."""
     before = checkpoints.step_of(checkpoints.recover(str(run)))
     with start(*flags_, cwd=run.parent) as process:
         log = wait_for(process, ' images/s ')

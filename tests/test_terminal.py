@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, a pipe without a reader, or of an encoding that lacks a letter."""
+"""Standard streams that are closed, full, a pipe without a reader, or in an encoding that lacks a letter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN = 'import trainer, os, sys; from trainer import terminal; terminal.take_any
 
 
 def run(code: str, redirection: str = '', **variables: str) -> subprocess.CompletedProcess:
-    """Runs Python with the streams that a shell gives it; importing `trainer` alone imports no TensorFlow."""
+    """Runs Python with the streams that a shell gives it; `import trainer` alone does not import TensorFlow."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), **variables}
     command = f'{sys.executable} -c "$CODE" {redirection}'
     return subprocess.run(

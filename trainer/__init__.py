@@ -15,10 +15,10 @@ if sys.argv[:1] == ['-m']:  # `python -m trainer.task`, whose modules take secon
 # every training run; real errors reach Python as exceptions. TF_CPP_MIN_LOG_LEVEL=0 in the environment shows them all.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# TensorFlow reads these once, when it is imported; what the environment says wins. Its own block of 64 MiB for each
-# open file costs gigabytes where shards are read side by side (tests/benchmarks/gcs_read.py). A stat that is remembered
-# makes a folder that was just removed look present. Retries end after two to three minutes instead of four, and a
-# transfer in which nothing moves is tried again after 20 s instead of 60.
+# TensorFlow reads these once, when it is imported; values in the environment win. Its default block of 64 MiB per open
+# file costs gigabytes when shards are read in parallel (tests/benchmarks/gcs_read.py). A cached stat makes a folder
+# that was just removed look present. Retries end after two to three minutes instead of four, and a stalled transfer is
+# retried after 20 s instead of 60.
 _GCS_SETTINGS = {
     'GCS_READ_CACHE_BLOCK_SIZE_MB': '8',
     'GCS_STAT_CACHE_MAX_AGE': '0',
@@ -30,5 +30,5 @@ _GCS_SETTINGS = {
 for _name, _value in _GCS_SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-# Google's libraries announce years ahead which Python they will stop supporting; TensorFlow 2.15 has no newer one.
+# Google's libraries announce years ahead which Python they will stop supporting; TensorFlow 2.15 runs on no newer one.
 warnings.filterwarnings('ignore', category=FutureWarning, module=r'google\.')

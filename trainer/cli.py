@@ -1,7 +1,7 @@
-"""From frozen dataclasses to command-line flags and back, so that each option is written once.
+"""Turns frozen dataclasses into command-line flags and back, so that each option is written once.
 
-An entry module hands its dataclasses, whose fields `declaration.option` has made, to `run` and builds them in its
-`main` with `from_flags`; nothing else in the project sees a flag.
+An entry module passes its dataclasses, whose fields `declaration.option` has made, to `run` and builds them in its
+`main` with `from_flags`. Nothing else in the project sees a flag.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 def parse_words(words: Sequence[str], values: flags.FlagValues) -> list[str]:
-    """Parses a command line, its program first, into `values`; returns the words that are no flags.
+    """Parses a command line, its program first, into `values`; returns the words that are not flags.
 
     Raises:
       errors.UserError: a flag is unknown, or breaks its rule.
@@ -61,11 +61,11 @@ def parse_words(words: Sequence[str], values: flags.FlagValues) -> list[str]:
         if word == '--':
             break
         name = word.partition('=')[0]
-        if word.startswith('-') and len(name) > _LONGEST_NAME:  # absl would look for a similar one, for ever.
+        if word.startswith('-') and len(name) > _LONGEST_NAME:  # absl would search for a similar name for ever.
             raise errors.UserError(f'unknown flag {word}')
     try:
         return values(list(words))[1:]
-    except (flags.Error, OSError, ValueError) as error:  # ValueError: of --noflip=1.
+    except (flags.Error, OSError, ValueError) as error:  # ValueError: for --noflip=1.
         raise errors.UserError(' '.join(str(error).split())) from None
 
 
@@ -73,8 +73,8 @@ def from_flags(options: type[T], values: flags.FlagValues) -> T:
     """Builds the dataclass `options` from the parsed flags.
 
     Raises:
-      errors.UserError: a value breaks the rule of its flag, or a flag that needs one is given without, as by
-        --model_dir=$UNSET.
+      errors.UserError: a value breaks the rule of its flag, or a flag that needs a value is given without one, as
+        with --model_dir=$UNSET.
     """
     for field, _ in typed_fields(options):
         flag = values[field.name]
@@ -84,7 +84,7 @@ def from_flags(options: type[T], values: flags.FlagValues) -> T:
 
 
 def command(module: str, **flags_: Any) -> str:
-    """A command that can be pasted into a shell: `python -m module --name=value ...`, each word quoted if need be."""
+    """A command that can be pasted into a shell: `python -m module --name=value ...`, each word quoted if necessary."""
     return ' '.join([f'python -m {module}', *(f'--{name}={shlex.quote(str(value))}' for name, value in flags_.items())])
 
 
@@ -94,19 +94,19 @@ def help_page(description: str, groups: Sequence[type]) -> str:
     for group in groups:
         page += ['', (group.__doc__ or group.__name__).strip().splitlines()[0]]
         page += [line for field, kind in typed_fields(group) for line in _flag_help(field, kind)]
-    page += ['', 'Everywhere', '  --flagfile=FILE  read flags from FILE, one a line (see configs/); later flags win']
+    page += ['', 'Everywhere', '  --flagfile=FILE  read flags from FILE, one per line (see configs/); later flags win']
     return '\n'.join(page)
 
 
 def run(main: Callable[..., int | None], description: str, groups: Sequence[type], argument: str = '') -> None:
-    """Runs an entry module: defines and parses the flags, prints `--help`, turns user errors into one line and a code.
+    """Runs an entry module: defines and parses flags, prints `--help`, turns user errors into a line and an exit code.
 
     Args:
-      main: the program; reads the parsed flags and returns the exit code (None is 0). Takes the arguments that are no
-        flags, if there may be any.
+      main: the program; reads the parsed flags and returns the exit code (None is 0). Takes the arguments that
+        are not flags, if there may be any.
       description: the text that opens the `--help` page, usually the module's docstring.
       groups: the option dataclasses, in the order of the `--help` page.
-      argument: what an argument that is no flag stands for, such as 'PATTERN'; '' refuses such arguments.
+      argument: the name of an argument that is not a flag, such as 'PATTERN'; '' refuses such arguments.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -151,7 +151,7 @@ def _print_help(description: str, groups: Sequence[type]) -> None:
 
 
 def explain(error: Exception) -> errors.UserError | None:
-    """What a person is told instead of a traceback, if it is not this program that is to be mended."""
+    """The error to show instead of a traceback; None if the cause is a bug in this program."""
     if isinstance(error, errors.UserError):
         return error
     return refusals.explain(error) or disk_errors.explain(error)
@@ -168,9 +168,9 @@ def _end(exit_code: int) -> None:
 
 
 def _end_on_signals() -> None:
-    """So that what is held is given back; and the first process of a container would not hear SIGTERM at all."""
+    """Ends on signals so that locks are released. Without this, the first process of a container ignores SIGTERM."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As under nohup.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # Ignored under nohup.
         signal.signal(signal.SIGHUP, _terminate)
 
 
@@ -179,7 +179,7 @@ def _terminate(signum: int, _: FrameType | None) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """`12:34:56 message`: what a person follows, without file names, threads, and the secrets of URLs."""
+    """Formats a line as `12:34:56 message`, without file names, threads, and the secrets of URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         lines = super().format(record).split('\n')
@@ -189,12 +189,10 @@ class _Formatter(logging.Formatter):
 def _log_one_line_a_message() -> None:
     """Sends log lines to stderr in the form of `_Formatter`."""
     absl_logging.set_verbosity(absl_logging.INFO)
-    logging.raiseExceptions = (
-        False  # A log that nobody can read any more is no reason to end a run, or for a traceback.
-    )
+    logging.raiseExceptions = False  # A log that nobody can read any more must not end a run or cause a traceback.
     handler = absl_logging.get_absl_handler()
     handler.setFormatter(_Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
-    if 'CLOUD_ML_JOB_ID' in os.environ:  # Vertex AI takes what comes by stderr for errors.
+    if 'CLOUD_ML_JOB_ID' in os.environ:  # Vertex AI takes everything on stderr for errors.
         handler.python_handler.setStream(sys.stdout)
 
 

@@ -1,19 +1,19 @@
 """The environment variables that TensorFlow, Estimator and other libraries read: honoured, ignored, or refused.
 
-Those that decide how TensorFlow is imported have to be dealt with before that, so nothing here imports it.
+Some of them change how TensorFlow is imported and must be handled before that, so nothing here imports it.
 
 | variable | here |
 |---|---|
-| TF_PLUGGABLE_DEVICE_LIBRARY_PATH | hidden from TensorFlow, which would load it or die; --use_tpu refuses it |
+| TF_PLUGGABLE_DEVICE_LIBRARY_PATH | hidden from TensorFlow, which would load it or crash; --use_tpu refuses it |
 | NEXT_PLUGGABLE_DEVICE_USE_C_API | --use_tpu refuses it (tpu_runtime.py) |
-| TF_USE_LEGACY_KERAS | hidden: TensorFlow 2.15 has that Keras anyway, and would ask for another package |
+| TF_USE_LEGACY_KERAS | hidden: TensorFlow 2.15 uses that Keras anyway, and would ask for another package |
 | TF_CONFIG | ignored where it describes one machine, refused where it describes several |
 | TF_TPU_WATCHDOG_TIMEOUT, TF_TPU_GRACEFUL_SHUTDOWN_MODE | honoured by TPUEstimator, refused where it would crash |
-| TPU_LIBRARY_PATH, TPU_CONFIG, TPU_ACCELERATOR_TYPE | honoured (tpu_runtime.py, tpu_address.py, machine.py) |
+| TPU_LIBRARY_PATH, TPU_CONFIG, TPU_ACCELERATOR_TYPE | honoured (tpu_runtime.py, tpu_address.py, preparation.py) |
 | TPU_NAME | ignored: --tpu says which |
 | GCS_*, GOOGLE_APPLICATION_CREDENTIALS, TF_NUM_*, CUDA_VISIBLE_DEVICES, XLA_FLAGS | honoured by TensorFlow |
 | AIP_*, CLOUD_ML_* | the defaults of flags (options.py) |
-| MPLBACKEND, MATPLOTLIBRC, TQDM_* | ignored: a picture or a bar looks the same everywhere |
+| MPLBACKEND, MATPLOTLIBRC, TQDM_* | ignored: charts and progress bars look the same everywhere |
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ _hidden: dict[str, str] = {}
 
 
 def hide_from_tensorflow() -> None:
-    """Takes out of the environment what TensorFlow must not see when it is imported."""
+    """Removes from the environment what TensorFlow must not see when it is imported."""
     for name in _AT_IMPORT:
         if name in os.environ:
             _hidden[name] = os.environ.pop(name)
 
 
 def as_given() -> dict[str, str]:
-    """The environment as the user has set it, with what is hidden from TensorFlow."""
+    """The environment as the user has set it, including what is hidden from TensorFlow."""
     return {**os.environ, **_hidden}
 
 
 def settle(environ: MutableMapping[str, str]) -> None:
-    """Refuses what Estimator could only hang or crash on, and removes what it must not act on.
+    """Refuses variables on which Estimator would hang or crash, and removes those that it must not act on.
 
     Raises:
-      errors.UserError: a variable names several machines, or has a value that its reader does not know.
+      errors.UserError: a variable names several machines, or has a value that its reader does not accept.
     """
     _check_one_machine(environ)
     environ.pop('TF_CONFIG', None)
     timeout = environ.get('TF_TPU_WATCHDOG_TIMEOUT', '0')
     if not (timeout.isascii() and timeout.isdigit()):
-        raise errors.UserError(f'TF_TPU_WATCHDOG_TIMEOUT={timeout!r} is no number of seconds: unset it')
+        raise errors.UserError(f'TF_TPU_WATCHDOG_TIMEOUT={timeout!r} is not a number of seconds: unset it')
     mode = environ.get('TF_TPU_GRACEFUL_SHUTDOWN_MODE', '')
     if mode not in _SHUTDOWN_MODES:
         raise errors.UserError(
-            f'TF_TPU_GRACEFUL_SHUTDOWN_MODE={mode!r} is none of {", ".join(_SHUTDOWN_MODES[1:])}: unset it'
+            f'TF_TPU_GRACEFUL_SHUTDOWN_MODE={mode!r} is not one of {", ".join(_SHUTDOWN_MODES[1:])}: unset it'
         )
 
 
 @contextlib.contextmanager
 def without(*prefixes: str) -> Iterator[None]:
-    """Hides the variables that begin so while a library is imported that would read them, or fail of them."""
+    """Hides the variables with these prefixes during the import of a library that would read them or fail on them."""
     taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefixes)}
     try:
         yield

@@ -5,8 +5,8 @@
   python -m trainer.evaluate --samples=made_elsewhere --data=data/photos64
       does the same for the pictures of any other tool, in a folder or an .npz file.
 
-Beside each number stands what real images get in the place of generated ones. Numbers can be compared between runs on
-the same data by the same --extractor, and not with those of papers.
+Each number is shown beside the value that real images get. Compare numbers between runs on the same data with the same
+--extractor, not with published ones.
 """
 
 from __future__ import annotations
@@ -50,30 +50,33 @@ class EvaluateOptions(Options):
         path=ANYWHERE,
     )
     data: str = option(
-        '', 'The data set to compare with; empty is what it was trained on.', unit='folder', path=ANYWHERE
+        '', 'The data set to compare with; empty is that of the training run.', unit='folder', path=ANYWHERE
     )
     checkpoint: str = option('', loading.HELP, choices=loading.CHOICES)
-    extractor: str = option(registry.DEFAULT, 'What images are compared by.', choices=tuple(registry.EXTRACTORS))
+    extractor: str = option(
+        registry.DEFAULT, 'The features by which images are compared.', choices=tuple(registry.EXTRACTORS)
+    )
     feature_weights: str = option(
         '', 'Weights for vgg16 or inception; empty downloads them.', unit='file', path=ANYWHERE
     )
     count: int = option(
         0,
-        'Images to generate, of seeds 0, 1, 2 ...; 0 for as many as training images, but 1,000 to 10,000, or for '
-        'all of --samples.',
+        'Images to generate, from the seeds 0, 1, 2 ...; 0 takes as many as there are training images, but 1,000 to '
+        '10,000, or all of --samples.',
         unit='images', lower=0, upper=MOST, why='all of their features are kept in memory',
     )  # fmt: skip
     k: int = option(
-        5, 'Neighbours that bound the space about an image: precision to coverage.',
+        5, 'Nearest neighbours (k) for precision, recall, density and coverage.',
         lower=1, upper=1000, why='a neighbourhood is a small part of the images',
     )  # fmt: skip
     subsets: int = option(
         100, 'Subsets that KID is averaged over.', lower=1, upper=10_000, why='their spread is known by then'
     )
-    seed: int = option(0, 'Decides the subsets and halves.', lower=0, upper=2**32 - 1, why='numpy takes 32 bits')
-    fid_keras: bool = option(False, "Also the Frechet distance by Keras's Inception, which it downloads.")
+    seed: int = option(0, 'Decides the random subsets and halves.', lower=0, upper=2**32 - 1, why='numpy takes 32 bits')
+    fid_keras: bool = option(False, "Measure the Frechet distance by Keras's Inception too; downloads its weights.")
     output_dir: str = option(
-        '', 'Where the results go, local or gs://; empty for model_dir/evaluation, or evaluation here of --samples.',
+        '', 'Where the results go, local or gs://; empty is evaluation in --model_dir or, for --samples, in the '
+        'current folder.',
         unit='folder', path=ANYWHERE,
     )  # fmt: skip
 
@@ -86,7 +89,7 @@ class EvaluateOptions(Options):
         if self.samples and (self.checkpoint or not self.data):
             raise errors.UserError(
                 '--checkpoint chooses from a --model_dir: leave it out' if self.checkpoint
-                else f'--samples={self.samples} needs --data=FOLDER: what to compare them with'
+                else f'--samples={self.samples} needs a data set to compare with: give --data=FOLDER'
             )  # fmt: skip
 
     @property
@@ -96,7 +99,7 @@ class EvaluateOptions(Options):
 
 
 class Made(NamedTuple):
-    """What makes the pictures, as a report and a file name say it, and the pictures once the data are known."""
+    """The source of the pictures, for the report and the file names, and the pictures once the data are known."""
 
     facts: dict[str, Any]
     stem: str
@@ -104,11 +107,11 @@ class Made(NamedTuple):
 
 
 def evaluate(options: EvaluateOptions, say: Callable[[str], None] = lambda _: None) -> str:
-    """Measures, writes JSON and sample grid, and returns the report for people, handed to `say` as it is known.
+    """Measures, writes JSON and sample grid, and returns the report for people; `say` gets each part when it is known.
 
     Raises:
-      errors.UserError: there is no run, no data, or the two do not belong together; too few images; or the results
-        cannot be written, which is found out before the work where it can be.
+      errors.UserError: there is no run or no data, they do not belong together, there are too few images, or the
+        results cannot be written. The last is checked before the work if possible.
     """
     made = _of_samples(options) if options.samples else _of_run(options)
     names = [f'{made.stem}.json', f'{made.stem}.png']
@@ -151,7 +154,7 @@ def _of_samples(options: EvaluateOptions) -> Made:
 
 
 def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], list[Measure], Pictures]:
-    """What the report says besides numbers, the numbers, and the pictures."""
+    """The facts of the report, its measures, and the pictures."""
     data = run_data.options_of(options.model_dir, options.data)
     train, holdout = run_data.open_both(data)
     pictures = made.pictures(train)
@@ -182,7 +185,7 @@ def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], lis
 
 
 def _inception(options: EvaluateOptions, extractor: Extractor) -> Extractor | None:
-    """What fid_keras is measured by, None if it is not asked for; made before the long work, as it may be refused."""
+    """The extractor for fid_keras, None without --fid_keras; made before the long work, because it may be refused."""
     if not options.fid_keras:
         return None
     return extractor if extractor.name == _FID_EXTRACTOR else registry.make(_FID_EXTRACTOR)

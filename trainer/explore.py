@@ -1,10 +1,11 @@
-"""Writes a page on which a person sees what a generator learned: samples beside the training images they are like.
+"""Writes a page that shows what a generator learned: samples beside the training images that are most like them.
 
   python -m trainer.explore --model_dir=runs/roses --data=data/roses64
       open runs/roses/explore/index.html; --output_dir=gs://BUCKET/FOLDER writes it to a bucket.
 
-Each sample has its seed, its nearest training images by colour and by shape, and a mark where it is likely a copy. A
-second tab has the data set with its duplicates and outliers. The page is a folder of files: no server, no network.
+Each sample has its seed, its nearest training images by colour and by shape, and a mark if it is likely a copy. A
+second tab shows the data set with its duplicates and outliers. The page is a folder of files; it needs no server or
+network.
 """
 
 from __future__ import annotations
@@ -44,24 +45,31 @@ class ExploreOptions(Options):
 
     model_dir: str = option('', 'The training run.', unit='folder', path=ANYWHERE)
     data: str = option(
-        '', 'The data set to compare with; empty is what it was trained on.', unit='folder', path=ANYWHERE
+        '', 'The data set to compare with; empty is that of the training run.', unit='folder', path=ANYWHERE
     )
     output_dir: str = option(
         '', 'Where the page goes, local or gs://; empty is explore in --model_dir.', unit='folder', path=ANYWHERE
     )
     count: int = option(
         400,
-        'How many samples, of seeds 0, 1, 2 ...',
+        'Number of samples, from the seeds 0, 1, 2 ...',
         unit='images',
         lower=100,
         upper=1000,
-        why='they are one page',
+        why='one page shows all of them',
     )
     checkpoint: str = option('', loading.HELP, choices=loading.CHOICES)
-    extractor: str = option(registry.DEFAULT, 'What images are compared with.', choices=tuple(registry.EXTRACTORS))
+    extractor: str = option(
+        registry.DEFAULT, 'The features by which images are compared.', choices=tuple(registry.EXTRACTORS)
+    )
     feature_weights: str = option('', "A file of weights, instead of the extractor's own.", unit='file', path=ANYWHERE)
     neighbours: int = option(
-        24, 'Nearest images shown of each.', unit='images', lower=1, upper=1000, why='the page holds all of them'
+        24,
+        'Number of nearest images shown for each image.',
+        unit='images',
+        lower=1,
+        upper=1000,
+        why='the page holds all of them',
     )
 
     def __post_init__(self) -> None:
@@ -82,7 +90,7 @@ class Samples:
     Attributes:
       pixels: uint8 [N, H, W, C].
       seeds: of each.
-      command: makes one again when ` --seeds=SEED` is put behind it.
+      command: makes a sample again if ` --seeds=SEED` is appended.
     """
 
     pixels: np.ndarray
@@ -121,13 +129,13 @@ def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, hold
 def compare(
     samples: Samples, train: ImageSet, holdout: ImageSet | None, extractor: Extractor, count: int
 ) -> tuple[Generated, DatasetPart]:
-    """Finds the neighbours of samples and training images, and so the two tabs of the page.
+    """Finds the neighbours of samples and training images, and makes the two tabs of the page from them.
 
     Args:
-      samples: to look at.
+      samples: the generated images.
       train, holdout: the data set.
-      extractor: what to compare by.
-      count: neighbours of each.
+      extractor: the features to compare by.
+      count: number of neighbours of each image.
     """
     logging.info('%s: %d samples, %d training images', extractor.name, len(samples.seeds), len(train))
     raw = extraction.of_set(train, extractor)
@@ -140,7 +148,7 @@ def compare(
         to_training.append(Layer(likeness, comparison.nearest(made, images, count)))
         from_training.append(Layer(likeness, comparison.nearest(images, made, count)))
         among.append(Layer(likeness, comparison.nearest(images, images, count, exclude_self=True)))
-    real = space.embed(raw_holdout[layer]) if raw_holdout else None  # By the late layer, the last of the loop.
+    real = space.embed(raw_holdout[layer]) if raw_holdout else None  # The late layer is the last of the loop.
     generated = Generated(
         pixels=samples.pixels,
         seeds=samples.seeds,

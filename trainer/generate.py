@@ -36,7 +36,7 @@ _FRAME_MS = 50
 _LARGEST_SEED = 2**31 - 1
 _AT_ONCE = 1024
 _MOST_PICTURES = 1_000_000
-_MOST_IN_GRID, _MOST_FRAMES = 10_000, 10_000  # Pictures that are one file, and so in memory together.
+_MOST_IN_GRID, _MOST_FRAMES = 10_000, 10_000  # Pictures in one file, and therefore in memory together.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +50,14 @@ class GenerateOptions(Options):
     )
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
-    seeds: str = option('', 'Which pictures: seeds and ranges, such as 0-99 or 3,17,40-49; wins over --count.')
+    seeds: str = option('', 'Seeds and ranges of the pictures, such as 0-99 or 3,17,40-49; overrides --count.')
     count: int = option(
-        64, 'How many pictures, of seeds 0, 1, 2 ...',
-        unit='images', lower=1, upper=_MOST_PICTURES, why='a folder holds no more files with ease',
+        64, 'Number of pictures, from the seeds 0, 1, 2 ...',
+        unit='images', lower=1, upper=_MOST_PICTURES, why='a folder of more files is hard to handle',
     )  # fmt: skip
-    grid: bool = option(True, 'Write all of them as one picture, grid.png.')
-    columns: int = option(0, 'Pictures in a row of the grid; 0 makes it as square as it gets.', lower=0)
-    singles: bool = option(False, 'Write each as a picture of its own, seed_000017.png.')
+    grid: bool = option(True, 'Write all pictures as one grid, grid.png.')
+    columns: int = option(0, 'Pictures in a row of the grid; 0 makes it as square as possible.', lower=0)
+    singles: bool = option(False, 'Write each picture to a file of its own, such as seed_000017.png.')
     interpolate: bool = option(False, 'Write interpolation.gif, a walk through the seeds and back to the first.')
     frames: int = option(
         24, 'Frames from one seed to the next.',
@@ -78,12 +78,12 @@ class GenerateOptions(Options):
             raise errors.UserError(f'--interpolate needs at least 2 seeds, not {count}')
         if self.interpolate and count * self.frames > _MOST_FRAMES:
             raise errors.UserError(
-                f'--interpolate makes {count * self.frames:,} frames of {count:,} seeds, and a film takes '
-                f'{_MOST_FRAMES:,}: give fewer seeds or --frames'
+                f'--interpolate makes {count * self.frames:,} frames from {count:,} seeds, more than the '
+                f'{_MOST_FRAMES:,} of one animation: give fewer seeds or --frames'
             )
         if self.grid and count > _MOST_IN_GRID:
             raise errors.UserError(
-                f'--grid makes one picture, of at most {_MOST_IN_GRID:,}, not {count:,}: give fewer seeds, or --nogrid '
+                f'--grid takes at most {_MOST_IN_GRID:,} pictures, not {count:,}: give fewer seeds, or --nogrid '
                 '--singles'
             )
 
@@ -94,7 +94,7 @@ class GenerateOptions(Options):
 
     @property
     def names(self) -> list[str]:
-        """Of the files to write, with `*` for any letters."""
+        """The names of the files to write, with `*` for any characters."""
         wanted = {_GRID: self.grid, 'seed_*.png': self.singles, _FILM: self.interpolate}
         return [name for name, written in wanted.items() if written]
 
@@ -103,7 +103,7 @@ def parse_seeds(text: str) -> list[int]:
     """'3,17,40-42' -> [3, 17, 40, 41, 42].
 
     Raises:
-      errors.UserError: not a list of seeds and ranges, out of range, or too many.
+      errors.UserError: it is not a list of seeds and ranges, a seed is out of range, or there are too many.
     """
     seeds: list[int] = []
     for part in text.split(','):
@@ -145,7 +145,7 @@ def generate(generator: Generator, options: GenerateOptions) -> list[str]:
 
 
 def _written(generator: Generator, options: GenerateOptions) -> list[str]:
-    """Writes a picture as soon as it is made: without a grid memory does not grow with their number."""
+    """Writes each picture as soon as it is made, so that without a grid memory does not grow with their number."""
     shown, singles = [], []
     for begin in range(0, len(options.seed_list), _AT_ONCE):
         seeds = options.seed_list[begin : begin + _AT_ONCE]
@@ -164,7 +164,7 @@ def _written(generator: Generator, options: GenerateOptions) -> list[str]:
 
 
 def seed_map(seeds: Sequence[int], columns: int) -> str:
-    """A table of the seeds as they lie in the grid, so that a picture that one likes can be made again."""
+    """A table of the seeds in the order of the grid, so that any picture in it can be made again."""
     width = len(str(max(seeds)))
     rows = [seeds[i : i + columns] for i in range(0, len(seeds), columns)]
     return '\n'.join(' '.join(f'{seed:{width}d}' for seed in row) for row in rows)
@@ -184,7 +184,7 @@ def main() -> int:
 
 
 def _walk(vectors: np.ndarray, frames: int) -> np.ndarray:
-    """float32 [N, noise_dim] -> [N * frames, noise_dim], around the circle of all N."""
+    """float32 [N, noise_dim] -> [N * frames, noise_dim]: from each vector to the next, and back to the first."""
     ways = [noise.spherical(start, end, frames) for start, end in zip(vectors, np.roll(vectors, -1, axis=0))]
     return np.concatenate(ways)
 

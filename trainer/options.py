@@ -15,7 +15,7 @@ from trainer.flags.declaration import ANYWHERE, Options, option
 EXPORT_FOLDER = 'saved_model'
 LAST, BEST = 'last', 'best'
 KID = 'kid'
-# What a tuning service may be told, and what the results of an evaluation call it.
+# Metrics that a tuning service may be told, and their names in the results of an evaluation.
 HPTUNING_METRICS = {KID: KID, 'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
 _WEEK_S = 604_800
 
@@ -38,7 +38,7 @@ class DataOptions(Options):
         path=ANYWHERE,
     )
     record_layout: str = option(
-        'auto', 'Order of raw pixel bytes in the records; auto finds out.', choices=('auto', 'hwc', 'chw')
+        'auto', 'Order of raw pixel bytes in the records; auto detects it.', choices=('auto', 'hwc', 'chw')
     )
     verify_data: str = option(
         'auto',
@@ -48,10 +48,10 @@ class DataOptions(Options):
     )
     input: str = option(
         'records',
-        'null trains on zeros, to see how fast the device is without an input pipeline; it leaves nothing behind.',
+        'null trains on zeros, to measure the device without an input pipeline; it leaves nothing behind.',
         choices=('records', 'null'),
     )
-    cache: bool = option(False, 'Keep all images in memory whatever --shuffle_mib says.')
+    cache: bool = option(False, 'Keep all images in memory, regardless of --shuffle_mib.')
     shuffle_mib: int = option(
         2048,
         'Memory for images. A set of up to half of it is read once and kept; a larger one is read again each epoch and '
@@ -69,8 +69,8 @@ class RunOptions(Options):
 
     model_dir: str = option(
         '',
-        'Where checkpoints and samples go, local or gs://; left out, it is runs/NAME, by the name of the folder that '
-        '--train_data names, and runs/demo for the sample images.',
+        'Folder for checkpoints and samples, local or gs://. By default runs/NAME, with the name of the folder in '
+        '--train_data, or runs/demo for the sample images.',
         unit='folder',
         environment='AIP_CHECKPOINT_DIR',
         path=ANYWHERE,
@@ -85,22 +85,22 @@ class RunOptions(Options):
     )
     export_dir: str = option(
         '',
-        'The folder that becomes the SavedModel; empty is saved_model in --model_dir. One that holds anything else is '
-        'refused.',
+        'The folder that becomes the SavedModel; empty is saved_model in --model_dir. A folder that holds anything '
+        'else is refused.',
         unit='folder',
         environment='AIP_MODEL_DIR',
         path=ANYWHERE,
     )
     sample_steps: int = option(500, 'Steps between two sample grids.', unit='steps', lower=1)
     save_steps: int = option(
-        1000, 'Steps between two checkpoints; --sample_steps divides it or is a multiple.', unit='steps', lower=1
+        1000, 'Steps between two checkpoints; must divide --sample_steps or be a multiple of it.', unit='steps', lower=1
     )
     eval_steps: int = option(
         3000, 'Steps between two evaluations: KID, copying, D on the hold-out; 0 for none.', unit='steps', lower=0
     )
     eval_samples: int = option(
         1000,
-        'Images to make for an evaluation.',
+        'Images to generate for an evaluation.',
         unit='images',
         lower=16,
         upper=100_000,
@@ -108,14 +108,14 @@ class RunOptions(Options):
     )
     extractor: str = option(
         registry.DEFAULT,
-        'What an evaluation compares images by (python -m trainer.evaluate --help); empty spares the KID, and with it '
-        'the best checkpoint.',
+        'Feature extractor of an evaluation (python -m trainer.evaluate --help); empty skips the KID, and with it the '
+        'best checkpoint.',
         choices=('', *registry.EXTRACTORS),
     )
     stop_after_evals_without_best: int = option(
         5,
-        'Ends training after so many evaluations in a row that were no better than the best by KID, those before '
-        '--augment begins not counted; 0 never does.',
+        'Ends training after this many evaluations in a row without a better KID, not counting those before --augment '
+        'begins; 0 never does.',
         unit='evaluations',
         lower=0,
     )
@@ -126,7 +126,7 @@ class RunOptions(Options):
     sample_count: int = option(
         64, 'Images in a sample grid.', unit='images', lower=1, upper=4096, why='they are one picture'
     )
-    keep_checkpoints: int = option(3, 'Checkpoints kept; the oldest go first.', unit='checkpoints', lower=2)
+    keep_checkpoints: int = option(3, 'Checkpoints to keep; the oldest are deleted first.', unit='checkpoints', lower=2)
     export_checkpoint: str = option(
         LAST,
         'Which checkpoint becomes the SavedModel at the end: the last, or the best by KID.',
@@ -134,18 +134,18 @@ class RunOptions(Options):
     )
     hptuning_metric: str = option(
         '',
-        'What a tuning service is told after each evaluation, under this name; evaluates at the end at least.',
+        'Metric to report to a tuning service after each evaluation, under this name; evaluates at least at the end.',
         choices=('', *HPTUNING_METRICS),
     )
     trial_id: str = option(
         '',
-        "A tuning trial's number; folders that are not of this trial alone get one of this name for it.",
+        "A tuning trial's number; in folders that trials share, this trial uses a subfolder with its number.",
         environment='CLOUD_ML_TRIAL_ID',
     )
     region: str = option(
         '',
-        'Where this runs, such as us-central1: buckets elsewhere are refused, for they are slow and each read is '
-        'billed; empty does not ask.',
+        'Where this runs, such as us-central1. Buckets elsewhere are refused, because they are slow and each read is '
+        'billed; empty skips the check.',
         environment='CLOUD_ML_REGION',
     )
     preflight_only: bool = option(
@@ -154,11 +154,11 @@ class RunOptions(Options):
     dry_run: bool = option(False, 'Print the resolved options and stop.')
 
     def __post_init__(self) -> None:
-        """Completes the folders; raises UserError where two options do not fit each other."""
+        """Completes the folders; raises UserError if two options do not fit together."""
         super().__post_init__()
         if self.trial_id and not paths.is_plain_name(self.trial_id):
             raise errors.UserError(
-                f'--trial_id={self.trial_id} must be a number or a name: it becomes that of a folder'
+                f'--trial_id={self.trial_id} must be a number or a name: it becomes part of a folder name'
             )
         if self.model_dir:
             self._complete_folders()
@@ -201,7 +201,7 @@ class TpuOptions(Options):
     gcp_project: str = option('', 'Project of a TPU given by name; empty takes it from TPU_CONFIG.')
     tpu_ready_timeout_s: int = option(
         900,
-        'How long to wait for a TPU given by name that is being made or repaired.',
+        'How long to wait for a TPU given by name that is being created or repaired.',
         unit='s',
         lower=0,
         upper=_WEEK_S,
@@ -209,15 +209,15 @@ class TpuOptions(Options):
     )
     iterations_per_loop: int = option(
         0,
-        'Steps that a TPU takes between two visits of the host; 0 chooses the most for which samples, checkpoints and '
-        'evaluations fall on their exact steps.',
+        'Steps that a TPU takes before it returns to the host; 0 chooses the largest number with which samples, '
+        'checkpoints and evaluations fall on their exact steps.',
         unit='steps',
         lower=0,
     )
     stall_timeout_s: int = option(
         1200,
-        'Ends a run, TPU or not, that makes no progress for so long (three times as long while it compiles), with '
-        'exit code 4 and the stacks of all threads; 0 never does.',
+        'Ends a run, TPU or not, after this time without progress (three times as long while it compiles), with exit '
+        'code 4 and the stacks of all threads; 0 never does.',
         unit='s',
         lower=0,
         upper=_WEEK_S,

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's log to what matters, so that a person sees the run."""
+"""Reduces TensorFlow's log to what matters, so that a person sees the lines of the run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from absl import logging
 _NOISE = (
     'is deprecated and will be removed',
     'is deprecated. Please use',
-    'Reraising captured error',  # It ends the run, and is told then.
-    'Training with estimator made no steps',  # Of a run that is stopped before its first; our own line says so.
+    'Reraising captured error',  # It ends the run, and is reported then.
+    'Training with estimator made no steps',  # A run was stopped before its first step; our own line says so.
     'EventFileWriter writer thread error',  # Raised again by the next flush, which ends the run.
 )
 _WRITER_THREAD = 'EventLoggerThread'
@@ -25,7 +25,7 @@ class _NoNoise(python_logging.Filter):
 
 
 def quieten_tensorflow() -> None:
-    """Replaces Estimator's 26 deprecation warnings by one line, and drops its own progress lines."""
+    """Replaces Estimator's 26 deprecation warnings by one line, and drops Estimator's progress lines."""
     logging.info('TensorFlow %s, the last with Estimator; its deprecation warnings are not shown', tf.__version__)
     logger = tf.get_logger()
     logger.setLevel(python_logging.WARNING)
@@ -34,7 +34,7 @@ def quieten_tensorflow() -> None:
 
 
 def _say_nothing_of(thread: str) -> None:
-    """Has no traceback printed of an error that ends a thread of this name, since another thread raises it again."""
+    """Prints no traceback of an error that ends a thread with this name, because another thread raises it again."""
     before = threading.excepthook
 
     def hook(ended: threading.ExceptHookArgs) -> None:

@@ -8,9 +8,9 @@
       trains on the country flags that come with the package, into runs/demo: a few minutes on a laptop.
 
 Running the same command again resumes at the step where the last run ended. Exit codes: 0 finished, 1 a mistake to
-mend, 2 data absent or damaged, 3 training diverged twice, 4 no progress for --stall_timeout_s, 5 a bucket refuses this
-account, 6 storage failed for longer than the retries last, or a disk is full; 129, 130 and 143 stopped by SIGHUP (a
-closed terminal), SIGINT (Ctrl-C) and SIGTERM (preempted) with a checkpoint saved.
+correct, 2 data absent or damaged, 3 training diverged twice, 4 no progress for --stall_timeout_s, 5 a bucket refuses
+this account, 6 storage failed for longer than the retries last, or a disk is full; 129, 130 and 143 stopped by SIGHUP
+(a closed terminal), SIGINT (Ctrl-C) and SIGTERM (preempted) with a checkpoint saved.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _default_model_dir(train_data: str) -> str:
 
 
 def _check_default_is_of(model_dir: str, train_data: str) -> None:
-    """Refuses to go on with a run of other data because two folders have one name; who means it names the run."""
+    """Refuses to continue a run on other data only because two folders have the same name; --model_dir allows it."""
     known = run_data.read(model_dir)
     if not known:
         return
@@ -88,7 +88,7 @@ def _check_default_is_of(model_dir: str, train_data: str) -> None:
 def _with_data_set(
     hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOptions
 ) -> tuple[HParams, DataOptions]:
-    """With a data set to train on: the one that is named, or one made in model_dir of the images that are."""
+    """Completes the options with a data set: the one in --train_data, or one made in model_dir from its images."""
     images, fit = data.train_data, for_training.FIT
     if not images:
         if machine.use_tpu:

@@ -1,6 +1,6 @@
-"""What a person reads: standard output and error, which may be closed, full, a pipe without a reader, or no UTF-8.
+"""Standard output and error, which may be closed, full, a pipe without a reader, or not UTF-8.
 
-Nothing here imports more than the standard library, so that it can act before TensorFlow is imported.
+Nothing here imports more than the standard library and `errors`, so it works before TensorFlow is imported.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _INTERRUPTED = 130  # As a shell reports SIGINT.
 
 
 def open_streams() -> None:
-    """Puts /dev/null where a standard stream is closed (`2>&-`), or the next file that is opened takes its number.
+    """Opens /dev/null in place of each closed standard stream (`2>&-`).
 
-    TensorFlow's C++ would then write its log into a checkpoint.
+    Otherwise the next opened file would take its number, and TensorFlow's C++ would write its log into a checkpoint.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # The lowest free number, and so this one.
+            os.open(os.devnull, os.O_RDWR)  # Takes the lowest free number, which is this one.
     for name in ('stdout', 'stderr'):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: SIM115  To the end of the process.
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: SIM115  Open until the process ends.
 
 
 def interrupt_in_one_line() -> None:
-    """Has Ctrl-C while modules are imported, which takes seconds, end the program in one line."""
+    """Makes Ctrl-C end the program in one line while modules are imported, which takes seconds."""
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -45,7 +45,7 @@ def interrupt_in_one_line() -> None:
 
 
 def take_any_character() -> None:
-    """Has characters that the terminal's encoding lacks written as escapes, instead of ending the program."""
+    """Writes characters that the terminal's encoding lacks as escapes, instead of ending the program."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')
@@ -54,10 +54,10 @@ def take_any_character() -> None:
 def say(text: str) -> None:
     """Prints a result to standard output.
 
-    A reader that has gone (`| head`) has what it wants; what comes later is dropped.
+    If the reader has gone (`| head`), it has what it wants, and the rest is dropped.
 
     Raises:
-      errors.Transient: standard output cannot be written, such as to a full disk.
+      errors.Transient: standard output cannot be written, for example to a full disk.
     """
     try:
         print(text, flush=True)
@@ -77,7 +77,7 @@ def complain(message: str) -> None:
 
 
 def flush() -> None:
-    """Leaves nothing for Python to write when it ends, which would complain of a closed pipe in its own words."""
+    """Flushes both streams, because at its end Python would report a closed pipe in its own words."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -86,11 +86,11 @@ def flush() -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """Sends all that the stream still holds, and is given, to nowhere."""
+    """Discards what the stream still holds, and everything written to it later."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())
-    except (OSError, ValueError):  # A stream of a test or a notebook has no number.
+    except (OSError, ValueError):  # A stream of a test or a notebook has no file descriptor.
         return
     finally:
         os.close(nowhere)

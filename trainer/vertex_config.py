@@ -4,10 +4,10 @@ r"""Fills the Vertex AI jobs of configs/vertex with your project's names, and ch
       --image=us-central1-docker.pkg.dev/my-project/dcgan/dcgan --output_dir=jobs
       writes each job into jobs/, ready for the gcloud command in its head.
   python -m trainer.vertex_config --check=jobs/gpu.yaml
-      checks one file, several with commas between, or all of a folder.
+      checks one file, several separated by commas, or all files of a folder.
 
-gcloud posts a wrong key, machine or argument as it stands. Here it is refused, with the file, the line and the fix, and
-the arguments are parsed by the trainer's own flags. Nothing is asked of any service.
+gcloud sends a wrong key, machine or argument unchanged. This command refuses it, with the file, the line and the fix,
+and parses the arguments with the trainer's own flags. It contacts no service.
 """
 
 from __future__ import annotations
@@ -47,17 +47,19 @@ _TENSORBOARD_LINE = re.compile(r'^( *)tensorboard: \$\{TENSORBOARD\}$', re.MULTI
 
 @dataclasses.dataclass(frozen=True)
 class ProjectOptions(Options):
-    """What the jobs are filled with."""
+    """The values to fill in."""
 
     project: str = option('', 'The project id.')
     bucket: str = option('', 'The bucket of data and runs, without gs://, in the same region.')
     region: str = option('', 'Where the jobs run, such as us-central1.')
     image: str = option('', "The project's image: its path without target (-cpu, -gpu, -tpu) and without tag.")
     tag: str = option('latest', 'The tag of the image.')
-    name: str = option('dcgan', 'What the jobs and their folders in gs://BUCKET/runs are called.')
+    name: str = option('dcgan', 'The name of the jobs and of their folders in gs://BUCKET/runs.')
     data: str = option('', 'The data set, gs://...; empty is gs://BUCKET/data.', unit='folder', path=ANYWHERE)
     image_size: int = option(64, 'Side of its images.', unit='px', choices=architecture.IMAGE_SIZES)
-    service_account: str = option('', 'Who the jobs run as; empty is dcgan-trainer@PROJECT.iam.gserviceaccount.com.')
+    service_account: str = option(
+        '', 'The service account of the jobs; empty is dcgan-trainer@PROJECT.iam.gserviceaccount.com.'
+    )
     tensorboard: str = option('', 'A managed TensorBoard, projects/NUMBER/locations/REGION/tensorboards/ID, if any.')
 
 
@@ -68,7 +70,7 @@ class FileOptions(Options):
     output_dir: str = option('', 'Where the filled jobs go.', unit='folder', path=LOCAL)
     source_dir: str = option('configs/vertex', 'Where the jobs with placeholders are.', unit='folder', path=LOCAL)
     only: str = option('', 'The jobs to fill, such as cpu_smoke,tpu_v3; empty is all of --source_dir.')
-    check: str = option('', 'Check these files or folders, with commas between, and write nothing.')
+    check: str = option('', 'Check these files or folders, separated by commas, and write nothing.')
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,10 +83,10 @@ class FileOptions(Options):
 
 
 def check_job(source: str, text: str) -> None:
-    """Checks the job `text`, which came from the file `source`.
+    """Checks the job `text` of the file `source`.
 
     Raises:
-      errors.UserError: the first thing that is wrong: file, line, rule and fix.
+      errors.UserError: the first error, with file, line, rule and fix.
     """
     document = documents.read(source, text)
     rules.check_filled(document)
@@ -106,7 +108,7 @@ def fill(text: str, project: ProjectOptions, target: str) -> str:
     """Fills the placeholders of `text`, a job that will be the file `target`. Each line keeps its number.
 
     Raises:
-      errors.UserError: an option is missing, or is none of its kind.
+      errors.UserError: an option is missing or not valid.
     """
     for name, (pattern, rule) in _RULES.items():
         value = getattr(project, name)
@@ -128,7 +130,7 @@ def fill(text: str, project: ProjectOptions, target: str) -> str:
 
 
 def fill_all(project: ProjectOptions, files: FileOptions) -> list[str]:
-    """Fills and checks the jobs, then writes them all, or none where one is wrong; returns their paths.
+    """Fills and checks the jobs, then writes them all, or none if one is wrong; returns their paths.
 
     Raises:
       errors.UserError: an option or a job is wrong.
@@ -139,7 +141,7 @@ def fill_all(project: ProjectOptions, files: FileOptions) -> list[str]:
         names = [name.strip() for name in files.only.split(',')]
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise errors.UserError(f'--only={files.only}: {unknown[0]!r} is none of {", ".join(known)}')
+            raise errors.UserError(f'--only={files.only}: {unknown[0]!r} is not one of {", ".join(known)}')
         sources = [known[name] for name in names]
     filled = {}
     for source in sources:
@@ -159,7 +161,7 @@ def fill_all(project: ProjectOptions, files: FileOptions) -> list[str]:
 
 
 def _check_unedited(folder: str, names: Sequence[str]) -> None:
-    """Refuses to fill a job anew that somebody has edited since."""
+    """Refuses to fill a job again that somebody has edited since."""
     mark = outputs.read_mark(folder)
     for name in names:
         path = os.path.join(folder, name)

@@ -1,7 +1,7 @@
 """Fetches one file for an image: python fetch.py URL PATH SHA256.
 
-PATH may be a folder, and SHA256 empty. Prints the checksum of what came, and ends with 1 where it is another one. The
-base images have no curl, and need none.
+PATH may be a folder, and SHA256 may be empty. Prints the checksum of the file, and ends with 1 if it is another one.
+With this script the base images, which have no curl, need none.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import urllib.request
 
 
 def main(url: str, path: str, wanted: str) -> str:
-    """Fetches, and returns an error message, '' if there is none."""
+    """Fetches the file, and returns an error message, or '' if there is no error."""
     if os.path.isdir(path):
         path = os.path.join(path, posixpath.basename(urllib.parse.urlparse(url).path))
     urllib.request.urlretrieve(url, path)
@@ -25,7 +25,7 @@ def main(url: str, path: str, wanted: str) -> str:
     print(f'{url}: sha256 {found}', flush=True)
     if wanted and found != wanted:
         os.remove(path)
-        return f'error: {url} has sha256 {found}, not {wanted}: it is another file than that which was asked for'
+        return f'error: {url} has sha256 {found}, not {wanted}: this is not the requested file'
     return ''
 
 

@@ -2,13 +2,13 @@
 #   docker build --file=configs/docker/gpu.Dockerfile --tag=dcgan-gpu .
 #   docker run --gpus=all dcgan-gpu --use_tpu=false \
 #     --train_data=gs://BUCKET/photos64 --model_dir=gs://BUCKET/runs/photos64
-# The CUDA libraries come as packages of the very versions that TensorFlow was built with (its extra and-cuda); an
-# nvidia/cuda base would bring its own, and a Python of its own. Only the driver comes from the machine. The base is
-# fixed by its digest, the packages by the hashes of gpu.txt.
+# The CUDA libraries are packages of the same versions that TensorFlow was built with (its extra and-cuda). An
+# nvidia/cuda base would bring other versions, and another Python. Only the driver comes from the machine. The base is
+# pinned by its digest, the packages by the hashes in gpu.txt.
 FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
-# What nvidia/cuda images set: the container runtime mounts the driver for whom asks, and Google's machines mount it
-# in /usr/local/nvidia.
+# The variables that nvidia/cuda images set: with them the container runtime mounts the driver, and Google's machines
+# mount it in /usr/local/nvidia.
 ENV PYTHONUNBUFFERED=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
@@ -27,7 +27,7 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation /tmp/source \
 WORKDIR /home/dcgan
 COPY configs/*.cfg configs/
 
-# On Vertex AI a tuning job cannot use this image: only root may write the file there that takes its metric
-# (https://github.com/GoogleCloudPlatform/cloudml-hypertune/issues/6). For one, build it without the next line.
+# A tuning job on Vertex AI cannot use this image: only root may write the file there that holds its metric
+# (https://github.com/GoogleCloudPlatform/cloudml-hypertune/issues/6). For a tuning job, build it without the next line.
 USER 1000
 ENTRYPOINT ["python", "-m", "trainer.task"]

@@ -1,4 +1,4 @@
-"""What a data set is like, before a network is trained on it.
+"""Examines a data set before a network is trained on it.
 
 Imports `output`, `listing` and `pictures`.
 """

@@ -10,7 +10,7 @@ from trainer.data.image_set import ImageSet
 
 _BATCH = 256
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-# A grey photograph saved as a JPEG is off grey by a level at most; noise of a sensor alone makes more contrast than 4.
+# A grey photograph saved as a JPEG is off grey by one level at most. Sensor noise alone gives a contrast above 4.
 _GREY_CHROMA = 2.0
 _FLAT_CONTRAST = 4.0
 
@@ -22,7 +22,7 @@ class Colours:
     Attributes:
       mean, std: of each channel over all images.
       brightness, contrast: mean and standard deviation of the grey values of each image, float32 [N].
-      chroma: the largest channel less the smallest, mean over each image, float32 [N]; 0 is grey.
+      chroma: the largest channel minus the smallest, averaged over each image, float32 [N]; 0 is grey.
     """
 
     mean: tuple[float, ...]
@@ -33,12 +33,12 @@ class Colours:
 
     @property
     def grey(self) -> np.ndarray:
-        """Which images are without colour, bool [N]."""
+        """Which images have no colour, bool [N]."""
         return self.chroma < _GREY_CHROMA
 
     @property
     def flat(self) -> np.ndarray:
-        """Which images show next to nothing, bool [N]."""
+        """Which images have almost no contrast, bool [N]."""
         return self.contrast < _FLAT_CONTRAST
 
 

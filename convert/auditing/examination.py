@@ -23,7 +23,7 @@ from trainer.features.extractor import Extractor
 from trainer.features.space import Space
 from trainer.metrics import density, duplicates
 
-_LEAST_OF_A_LABEL = 50  # Images; of fewer it is hard to say what is typical.
+_LEAST_OF_A_LABEL = 50  # Images; with fewer it is hard to say what is typical.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Audit:
 
     Attributes:
       images: the split.
-      described: the manifest beside them, None for foreign records.
+      described: the manifest of the data set, None for records without one.
       entries: name and label of each image.
-      extractor: which features density, duplicates and symmetry are by.
-      features: by each of its layers, raw, [N, D].
-      density: float32 [N], higher is more typical,
-      within_labels: among images of the same label rather than among all.
-      clusters: of duplicates.
-      colours: of the images.
-      originals: sizes of the files that the images were made of, or None and
-      no_originals: why not.
-      symmetry: whether they may be mirrored.
+      extractor: gives the features behind density, duplicates and symmetry.
+      features: the raw features of each of its layers, [N, D].
+      density: float32 [N]; higher is more typical.
+      within_labels: whether density is among images of the same label, not among all images.
+      clusters: the numbers of the images in each cluster of duplicates.
+      colours: statistics of the images' colours.
+      originals: sizes of the files that the images were made from, or None.
+      no_originals: why `originals` is None, else ''.
+      symmetry: whether the images may be mirrored.
     """
 
     images: ImageSet
@@ -65,11 +65,11 @@ class Audit:
 
     @property
     def superfluous(self) -> list[int]:
-        """The numbers of all duplicates but the first of each cluster."""
+        """The numbers of all duplicates except the first of each cluster."""
         return [number for cluster in self.clusters for number in cluster[1:]]
 
     def label_of(self, number: int) -> str:
-        """The class name of an image, its index where the names are unknown, '' for none."""
+        """The name of an image's label, its index if the names are unknown, '' if there is none."""
         label = self.entries[number].label
         return '' if label < 0 else self.images.labels[label] if label < len(self.images.labels) else str(label)
 
@@ -113,7 +113,7 @@ def examine(images: ImageSet, extractor: Extractor, within_labels: bool = False)
 
 
 def _density(raw: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-    """The density among all images, and of images that have a label with enough others, among these; float32 [N]."""
+    """The density among all images; for labels with enough images, the density within the label; float32 [N]."""
     scores = density.local_density(raw)
     for label, count in collections.Counter(labels).items():
         if count >= _LEAST_OF_A_LABEL:

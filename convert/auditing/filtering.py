@@ -1,4 +1,4 @@
-"""A data set of the better part of another one's images."""
+"""Writes a data set of the more typical images of another one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DEFAULT_SHARD_MIB = 100
 
 @dataclasses.dataclass(frozen=True)
 class Dropped:
-    """One image that is left out: its number, and why, for a person."""
+    """One image that is left out: its number, and the reason in words."""
 
     number: int
     reason: str
@@ -40,22 +40,22 @@ def parse_keep(text: str) -> float:
     """'90%' or '90' -> 0.9.
 
     Raises:
-      errors.UserError: no number, or not above 0 and at most 100.
+      errors.UserError: it is not a number above 0 and at most 100.
     """
     try:
         percent = float(text[:-1] if text.endswith('%') else text)
     except ValueError:
         percent = -1.0
     if not 0 < percent <= 100:
-        raise errors.UserError(f'--keep={text} is no share of the images: give a percentage, such as 90%')
+        raise errors.UserError(f'--keep={text} is not a share of the images: give a percentage, such as 90%')
     return percent / 100
 
 
 def count_left(total: int, keep: float) -> int:
-    """How many of `total` images the share `keep` is.
+    """How many of `total` images are left by the share `keep`.
 
     Raises:
-      errors.UserError: fewer than 2.
+      errors.UserError: fewer than 2 are left.
     """
     left = round(keep * total)
     if left < _MIN_IMAGES:
@@ -67,18 +67,18 @@ def count_left(total: int, keep: float) -> int:
 
 
 def check_output(output_dir: str, overwrite: bool) -> None:
-    """Finds out before the examination whether a data set may be written.
+    """Checks before the examination whether a data set may be written.
 
     Raises:
-      errors.UserError: the folder holds one, and `overwrite` is off.
+      errors.UserError: the folder holds one and `overwrite` is off, or it holds anything else.
     """
     (RemoteStaging if gcs.is_remote(output_dir) else Staging)(output_dir, overwrite)
 
 
 def choose(audit: Audit, keep: float) -> list[Dropped]:
-    """Chooses what to drop, so that the share `keep` is left: duplicates first, then what is least typical.
+    """Chooses which images to drop, so that the share `keep` is left: duplicates first, then the least typical ones.
 
-    Of a cluster the first image stays, and of two duplicates the less typical one goes first.
+    The first image of a cluster does not count as a duplicate. Less typical duplicates are dropped first.
 
     Raises:
       errors.UserError: fewer than 2 images would be left.
@@ -94,7 +94,7 @@ def choose(audit: Audit, keep: float) -> list[Dropped]:
 def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str, overwrite: bool) -> Manifest:
     """Writes the data set, whole or not at all; the same input gives the same bytes.
 
-    Records are copied byte by byte in their order, and so is the hold-out, so that results stay comparable.
+    Copies records byte for byte and in their order, and the hold-out too, so that results stay comparable.
 
     Raises:
       errors.UserError: the folder holds a data set and `overwrite` is off, or cannot be written.
@@ -108,7 +108,7 @@ def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str
 
 
 def dropped_csv(audit: Audit, dropped: Sequence[Dropped]) -> bytes:
-    """What was dropped and why, in the order in which it went."""
+    """The dropped images and the reasons, in the order in which they were dropped."""
     text = io.StringIO()
     rows = csv_cells.writer(text)
     rows.writerow(['name', 'label', 'number', 'reason'])
@@ -126,9 +126,9 @@ def _reason(audit: Audit, number: int, first: dict[int, int], rank: int) -> str:
 
 
 def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: str) -> Manifest:
-    """Writes all files but the manifest into the local `folder`, and returns the manifest."""
+    """Writes all files except the manifest into the local `folder`, and returns the manifest."""
     described = audit.described
-    assert described is not None  # `audit` has refused to filter foreign records.
+    assert described is not None  # `audit` refuses to filter records without a manifest.
     out = {one.number for one in dropped}
     order = [number for number in range(len(audit.images)) if number not in out]
     moments = Moments(audit.images.channels)
@@ -165,13 +165,13 @@ def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: 
 
 
 def _shard_mib(described: Manifest) -> int:
-    """What the converter was told, if that can be: people edit the file."""
+    """The converter's --shard_mib if the manifest has a valid one, else the default: people edit the file."""
     told = described.options.get('shard_mib')
     return told if isinstance(told, int) and told > 0 else _DEFAULT_SHARD_MIB
 
 
 def _kept_records(audit: Audit, order: Sequence[int], moments: Moments) -> Iterator[bytes]:
-    """Yields the serialised records of these numbers, rising, and takes their pixels into the moments."""
+    """Yields the serialised records of these rising numbers, and adds their pixels to the moments."""
     source = audit.images.source
     wanted = set(order)
     serialized = (record for path in source.paths for record in shard_file.serialized(path))

@@ -1,4 +1,4 @@
-"""How large the files were that the images were made of, where they can still be reached."""
+"""The sizes of the files that the images were made from, if these can still be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer import errors
 from trainer.data.image_set import Entry
 from trainer.data.manifest import Manifest
 
-_OBLONG = 1.5  # An image whose sides differ more loses a third, or gets a third of border.
+_OBLONG = 1.5  # An image of a larger aspect ratio loses a third or more, or gets a third or more of border.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Originals:
 
     Attributes:
       sizes: width and height in px, int64 [M, 2], M at least 1.
-      governing: the side that is fitted to `image_size`, int64 [M]: the short one of an image that is cut, the long
-        one of an image that gets a border.
-      image_size: what they became.
+      governing: the side that is fitted to `image_size`, int64 [M]: the short side of an image that is cropped, the
+        long side of an image that is padded.
+      image_size: the side of the converted images, px.
     """
 
     sizes: np.ndarray
@@ -33,7 +33,7 @@ class Originals:
 
     @property
     def aspect(self) -> np.ndarray:
-        """The long side by the short one, [M]; 1 is square. Which of them is the height, EXIF may turn round."""
+        """The long side divided by the short one, [M]; 1 is square. EXIF orientation may swap width and height."""
         return self.sizes.max(axis=1) / self.sizes.min(axis=1)
 
     @property
@@ -42,16 +42,16 @@ class Originals:
         return float((self.aspect > _OBLONG).mean())
 
     def smaller_than(self, side: int) -> float:
-        """The share that had to be enlarged to be `side` px large, or would have to be."""
+        """The share that was enlarged to reach `side` px, or would have to be."""
         return float((self.governing < side).mean())
 
 
 def read(described: Manifest | None, entries: Sequence[Entry]) -> tuple[Originals | None, str]:
-    """Reads the sizes of files, of all or of enough of them, evenly spread.
+    """Reads the sizes of all files, or of an evenly spread sample of them.
 
     Args:
       described: the manifest of the data set, None if it has none.
-      entries: of all images.
+      entries: name and label of each image.
 
     Returns:
       The sizes, or None and the reason in words.
@@ -64,7 +64,7 @@ def read(described: Manifest | None, entries: Sequence[Entry]) -> tuple[Original
     except errors.UserError as error:
         return None, str(error)
     if not len(sizes):
-        return None, f'{described.source}, where they were made from, does not have them now'
+        return None, f'{described.source}, from which they were made, no longer has them'
     fit = described.options.get('fit', options.CROP)
     governing = sizes.max(axis=1) if fit == options.PAD else sizes.min(axis=1)
     return Originals(sizes, governing, described.image_size), ''

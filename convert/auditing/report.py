@@ -1,4 +1,4 @@
-"""An audit for people, as a table and a page, and for programs, as JSON and CSV."""
+"""Writes an audit for people, as a table and a page, and for programs, as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from trainer.page import builder, comparison
 from trainer.page.content import DatasetPart, Figure, Layer, Page
 
 JSON, CSV = 'audit.json', 'audit.csv'
-NAMES = (JSON, CSV, *builder.NAMES)  # What a report is, at the top of its folder.
+NAMES = (JSON, CSV, *builder.NAMES)  # The names at the top of a report's folder.
 _WIDTH, _COLUMN = 110, 14
-_LOWEST = 20  # Named in the JSON; the CSV has all.
-_LABELS = 12  # Named in the table.
+_LOWEST = 20  # Images named in the JSON; the CSV has all.
+_LABELS = 12  # Labels named in the table.
 _BINS = 30
 
 
@@ -65,11 +65,11 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
         ('labels', ', '.join(shown) + more),
         (
             'colours',
-            f'mean {means}, standard deviation {stds} (0 to 255); grey {colours.grey.mean():.1%}, of nearly one colour '
+            f'mean {means}, standard deviation {stds} (0 to 255); grey {colours.grey.mean():.1%}, nearly one colour '
             f'{colours.flat.mean():.1%}',
         ),
         ('originals', _originals(audit)),
-        ('mirroring', f'{audit.symmetry.verdict}; told apart {audit.symmetry.told_apart:.0%}, where 50% is guessing'),
+        ('mirroring', f'{audit.symmetry.verdict}; {audit.symmetry.told_apart:.0%} told apart, where 50% is guessing'),
     ]
 
 
@@ -79,7 +79,7 @@ def _originals(audit: Audit) -> str:
         return f'not looked at: {audit.no_originals}'
     shortest, median, longest = np.percentile(files.sizes.min(axis=1), [0, 50, 100])
     return (
-        f'short side {shortest:.0f} to {longest:.0f} px, median {median:.0f}; long side by short side '
+        f'short side {shortest:.0f} to {longest:.0f} px, median {median:.0f}; long side divided by short side '
         f'{files.aspect.min():.2f} to {files.aspect.max():.2f}, median {np.median(files.aspect):.2f}; '
         f'{files.smaller_than(audit.images.image_size):.1%} were enlarged (of {len(files.sizes):,} looked at)'
     )
@@ -130,7 +130,7 @@ def _quartiles(values: np.ndarray) -> dict[str, float]:
 
 
 def _rows(audit: Audit) -> bytes:
-    """One line for each image."""
+    """The CSV, one line for each image."""
     text = io.StringIO()
     rows = csv_cells.writer(text)
     rows.writerow(
@@ -159,7 +159,7 @@ def _page(title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -
     ]
     if audit.originals:
         figures.append(_histogram('Short side of the originals, px', audit.originals.sizes.min(axis=1)))
-        figures.append(_histogram('Long side of the originals by the short one', audit.originals.aspect))
+        figures.append(_histogram('Long side of the originals divided by the short side', audit.originals.aspect))
     part = DatasetPart(
         images=audit.images,
         entries=audit.entries,
@@ -174,7 +174,7 @@ def _page(title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -
 
 
 def _nearest(audit: Audit, neighbours: int) -> Iterator[Layer]:
-    """Yields the neighbours by each layer of the extractor, the late one last."""
+    """Yields the nearest neighbours by each layer of the extractor, the late layer last."""
     for layer, likeness in comparison.likenesses(audit.extractor):
         raw = audit.features[layer]
         embedded = Space.of(raw).embed(raw)

@@ -1,4 +1,4 @@
-"""Whether a set and its mirror image can be told apart; where they can, to train on mirrored images adds wrong ones."""
+"""Tests whether images can be told from their mirror images; if so, training on mirror images adds wrong ones."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from trainer.features.extractor import Extractor
 
 SAFE, DOUBTFUL, UNSAFE, TOO_FEW = 'safe', 'doubtful', 'unsafe', 'too few images to tell'
 # Shares told apart by the late layer of SqueezeNet (tests/benchmarks/audit_quality.py): arrows both ways 0.47,
-# photographs of clothes 0.55, noise 0.57, trousers alone, all before one wall, 0.63; flags 0.66, digits 0.89, charts
-# 0.93, text and arrows 0.99.
+# photographs of clothes 0.55, noise 0.57, trousers alone in front of the same wall 0.63, flags 0.66, digits 0.89,
+# charts 0.93, text and arrows 0.99.
 _SAFE_BELOW, _UNSAFE_FROM = 0.57, 0.65
 _MOST, _LEAST = 2000, 40  # Images.
 _FOLDS = 5
-_RIDGE = 1.0  # Of the mean squared length of a difference; 0.1 and 10 give the same shares within 0.03.
+_RIDGE = 1.0  # Times the mean squared length of a difference; 0.1 and 10 give the same shares within 0.03.
 _TINY = 1e-12
 
 
@@ -28,9 +28,9 @@ class Symmetry:
     """The outcome of the test.
 
     Attributes:
-      told_apart: share of images that a learner tells from their mirror images, having seen neither; 0.5 is guessing.
-      error: standard error of this share, where it is one half.
-      images: how many it was tested on.
+      told_apart: share of unseen images that a classifier tells from their mirror images; 0.5 is guessing.
+      error: standard error of a share of one half.
+      images: how many images were tested.
     """
 
     told_apart: float
@@ -48,18 +48,18 @@ class Symmetry:
 
 
 def examine(images: ImageSet, numbers: Sequence[int], raw: np.ndarray, extractor: Extractor) -> Symmetry:
-    """Extracts the features of mirror images, and tests.
+    """Extracts the features of the mirror images, and runs the test.
 
     Args:
       images: the set.
-      numbers: which of them to use, rising; a duplicate would be learned with one copy and asked with the other. Of
-        more than 2,000 some are used, evenly spread.
-      raw: [N, D], what the late layer of the extractor gives for all images of the set.
-      extractor: the same.
+      numbers: which of them to use, rising, without duplicates: the classifier would learn from one copy and be tested
+        on the other. Of more than 2,000 an evenly spread sample is used.
+      raw: [N, D], the features of all images of the set by the late layer of the extractor.
+      extractor: the one that gave `raw`.
     """
     chosen = np.asarray(numbers)[:: -(-len(numbers) // _MOST)]
     mirrored = extraction.of_batches(_mirrored(images, chosen, extractor.batch), extractor)[extractor.late]
-    # Rounded as the others are, or else the rounding would give the mirror image away.
+    # Rounded as the features of the originals are; otherwise the rounding would give the mirror image away.
     return two_sample_test(raw[chosen].astype(np.float32), mirrored.astype(raw.dtype).astype(np.float32))
 
 
@@ -68,7 +68,7 @@ def two_sample_test(features: np.ndarray, mirrored: np.ndarray) -> Symmetry:
 
     Args:
       features: float32 [N, D], of images; N at least 2.
-      mirrored: the same of their mirror images.
+      mirrored: those of their mirror images.
     """
     difference = (_unit(features) - _unit(mirrored)).astype(np.float64)
     folds = np.arange(len(difference)) % min(_FOLDS, len(difference))
@@ -76,10 +76,10 @@ def two_sample_test(features: np.ndarray, mirrored: np.ndarray) -> Symmetry:
     told = np.empty(len(difference))
     for fold in range(folds.max() + 1):
         known, asked = difference[folds != fold], difference[folds == fold]
-        products = known @ known.T  # Ridge regression by its dual, as there are often fewer images than features.
+        products = known @ known.T  # Ridge regression in its dual form: there are often fewer images than features.
         ridge = _RIDGE * np.trace(products) / len(products) + _TINY
         answers = asked @ known.T @ np.linalg.solve(products + ridge * np.eye(len(products)), np.ones(len(products)))
-        told[folds == fold] = (np.sign(answers) + 1) / 2  # An image that is its own mirror image is guessed.
+        told[folds == fold] = (np.sign(answers) + 1) / 2  # An image equal to its mirror image counts half.
     share = float(told.mean())
     return Symmetry(share, 0.5 / math.sqrt(len(told)), len(told))
 

@@ -1,4 +1,4 @@
-"""What lies in the folder to convert, local or gs://, without what this project has made.
+"""Lists the folder to convert, local or gs://, without the outputs of this project.
 
-Imports `rejection`, and of `trainer` whatever knows its own outputs.
+Imports `rejection`, and the modules of `trainer` that recognise its outputs.
 """

@@ -20,12 +20,12 @@ from trainer.data import manifest
 from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, VIEWER, explained
 
-# Trouble that lasts two minutes is an outage; a request in which nothing moves for half of one is tried again.
+# An outage ends the retries after two minutes. A request without progress for half a minute is tried again.
 RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=20).with_timeout(120)
 TIMEOUT_S = 30.0
-# A larger object waits for its decoding on disk: with all connections busy the rest takes a quarter of a GiB.
+# A larger object waits on disk to be decoded. With all connections busy, the others take a quarter of a GiB of memory.
 MEMORY_BYTES = 8 << 20
-_CHUNK_BYTES = 8 << 20  # What an upload holds in memory.
+_CHUNK_BYTES = 8 << 20  # An upload holds as much in memory.
 _PAGE_OBJECTS = 1000  # The most that Cloud Storage lists at a time.
 
 
@@ -34,11 +34,11 @@ def list_folder(folder: str, role: str, below: bool) -> Iterator[tuple[str, str]
 
     Args:
       folder: gs://bucket or gs://bucket/folder.
-      role: what the user needs for what follows, `VIEWER` or `ADMIN`.
-      below: also what lies in folders of the folder.
+      role: the role that the user needs for the following work, `VIEWER` or `ADMIN`; an error names it.
+      below: whether to list the sub-folders too.
 
     Raises:
-      errors.AccessDenied: there is no such bucket, or it is closed to us.
+      errors.AccessDenied: there is no such bucket, or we have no access to it.
       errors.Transient: no answer within the time of `RETRY`.
       errors.UserError: Cloud Storage refuses the name.
     """
@@ -64,9 +64,9 @@ def download(path: str) -> BinaryIO:
     """Downloads an object and checks it against its checksum.
 
     Raises:
-      rejection.Rejected: it is no longer there, or cannot be read whoever asks.
-      errors.AccessDenied: it is closed to us.
-      errors.Transient: no whole copy within the time of `RETRY`.
+      rejection.Rejected: it is gone, or cannot be read for a reason other than access.
+      errors.AccessDenied: we have no access to it.
+      errors.Transient: no complete copy within the time of `RETRY`.
     """
     blob = gcs.blob(path)
     with explained(path, VIEWER):
@@ -81,11 +81,11 @@ def download(path: str) -> BinaryIO:
 
 
 def upload(source: str, path: str) -> None:
-    """Uploads a local file, whose CRC32C Cloud Storage checks; to repeat it does no harm, so whatever fails is retried.
+    """Uploads a local file; Cloud Storage checks its CRC32C. Failed uploads are retried, as repeating one does no harm.
 
     Raises:
-      errors.AccessDenied: there is no such bucket, or it is closed to us.
-      errors.Transient: not whole within the time of `RETRY`.
+      errors.AccessDenied: there is no such bucket, or we have no access to it.
+      errors.Transient: no complete upload within the time of `RETRY`.
       errors.UserError: refused for another reason.
     """
     try:
@@ -99,10 +99,10 @@ def delete(path: str) -> None:
     """Deletes an object, if it is there.
 
     Raises:
-      errors.AccessDenied: it is closed to us.
+      errors.AccessDenied: we have no access to it.
       errors.Transient: no answer within the time of `RETRY`.
     """
-    # Not there: also after a deletion whose answer was lost.
+    # NotFound also follows a deletion whose answer was lost.
     with explained(path, ADMIN), contextlib.suppress(api.NotFound):
         gcs.blob(path).delete(timeout=TIMEOUT_S, retry=RETRY)
 
@@ -113,13 +113,13 @@ def crc32c(path: str) -> str:
 
 
 def _download_once(blob: Blob) -> BinaryIO:
-    """Downloads from the first byte: the library does not check the sum of what it took up again in the middle."""
+    """Downloads from the first byte: the library does not verify the checksum of a download that it resumed."""
     file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115  Closed by the caller or below.
     try:
         blob.download_to_file(file, checksum='crc32c', timeout=TIMEOUT_S, retry=None)
     except transfer.DataCorruption as error:
         file.close()
-        raise ConnectionError(str(error)) from error  # `RETRY` repeats this, and not the other.
+        raise ConnectionError(str(error)) from error  # `RETRY` repeats this, but not DataCorruption.
     except BaseException:
         file.close()
         raise
@@ -127,16 +127,16 @@ def _download_once(blob: Blob) -> BinaryIO:
     file.seek(0)
     if size > MEMORY_BYTES:
         return cast(BinaryIO, file)
-    with file:  # The decoders then see the same kind of file as for a local image.
+    with file:  # The decoders get the same kind of file as for a local image.
         return io.BytesIO(file.read())
 
 
 def _upload_once(source: str, blob: Blob) -> None:
     blob.chunk_size = _CHUNK_BYTES
-    blob.crc32c = wanted = crc32c(source)  # Sent along, so that Cloud Storage refuses what differs.
+    blob.crc32c = wanted = crc32c(source)  # Sent with the file, so that Cloud Storage refuses other content.
     try:
         blob.upload_from_filename(source, checksum='crc32c', timeout=TIMEOUT_S, retry=RETRY)
     except transfer.DataCorruption as error:
         raise ConnectionError(str(error)) from error
     if blob.crc32c != wanted:
-        raise ConnectionError(f'CRC32C {blob.crc32c} arrived of a file with {wanted}')
+        raise ConnectionError(f'CRC32C is {blob.crc32c} after the upload, but {wanted} on disk')

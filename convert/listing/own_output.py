@@ -1,4 +1,4 @@
-"""Tells a folder of photographs from what this project has made and put beside them."""
+"""Recognises folders that this project has made, so that they are not taken for folders of photographs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PAGE = {'index.html', 'code', 'sprites'}
 
 
 def made_here(folder: str, names: Sequence[str]) -> str:
-    """What a local or gs:// folder with these names in it is, if this project has made it; '' if not.
+    """Names what a local or gs:// folder with these files is, if this project has made it; '' if not.
 
-    A file `dataset.json` or `hparams.json` alone proves nothing, for other programs have such files as well.
+    A file `dataset.json` or `hparams.json` alone proves nothing, because other programs write such files too.
     """
     present = set(names)
     if outputs.MARK in present and (mark := outputs.read_mark(folder)):
-        return f'which python -m {mark.made_by} has made'
+        return f'an output of python -m {mark.made_by}'
     if manifest.FILE_NAME in present and (_is_data_set(folder) or any(name.endswith(_SHARD) for name in names)):
         return 'a data set'
     if any(_CHECKPOINT.fullmatch(name) for name in names) or _is_run(folder, present):
@@ -45,5 +45,5 @@ def _is_run(folder: str, names: set[str]) -> bool:
         return False
     try:
         return bool(hparams_file.read(folder) or run_data.read(folder))
-    except errors.UserError:  # A damaged one, or of another program.
+    except errors.UserError:  # Damaged, or of another program.
         return {'metrics.csv', 'samples'} <= names

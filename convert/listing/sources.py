@@ -21,10 +21,10 @@ from trainer import errors
 from trainer.filesystem import files, paths
 from trainer.storage import gcs, refusals
 
-# One read costs less than Pillow's many small ones; what is larger than any photo stays on disk.
+# One read costs less than Pillow's many small ones. A file larger than any photo stays on disk.
 _MAX_BYTES_AT_ONCE = 64 << 20
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
-# Of Synology and QNAP, which keep thumbnails there, of Windows, macOS and Linux; in lower case.
+# In lower case: of Synology and QNAP, which keep thumbnails there, and of Windows, macOS and Linux.
 _SYSTEM_FOLDERS = (
     '@eadir', '#recycle', '#snapshot', '@recycle', '.@__thumb', '$recycle.bin', 'system volume information',
     '__macosx', 'lost+found', 'lost.dir',
@@ -47,7 +47,7 @@ class Listing:
     labels: tuple[str, ...]
 
     def label_of(self, name: str) -> int:
-        """Index into `labels`, or -1 for a file that lies in no folder."""
+        """Index into `labels`, or -1 for a file directly in the input folder."""
         first, slash, _ = name.partition('/')
         return bisect.bisect_left(self.labels, first) if slash else -1
 
@@ -56,7 +56,7 @@ class Listing:
 
         Raises:
           rejection.Rejected: it cannot be opened.
-          errors.UserError: Cloud Storage fails or refuses, so that other files would fare no better.
+          errors.UserError: Cloud Storage fails or refuses, so that other files would fail too.
         """
         if gcs.is_remote(self.folder):
             return objects.download(f'{self.folder.rstrip("/")}/{name}')
@@ -69,12 +69,12 @@ class Listing:
 def find(input_dir: str, output_dir: str) -> Listing:
     """Lists the files below `input_dir`.
 
-    Hidden files are no input, nor what lies in `output_dir`, in folders of the system, in folders that this project has
-    made (data sets, runs, pages, pictures), or in folders that cannot be read. The latter are named in the log.
+    Leaves out hidden files, `output_dir`, and three kinds of folders that the log then names: system folders, folders
+    that this project has made (data sets, runs, pages, pictures), and folders that cannot be read.
 
     Raises:
-      errors.UserError: `input_dir` is no folder, cannot be listed, is empty, is `output_dir`, or is itself a data set
-        or a run.
+      errors.UserError: `input_dir` is not a folder, cannot be listed, is empty, is `output_dir`, or is itself a data
+        set or a run.
     """
     if paths.same(input_dir, output_dir):
         raise errors.UserError(f'--output_dir={output_dir} is also the --input_dir: choose another folder')
@@ -93,7 +93,7 @@ def find(input_dir: str, output_dir: str) -> Listing:
 
 
 def fingerprint(listing: Listing) -> str:
-    """16 hexadecimal digits that change whenever a file is added, removed or written anew."""
+    """16 hexadecimal digits that change whenever a file is added, removed or rewritten."""
     if gcs.is_remote(listing.folder):
         known = dict(objects.list_folder(paths.identity(listing.folder), refusals.VIEWER, below=True))
         stamps = [known.get(name, '') for name in listing.names]
@@ -108,7 +108,7 @@ def fingerprint(listing: Listing) -> str:
 def _stamp(path: str) -> str:
     try:
         status = os.stat(path)
-    except OSError:  # A link to nothing.
+    except OSError:  # A dangling link.
         return ''
     return f'{status.st_size} {status.st_mtime_ns}'
 
@@ -117,7 +117,7 @@ def _log(left_out: dict[str, str]) -> None:
     for folder, why in itertools.islice(sorted(left_out.items()), _MOST_NAMED):
         logging.info('left out: %s, %s', errors.spelled_out(folder), why)
     if len(left_out) > _MOST_NAMED:
-        logging.info('left out: %d folders more', len(left_out) - _MOST_NAMED)
+        logging.info('left out: %d more folders', len(left_out) - _MOST_NAMED)
 
 
 def _open_local(path: str) -> BinaryIO:
@@ -130,7 +130,7 @@ def _open_local(path: str) -> BinaryIO:
 
 
 def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[str]:
-    """Yields the files' paths below `root`; enters each real folder once, so that no link makes a loop."""
+    """Yields the files' paths below `root`; enters each real folder only once, so that links cannot make a loop."""
     if not os.path.isdir(root):
         raise errors.UserError(f'{root} is not a folder: name one with images in it')
     seen = {excluded}
@@ -144,7 +144,7 @@ def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[
         try:
             with os.scandir(real) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:  # No rights, or gone meanwhile.
+        except OSError as error:  # No permission, or deleted meanwhile.
             if not folder:
                 raise
             left_out[folder] = f'which cannot be read ({error.strerror})'
@@ -160,7 +160,7 @@ def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[
             if not os.path.isdir(entry.path):
                 yield name
             elif entry.name.lower() in _SYSTEM_FOLDERS:
-                left_out[name] = 'a folder of the system'
+                left_out[name] = 'a system folder'
             elif entry.is_symlink():
                 folders.appendleft(name)  # After all real folders, so that these keep their own labels.
             else:
@@ -168,7 +168,7 @@ def _walk_local(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[
 
 
 def _walk_remote(root: str, excluded: str, left_out: dict[str, str]) -> Iterator[str]:
-    """Yields the objects' names below `root`; one that ends with '/' stands for a folder."""
+    """Yields the objects' names below `root`; skips names that end with '/', which stand for folders."""
     root = paths.identity(root)
     output = f'{excluded[len(root) + 1 :]}/' if excluded.startswith(f'{root}/') else None
     names = [
@@ -185,13 +185,13 @@ def _walk_remote(root: str, excluded: str, left_out: dict[str, str]) -> Iterator
         above = ['/'.join(parts[:i]) for i in range(len(parts))]
         system = [part for part in parts[:-1] if part.lower() in _SYSTEM_FOLDERS]
         if system:
-            left_out['/'.join(parts[: parts.index(system[0]) + 1])] = 'a folder of the system'
+            left_out['/'.join(parts[: parts.index(system[0]) + 1])] = 'a system folder'
         elif not any(one in left_out for one in (*above, folder)) and not any(map(_is_hidden, parts)):
             yield name
 
 
 def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
-    """The names of the objects in each folder that has some, '' for the root."""
+    """The names of the objects in each folder; the root is ''."""
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name in names:
         found[posixpath.dirname(name)].append(posixpath.basename(name))

@@ -1,4 +1,4 @@
-"""A data set written: shards, previews and reports, staged beside their folder and moved in one step.
+"""Writes a data set: shards, preview and list of rejections, first staged and then moved into place as a whole.
 
 Imports `listing` and `rejection`.
 """

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of many images, without holding them."""
+"""Mean and standard deviation of many images, without keeping them in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Moments:
-    """Sums whole numbers, which come to the same in any order, so that the results are exact."""
+    """Sums integers, so that the results are exact and do not depend on the order."""
 
     def __init__(self, channels: int):
         """Starts with no image."""
@@ -17,9 +17,9 @@ class Moments:
         self._squares = np.zeros(channels, np.int64)
 
     def add(self, pixels: np.ndarray) -> None:
-        """Takes in uint8 [height, width, channels], at most 128 x 128 pixels."""
+        """Adds uint8 [height, width, channels], at most 128 x 128 pixels."""
         channels = pixels.shape[-1]
-        # Channel by channel is several times faster; 32 bits hold the squares of 33,000 pixels.
+        # Channel by channel is several times faster; 32 bits hold the sum of squares of 33,000 pixels.
         values = pixels.reshape(-1, channels).T.astype(np.int32, order='C')
         self._pixels += values.shape[1]
         self._sums += values.sum(axis=1)

@@ -1,4 +1,4 @@
-"""The contact sheet: what the network will get, for a person to look at."""
+"""The contact sheet, which shows people what the network will see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data set appears in its gs:// folder whole, or not at all."""
+"""Publishes a data set to its gs:// folder as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _AT_ONCE = 8
 class RemoteStaging:
     """A local folder for temporary files, which `publish` uploads; it needs room for the data set.
 
-    The rules are those of `staging.Staging`. In place of its staging folder an object marks the output folder from the
-    start of a run to its end: without a manifest, what lies beside the marker is ours to replace. What a run that was
-    cut short has uploaded already stays where it is, if the next one makes the same file.
+    The rules are those of `staging.Staging`. Instead of a staging folder, a marker object lies in the output folder
+    from the start of a run to its end. If there is a marker and no manifest, the files beside it are ours to replace.
+    A file that an interrupted run uploaded is kept if the next run makes the same file.
 
     Attributes:
       folder: where to write.
@@ -39,7 +39,7 @@ class RemoteStaging:
         """Checks the output folder, and changes nothing yet.
 
         Raises:
-          errors.UserError: as `staging.Staging`; also where the bucket cannot be listed.
+          errors.UserError: as `staging.Staging`; also if the bucket cannot be listed.
         """
         self._output, self._overwrite, self._flag = output_dir.rstrip('/'), overwrite, flag
         self._marker_needed = self._check()
@@ -48,19 +48,20 @@ class RemoteStaging:
         with contextlib.ExitStack() as stack:
             self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='converting-'))
             stack.enter_context(lock.hold(self._output, os.environ, flag=self._flag))
-            self._marker_needed = self._check()  # Alone now.
+            self._marker_needed = self._check()  # Once more, now that the lock keeps others out.
             self._mark()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         with self._stack:
-            # Without it the next run would take what this one has uploaded for a stranger's.
-            if not self._marker_needed and not isinstance(error, errors.Transient):  # Storage that is away stays away.
+            # Without the marker, the next run would take the files that this one uploaded for somebody else's. During
+            # an outage of Cloud Storage, removing it would only fail as well.
+            if not self._marker_needed and not isinstance(error, errors.Transient):
                 self._remove_marker()
 
     def _check(self) -> bool:
-        """Raises as __init__; returns whether an earlier run was cut short, and all in the folder is ours."""
+        """Raises as __init__; returns whether an earlier run was interrupted, so that all files here are ours."""
         present = self._present()
         if MARKER in present and manifest.FILE_NAME not in present and self._read_marker():
             return True
@@ -69,7 +70,7 @@ class RemoteStaging:
         return False
 
     def publish(self, dataset: manifest.Manifest) -> None:
-        """Uploads the data set, and removes what an old one has besides."""
+        """Uploads the data set, and removes the files of an old one that have other names."""
         manifest.write(self.folder, dataset)
         files = {name: objects.crc32c(os.path.join(self.folder, name)) for name in sorted(os.listdir(self.folder))}
         del files[manifest.FILE_NAME]
@@ -94,11 +95,11 @@ class RemoteStaging:
         objects.upload(os.path.join(self.folder, name), self._path(name))
 
     def _mark(self) -> None:
-        """Writes the marker, and finds out before hours of work whether a data set may be written and replaced."""
+        """Writes the marker, which tests before hours of work whether files may be written and replaced here."""
         with tempfile.NamedTemporaryFile() as file:
             file.write(_MARK)
             file.flush()
-            for _ in range(2):  # To replace an object takes the right to delete one.
+            for _ in range(2):  # Replacing an object needs the permission to delete one.
                 objects.upload(file.name, self._path(MARKER))
 
     def _read_marker(self) -> bool:
@@ -109,7 +110,7 @@ class RemoteStaging:
     def _remove_marker(self) -> None:
         try:
             objects.delete(self._path(MARKER))
-        except errors.UserError as error:  # It does no harm beside a manifest, or alone.
+        except errors.UserError as error:  # A marker beside a manifest, or alone, does no harm.
             logging.warning('%s stays: %s', self._path(MARKER), error)
 
     def _path(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Fitted images that wait on disk until all are known, because only then can they be shuffled."""
+"""Keeps fitted images on disk until all are known, because only then can they be shuffled."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BUFFER_BYTES = 1 << 20
 
 
 class Spool:
-    """Takes images of one shape, then gives them back in any order; memory does not grow with them.
+    """Stores images of one shape, then returns them in any order; memory does not grow with them.
 
-    The file has no name, so that no run, however it ends, leaves it behind.
+    The file has no name, so that it never stays behind, however a run ends.
     """
 
     def __init__(self, folder: str, shape: tuple[int, int, int]):
@@ -29,7 +29,7 @@ class Spool:
     def read(self, number: int) -> np.ndarray:
         """Reads back the uint8 image that was added as the `number`-th, from 0."""
         self._file.flush()
-        data = os.pread(self._file.fileno(), self._image_bytes, number * self._image_bytes)  # No reading ahead.
+        data = os.pread(self._file.fileno(), self._image_bytes, number * self._image_bytes)  # Without read-ahead.
         return np.frombuffer(data, np.uint8).reshape(self._shape)
 
     def __enter__(self) -> Spool:

@@ -1,4 +1,4 @@
-"""A data set appears in its local folder whole, or not at all; `remote_staging` is its twin for gs://."""
+"""Publishes a data set to its local folder as a whole, or not at all; `remote_staging` does the same for gs://."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _OURS = re.compile(r'(train|holdout)-[0-9]{5}-of-[0-9]{5}\.tfrecord|' + '|'.join
 class Staging:
     """A folder within the output folder, whose files `publish` renames into place.
 
-    Wherever a run ends, the output folder has the manifest of a whole data set or none. The staging folder goes last,
-    so that a later run that finds one knows by the mark in it: without a manifest, what lies beside it is ours to
-    remove. While one process is at it, others are refused.
+    Wherever a run ends, the output folder has the manifest of a complete data set or no manifest. The staging folder is
+    removed last. A later run may find one that has our mark in it, and no manifest beside it: then the files beside it
+    are ours to remove. While one process writes, others are refused.
 
     Attributes:
       folder: where to write.
@@ -37,7 +37,7 @@ class Staging:
         """Checks the output folder, and changes nothing yet.
 
         Raises:
-          errors.UserError: it holds a data set, and `overwrite` is off, or anything that is none.
+          errors.UserError: it holds a data set and `overwrite` is off, or it holds anything else.
         """
         self._output, self._overwrite, self._flag = output_dir, overwrite, flag
         self.folder = os.path.join(output_dir, STAGING)
@@ -52,7 +52,7 @@ class Staging:
             stack.callback(self._remove_new_folders)
             os.makedirs(self._output, exist_ok=True)
             stack.enter_context(lock.hold(self._output, {}, flag=self._flag))
-            self._check()  # Alone now.
+            self._check()  # Once more, now that the lock keeps others out.
             self._remove_staging()  # Left by a run that was killed.
             os.makedirs(self.folder)
             outputs.write_mark(self.folder, Mark(MADE_BY))
@@ -61,7 +61,7 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
-            if not self._half_published:  # Else the next run sees by the staging folder that the shards are ours.
+            if not self._half_published:  # If it stays, it shows the next run that the shards are ours.
                 self._remove_staging()
 
     def publish(self, dataset: Manifest) -> None:
@@ -110,10 +110,10 @@ def check_free(output_dir: str, present: Sequence[str], overwrite: bool, flag: s
       output_dir: local or gs://.
       present: the names in it.
       overwrite: whether a data set may be replaced.
-      flag: that named the folder.
+      flag: the flag that named the folder.
 
     Raises:
-      errors.UserError: it is no data set, has shards beside those of its own, or must stay.
+      errors.UserError: it is not a data set, has shards that its manifest does not list, or may not be replaced.
     """
     if not present:
         return

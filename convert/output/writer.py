@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from trainer.data import manifest
 
-# With fewer shards than this, reading cannot be spread; a small data set is read fast enough anyhow.
+# With fewer shards than this, reads cannot run in parallel. A small data set is read fast enough anyway.
 _MIN_SHARDS, _MIN_SHARDS_FROM_RECORDS = 8, 8000
 
 
@@ -40,6 +40,6 @@ def write_shards(
 
 
 def shard_count(records: int, record_bytes: int, shard_bytes: int) -> int:
-    """How many shards to spread the records over, given the sizes to expect of a record and to aim at for a shard."""
+    """How many shards to spread the records over, by the expected size of a record and the target size of a shard."""
     least = _MIN_SHARDS if records >= _MIN_SHARDS_FROM_RECORDS else 1
     return min(records, max(least, math.ceil(records * record_bytes / shard_bytes)))

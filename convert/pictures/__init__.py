@@ -1,4 +1,4 @@
-"""One file becomes pixels: formats, decoding, colour, depth, repair.
+"""Turns one file into pixels: formats, decoding, colour, bit depth, repair.
 
 Imports `options`, `parallel` and `rejection`.
 """

@@ -1,4 +1,4 @@
-"""Any kind of Pillow image -> opaque sRGB or grey of 8 bits, by what its pixels mean."""
+"""Converts any kind of Pillow image to opaque 8-bit sRGB or grey, by what its pixels mean."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from convert.pictures import depth
 _ALPHA_MODES = ('LA', 'RGBA')
 _PLAIN_MODES = ('L', 'RGB', 'CMYK', *_ALPHA_MODES)
 _NEAREST_PLAIN_MODE = {'1': 'L', 'La': 'LA', 'PA': 'RGBA', 'RGBa': 'RGBA'}
-# A few profiles serve whole collections; a CMYK profile takes about a megabyte.
+# A whole collection uses few profiles; a CMYK profile takes about a megabyte.
 _CACHED_PROFILES = 16
-# Formats whose fourth byte is alpha to some programs, and nothing to others; a TIFF may say which.
+# Formats whose fourth byte is alpha to some programs and unused by others; a TIFF may say which.
 _FALSE_ALPHA = ('TGA', 'BMP', 'DIB', 'ICO', 'DDS', 'TIFF', 'PSD')
 _COLOUR_MAP, _EXTRA_SAMPLES = 320, 338  # TIFF tags.
-_SRGB_GAMMA = 2.2  # About, as every browser takes it (PNG specification, 13.13).
+_SRGB_GAMMA = 2.2  # The approximation that every browser uses (PNG specification, 13.13).
 _GAMMAS, _SAME_GAMMA = (0.1, 10.0), 0.05
-# By how much Pillow multiplies the values of a grey PNG of fewer bits, but not the one that stands for transparent.
+# Pillow multiplies the pixels of a grey PNG of fewer bits by these factors, but not its transparent value.
 _STRETCHED = {'L;2': 85, 'L;4': 17}
 
 
 def correct(image: Any) -> None:
-    """Has Pillow read an image as its format means it, where it would not; to be called before it is loaded."""
+    """Makes Pillow read an image as its format means it, where it would not. Call this before loading the image."""
     if image.format == 'PNG':
         _correct_transparency(image)
     elif image.format == 'ICO':
         inner = image.ico.getimage(image.size)
-        if inner.format == 'PNG':  # Whose transparent value Pillow has left behind, and whose profile.
+        if inner.format == 'PNG':  # Pillow drops its transparent value and its colour profile.
             _correct_transparency(inner)
             image.info.update(inner.info)
     elif image.format == 'PSD':
         _correct_psd(image)
     elif image.format == 'TIFF' and image.mode in ('P', 'PA') and max(image.tag_v2[_COLOUR_MAP]) < 256:
-        # Of a writer that took 8 bits for the 16 meant; it would be all black.
+        # The writer used 8 bits where 16 are meant; the image would be all black.
         image.palette = ImagePalette.raw('RGB;L', bytes(image.tag_v2[_COLOUR_MAP]))
     depth.correct(image)
 
 
 def _correct_transparency(image: Any) -> None:
-    """Brings the transparent value of a PNG to the bits that its pixels are brought to."""
+    """Scales the transparent value of a PNG to the bit depth of its decoded pixels."""
     value, stored = image.info.get('transparency'), image.tile[0].args
     if stored in _STRETCHED and isinstance(value, int):
         image.info['transparency'] = value * _STRETCHED[stored]
@@ -53,9 +53,9 @@ def _correct_transparency(image: Any) -> None:
 
 
 def _correct_psd(image: Any) -> None:
-    """In a PSD of 1 bit black is 1, and a fourth channel may be no more than a selection that was saved.
+    """Inverts a 1-bit PSD, where 1 is black, and skips a fourth channel that is only a saved selection.
 
-    Left unread, such a channel stays 0, as an alpha that was never filled in.
+    A skipped channel stays 0, like an alpha channel that was never filled in.
     """
     if image.mode == '1':
         image.tile = [tile._replace(args='1;I') for tile in image.tile]
@@ -64,7 +64,7 @@ def _correct_psd(image: Any) -> None:
 
 
 def _has_transparency(psd: BinaryIO) -> bool:
-    """Whether the merged picture of a PSD has an alpha channel: then its count of layers is negative, says Adobe."""
+    """Whether the merged picture of a PSD has an alpha channel: Adobe then makes its layer count negative."""
     psd.seek(26)
     for _ in ('colour mode data', 'image resources'):
         psd.seek(int.from_bytes(psd.read(4), 'big'), os.SEEK_CUR)
@@ -73,16 +73,16 @@ def _has_transparency(psd: BinaryIO) -> bool:
 
 
 def flatten(image: Image.Image, mode: str, background: str, levels: depth.Levels | None = None) -> Image.Image:
-    """Brings an image of any mode to `mode`.
+    """Converts an image of any mode to `mode`.
 
-    The embedded profile is converted to sRGB, and transparency is laid on the background at full size: an edge then
-    mixes what one sees, never the colour hidden under transparent pixels.
+    Converts the embedded colour profile to sRGB, and puts transparent pixels on the background at full size. Edges then
+    mix the visible colours, never the colour hidden under transparent pixels.
 
     Args:
       image: loaded; any Pillow mode.
       mode: 'RGB' or 'L'.
       background: any colour that Pillow's ImageColor understands.
-      levels: of the set that the image belongs to.
+      levels: those of the set that the image belongs to.
     """
     profile, exponent = image.info.get('icc_profile'), _exponent(image)
     plain = _managed(_without_false_alpha(image, _plain(image, levels, exponent)), profile)
@@ -90,7 +90,7 @@ def flatten(image: Image.Image, mode: str, background: str, levels: depth.Levels
         plain = _brightened(plain, exponent)
     if plain.mode in _ALPHA_MODES:
         canvas = Image.new('RGB', plain.size, background)
-        canvas.paste(plain, mask=plain)  # By its alpha; to take it apart would cost two more copies of a large image.
+        canvas.paste(plain, mask=plain)  # Uses its alpha; splitting the image would cost two more copies of it.
         plain = canvas
     return plain if plain.mode == mode else plain.convert(mode)
 
@@ -107,14 +107,14 @@ def _plain(image: Image.Image, levels: depth.Levels | None, exponent: float) -> 
 
 
 def _without_false_alpha(image: Image.Image, plain: Image.Image) -> Image.Image:
-    """Without an alpha channel that was never filled in: programs that know of none leave zeros in the fourth byte."""
+    """Drops an alpha channel that was never filled in: programs without alpha leave zeros in the fourth byte."""
     if image.format not in _FALSE_ALPHA or plain.mode not in _ALPHA_MODES or _EXTRA_SAMPLES in _tags(image):
         return plain
     return plain if plain.getchannel('A').getextrema()[1] else plain.convert(plain.mode[:-1])
 
 
 def _exponent(image: Image.Image) -> float:
-    """What to raise values in [0, 1] to for sRGB, by the gAMA chunk of a PNG, which other colour chunks override."""
+    """The exponent that turns values in [0, 1] into sRGB, by a PNG's gAMA chunk; other colour chunks override it."""
     gamma = image.info.get('gamma', 0.0)
     if image.format != 'PNG' or 'icc_profile' in image.info or 'srgb' in image.info:
         return 1.0
@@ -125,7 +125,7 @@ def _exponent(image: Image.Image) -> float:
 
 
 def _brightened(image: Image.Image, exponent: float) -> Image.Image:
-    """Each value but alpha raised to the exponent."""
+    """Raises each value except alpha to the exponent."""
     curve = [round(255.0 * (value / 255.0) ** exponent) for value in range(256)]
     bands = image.mode.replace('A', '')
     straight = list(range(256)) if image.mode in _ALPHA_MODES else []
@@ -138,14 +138,14 @@ def _tags(image: Image.Image) -> dict:
 
 
 def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Converts the colours, and not the alpha, from an ICC profile to sRGB."""
+    """Converts the colours from an ICC profile to sRGB, and leaves alpha as it is."""
     if not profile:
         return image
     alpha = image.getchannel('A') if image.mode in _ALPHA_MODES else None
     colours = image.convert(image.mode[:-1]) if alpha else image
     try:
         colours = _transform(profile, colours.mode).apply(colours)
-    except Exception:  # A profile that is broken or for another kind of image: take the image as sRGB, as viewers do.
+    except Exception:  # A broken profile, or one for another kind of image: treat the image as sRGB, as viewers do.
         return image
     if alpha:
         colours.putalpha(alpha)
@@ -155,5 +155,5 @@ def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
 @functools.lru_cache(_CACHED_PROFILES)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     source = ImageCms.ImageCmsProfile(ImageCms.core.profile_frombytes(profile))
-    # NOCACHE: Little CMS remembers the last pixel otherwise, which threads must not share.
+    # NOCACHE: otherwise Little CMS caches the last pixel, which threads must not share.
     return ImageCms.buildTransform(source, ImageCms.createProfile('sRGB'), mode, 'RGB', flags=ImageCms.Flags.NOCACHE)

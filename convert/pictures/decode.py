@@ -1,4 +1,4 @@
-"""One image file -> square uint8 pixels, or the reason why not."""
+"""Turns one image file into square uint8 pixels, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convert import options, parallel, rejection
 from convert.pictures import colour, depth, formats, repair
 
 _LFS_MAGIC, _JPEG_MAGIC = b'version https://git-lfs', b'\xff\xd8'
-# Of one chunk of a PNG, unpacked: profiles of scanners and prompts of generators have megabytes.
+# The limit of one decompressed PNG chunk: profiles of scanners and prompts of generators take megabytes.
 _TEXT_BYTES = repair.PROFILE_BYTES
-_MOST_REPAIRED = 64 << 20  # Bytes of a file that is looked at once more.
-# Pillow takes 4 bytes a pixel, and laying an image on its background as many again. Images that are decoded at the same
-# time share so much; one that needs more is decoded alone.
+_MOST_REPAIRED = 64 << 20  # Bytes; a larger file is not repaired.
+# Pillow takes 4 bytes a pixel, and putting an image on its background takes 4 more. Images decoded at the same time
+# share this room; an image that needs more than all of it is decoded alone.
 _BYTES_A_PIXEL, _ROOM = 8, parallel.Room(1 << 30)
-# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size; the resize then still halves it, and smooths what that left.
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size. The resize then still halves it, which smooths the result.
 _DRAFT_MARGIN = 2
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,9 +38,9 @@ _TURNS = {
 
 @contextlib.contextmanager
 def prepared_pillow(max_megapixels: float) -> Iterator[None]:
-    """Readies Pillow for any file and for threads, and keeps what it warns of off the terminal.
+    """Prepares Pillow for any file and for threads, and keeps its warnings off the terminal.
 
-    Pillow's settings are global to the process, hence one `with` around all threads.
+    Pillow's settings are global to the process, so one `with` goes around all threads.
     """
     formats.prepare()
     logger = logging.getLogger('PIL')
@@ -59,25 +59,25 @@ def prepared_pillow(max_megapixels: float) -> Iterator[None]:
 
 
 def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None = None) -> np.ndarray:
-    """Decodes the first frame of a file in any format of `formats`; to be called within `prepared_pillow`.
+    """Decodes the first frame of a file in any format of `formats`. Call this within `prepared_pillow`.
 
     Args:
-      file: at its start.
+      file: positioned at its start.
       convert_options: how to fit it.
-      levels: of the set that it belongs to.
+      levels: those of the set that it belongs to.
 
     Returns:
       uint8 [image_size, image_size, channels].
 
     Raises:
-      rejection.Rejected: it gives no image.
+      rejection.Rejected: the file gives no image.
     """
     head = file.read(formats.HEAD_BYTES)
     file.seek(0)
     if not head:
         raise rejection.Rejected(rejection.EMPTY_FILE)
     if head.startswith(_LFS_MAGIC):
-        raise rejection.Rejected(rejection.LFS_POINTER, 'run git lfs pull where the file comes from')
+        raise rejection.Rejected(rejection.LFS_POINTER, 'run git lfs pull in the repository of the file')
     lacking, advice = formats.lacking(head)
     if lacking:
         raise rejection.Rejected(rejection.unsupported(lacking), advice)
@@ -94,7 +94,7 @@ def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: dept
 
 
 def opened(file: BinaryIO) -> Image.Image:
-    """Opens a file whose header may be read, and whose pixels are not; raises as Pillow does."""
+    """Opens a file and reads its header, but not its pixels; raises what Pillow raises."""
     return Image.open(file, formats=formats.opened())
 
 
@@ -113,7 +113,7 @@ def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: dep
 def _of_repaired(
     file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None
 ) -> np.ndarray | None:
-    """The pixels of a file that only lacks, or has too much of, what is not pixels; None if it is worse than that."""
+    """The pixels of a file that is damaged only outside its pixel data; None if the damage is worse."""
     file.seek(0)
     data = file.read(_MOST_REPAIRED + 1)
     repaired = repair.repaired(data) if len(data) <= _MOST_REPAIRED else None
@@ -123,12 +123,12 @@ def _of_repaired(
         if data.startswith(_JPEG_MAGIC) and not _is_whole(repaired):
             return None
         return _pixels(io.BytesIO(repaired), convert_options, levels)
-    except Exception:  # As for `decode`, whose own error says more.
+    except Exception:  # Anything, as in `decode`, which reports its own error: that one says more.
         return None
 
 
 def _is_whole(jpeg: bytes) -> bool:
-    """Whether no pixel of a JPEG, at its full size, changes with what follows its data: else it was cut off before."""
+    """Whether a JPEG's pixels at full size do not depend on the bytes that follow its data; else it is truncated."""
     found = _digest(jpeg)
     return all(_digest(noisy) == found for noisy in repair.with_noise(jpeg))
 
@@ -139,7 +139,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
-    """Why a file gives no image, by what Pillow raised; a plug-in fed garbage raises anything."""
+    """Why a file gives no image, by the error that Pillow raised; a plug-in may raise anything on garbage."""
     if isinstance(error, rejection.Rejected):
         return error
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
@@ -148,7 +148,7 @@ def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
     if isinstance(error, UnidentifiedImageError):
         if not name:
             return rejection.Rejected(rejection.NOT_AN_IMAGE, f'it begins with {head[:8]!r}')
-        detail = 'its header cannot be read, or is of a kind that Pillow does not know'
+        detail = 'its header cannot be read, or Pillow does not know its kind'
     if 'truncated' in str(error).lower():
         return rejection.Rejected(rejection.TRUNCATED, detail)
     if name:
@@ -157,14 +157,14 @@ def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
 
 
 def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:
-    """Has a JPEG decoded at a reduced scale, as far as the resize still has `_DRAFT_MARGIN` pixels for each one."""
+    """Lets a JPEG be decoded at a reduced scale that still has `_DRAFT_MARGIN` pixels for each pixel of the result."""
     width, height = _resized(image.size, convert_options)
-    # Pillow picks the smallest scale that gives at least this size; other formats take no notice.
+    # Pillow picks the smallest scale that gives at least this size; other formats ignore it.
     image.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
 
 
 def _load(image: Image.Image, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> Image.Image:
-    """Decodes the image: upright, opaque, in the wanted mode, still oblong."""
+    """Decodes the image: upright, opaque, in the wanted mode, not yet square."""
     draft(image, convert_options)
     image.load()
     flat = colour.flatten(image, convert_options.mode, convert_options.background, levels)
@@ -175,7 +175,7 @@ def _load(image: Image.Image, convert_options: options.ConvertOptions, levels: d
 def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Damaged EXIF must not cost the image.
+    except Exception:  # Damaged EXIF is no reason to reject the image.
         return 1
 
 
@@ -185,7 +185,7 @@ def _fit(image: Image.Image, convert_options: options.ConvertOptions) -> Image.I
     width, height = image.size
     if convert_options.fit == options.CROP:
         short = min(image.size)
-        # Whole pixels, so that an image that has the size already is not blurred.
+        # Whole pixels, so that an image that already has the size is not blurred.
         left, top = (width - short) // 2, (height - short) // 2
         return image.resize((side, side), lanczos, box=(left, top, left + short, top + short))
     inner = image.resize(_resized(image.size, convert_options), lanczos)
@@ -197,7 +197,7 @@ def _fit(image: Image.Image, convert_options: options.ConvertOptions) -> Image.I
 
 
 def _resized(size: tuple[int, int], convert_options: options.ConvertOptions) -> tuple[int, int]:
-    """The size that the whole image is resized to, before it is cut or bordered, px."""
+    """The size that the whole image is resized to before it is cropped or padded, px."""
     side = convert_options.image_size
     if convert_options.fit == options.STRETCH:
         return side, side

@@ -1,8 +1,7 @@
-"""Images of more than 8 bits a channel, and of signed ones, brought to 8 bits by what their values mean.
+"""Converts images of more than 8 bits a channel, or of signed values, to 8 bits, by what their values mean.
 
-Pillow hands the values of such files over as they are. What stands for black and for white, the file itself says: in a
-TIFF by the tags BitsPerSample, SampleFormat, PhotometricInterpretation and MaxSampleValue (TIFF 6.0), in a PGM by its
-maxval.
+Pillow returns the values of such files as they are. The file itself says which values are black and white: a TIFF by
+the tags BitsPerSample, SampleFormat, PhotometricInterpretation and MaxSampleValue (TIFF 6.0), a PGM by its maxval.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ _WHITE_16_BIT = 65535
 LESS_THAN_16_BIT = (1023, 4095, 16383)
 _BITS, _PHOTOMETRIC, _MAX_VALUE, _FORMAT = 258, 262, 281, 339  # TIFF tags.
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-_BLOCK = 1 << 20  # Pixels to work on at once, for whole floats of a large image take gigabytes.
-_MAXVAL = 'maxval'  # Of a PGM, in the `info` of its image.
-# libtiff hands over the values of a compressed file in this machine's order, which Pillow knows of 16 unsigned bits.
+_BLOCK = 1 << 20  # Pixels to work on at once, because the floats of a whole large image take gigabytes.
+_MAXVAL = 'maxval'  # Key in the `info` of a PGM.
+# libtiff returns the values of a compressed file in native byte order. Pillow knows that only of 16-bit unsigned ones.
 _NATIVE = {
     'F;32F': 'F;32NF', 'F;32BF': 'F;32NF', 'I;16S': 'I;16NS', 'I;16BS': 'I;16NS', 'I;32S': 'I;32NS', 'I;32BS': 'I;32NS',
 }  # fmt: skip
 
 
 class Levels:
-    """What stands for white in the 16-bit files of a set that do not say, the same for all of them.
+    """The value of white in those 16-bit files of a set that do not state it, the same for all of them.
 
     Attributes:
-      white: the value, 65535 until a whole set is known to have less.
+      white: the value; 65535 unless the whole set is known to have fewer bits.
     """
 
     def __init__(self, white: int = _WHITE_16_BIT):
@@ -40,12 +39,12 @@ class Levels:
         self._highest, self._lock = 0, threading.Lock()
 
     def note(self, value: int) -> None:
-        """Takes in the highest value of an image; threads may share it."""
+        """Records the highest value of an image; threads may share this object."""
         with self._lock:
             self._highest = max(self._highest, value)
 
     def of_the_set(self) -> int:
-        """The value that stands for white, by all images seen: one image may be dark, a whole set is not."""
+        """The value of white, by all images seen: one image may be dark, a whole set is not."""
         if not self._highest:
             return self.white
         return next((white for white in LESS_THAN_16_BIT if self._highest <= white), _WHITE_16_BIT)
@@ -53,11 +52,11 @@ class Levels:
 
 @dataclasses.dataclass(frozen=True)
 class _Meaning:
-    """What the values of an image are.
+    """What the values of an image mean.
 
     Attributes:
-      white: what stands for it if it is known, else 0.
-      stored: NumPy's name for what they are where Pillow takes them for something else, else ''.
+      white: the value of white if it is known, else 0.
+      stored: NumPy's name of their dtype where Pillow reads another one, else ''.
       inverted: whether the smallest value is white.
     """
 
@@ -67,15 +66,15 @@ class _Meaning:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the values of the image are not bytes from black to white; Pillow itself clips more bits at 255."""
+    """Whether the values are anything but bytes from black to white; Pillow itself would clip them at 255."""
     return image.mode == 'F' or image.mode.startswith('I') or (image.mode == 'L' and _is_signed(image))
 
 
 def correct(image: Any) -> None:
-    """Has Pillow read values of more than 8 bits as the file means them, and notes what it then no longer says.
+    """Makes Pillow read values of more than 8 bits as the file means them, and notes the maxval that loading loses.
 
     Args:
-      image: opened and not loaded.
+      image: opened but not loaded.
     """
     if image.format == 'TIFF':
         image.tile = [tile._replace(args=(_raw_mode(image, tile), *tile.args[1:])) for tile in image.tile]
@@ -84,26 +83,26 @@ def correct(image: Any) -> None:
 
 
 def _raw_mode(image: Any, tile: Any) -> str:
-    """The values in a part of a TIFF, in Pillow's words."""
+    """Pillow's raw mode for the values in a part of a TIFF."""
     mode, tags = tile.args[0], image.tag_v2
     if tile.codec_name == 'libtiff':
         return _NATIVE.get(mode, mode)
-    if len(mode) == 1 and number(tags, _BITS) == 16:  # A plane for each colour, of which Pillow would take half bytes.
+    if len(mode) == 1 and number(tags, _BITS) == 16:  # A plane for each colour, which Pillow would read as 8-bit.
         return f'{mode};16{"L" if tags.prefix.startswith(b"II") else "B"}'
     return mode
 
 
 def to_8_bit(image: Image.Image, levels: Levels | None = None, exponent: float = 1.0) -> Image.Image:
-    """Mode I;16, I, F or signed L -> L, or LA where the file names a transparent value.
+    """Converts mode I;16, I, F or signed L to L, or to LA if the file names a transparent value.
 
-    Integers are taken from 0 to the largest that the file's bits can hold; where it does not say, those that fit 16
-    bits from 0 to `levels.white`. Floats are taken as 0 to 1 or as 0 to 255 where they fit; any other image is
-    stretched from its smallest to its largest value. A float that is not a number becomes black.
+    Integers range from 0 to the largest value that the file's bits can hold. If the file does not say, and they fit 16
+    bits, they range from 0 to `levels.white`. Floats range from 0 to 1 or from 0 to 255 where they fit. Any other image
+    is stretched from its smallest to its largest value. NaN becomes black.
 
     Args:
       image: loaded.
-      levels: of the set that it belongs to.
-      exponent: to raise values in [0, 1] to, before they are rounded.
+      levels: those of the set that it belongs to.
+      exponent: values in [0, 1] are raised to it before they are rounded.
     """
     meaning = _meaning(image)
     values = np.asarray(image)  # [height, width]
@@ -128,7 +127,7 @@ def _meaning(image: Image.Image) -> _Meaning:
     bits = number(tags, _BITS)
     inverted = bool(tags) and number(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO
     if image.format == 'PPM' and _MAXVAL in image.info:
-        return _Meaning(_WHITE_16_BIT)  # Pillow has stretched the values to this.
+        return _Meaning(_WHITE_16_BIT)  # Pillow has scaled the values to this.
     if not bits or image.mode == 'F':
         return _Meaning(inverted=inverted)
     if _is_signed(image):
@@ -144,14 +143,14 @@ def _is_signed(image: Image.Image) -> bool:
 
 
 def number(tags: Any, tag: int) -> int:
-    """The first number that a TIFF tag has, 0 if it has none."""
+    """The first number in a TIFF tag, 0 if there is none."""
     value = tags.get(tag, 0) if tags else 0
     value = value[0] if isinstance(value, tuple) and value else value
     return int(value) if isinstance(value, (int, float)) else 0
 
 
 def _range(mode: str, values: np.ndarray, meaning: _Meaning, levels: Levels) -> tuple[float, float]:
-    """The values that stand for the two ends."""
+    """The values of the two ends, lower first."""
     low, high = _extremes(values)
     if mode == 'F':
         fits = next((white for white in (1.0, 255.0) if low >= 0.0 and high <= white), 0.0)
@@ -166,7 +165,7 @@ def _range(mode: str, values: np.ndarray, meaning: _Meaning, levels: Levels) -> 
 
 
 def _extremes(values: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest number that is finite; 0 and 1 if none is."""
+    """The smallest and the largest finite value; 0 and 1 if there is none."""
     if values.dtype.kind != 'f':
         return float(values.min()), float(values.max())
     low, high = np.inf, -np.inf

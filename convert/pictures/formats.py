@@ -1,8 +1,8 @@
-"""Which image formats are opened, and the names of those that are not, told from the first bytes of a file.
+"""Which image formats are opened, and how to recognise and name the others by the first bytes of a file.
 
-A short list instead of all that Pillow knows: Pillow hands some to other programs (PostScript to Ghostscript, whatever
-the file is called), reads some against their own metadata (FITS), and the fewer decoders a stranger's file can reach,
-the better. tests/convert/pictures/test_formats.py holds each against pictures whose values are known.
+The list is shorter than Pillow's. Pillow passes some formats to other programs (PostScript to Ghostscript, under any
+file name) and reads some against their own metadata (FITS). Besides, an untrusted file should reach few decoders.
+tests/convert/pictures/test_formats.py checks each format with pictures of known values.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from PIL import Image
 from convert import rejection
 from convert.pictures import depth
 
-# MPO, of two lenses, comes as a JPEG. TGA comes last: it has no mark of its own, and takes much for one of its own.
+# MPO, from two lenses, opens as JPEG. TGA comes last: it has no signature, so its decoder accepts many other files.
 _OPENED = (
     'JPEG', 'PNG', 'GIF', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'HEIF', 'JPEG2000', 'PPM', 'ICO', 'ICNS', 'PSD', 'DDS', 'QOI',
     'PCX', 'SGI', 'DIB', 'TGA',
 )  # fmt: skip
-HEAD_BYTES = 132  # As many as tell any format below.
+HEAD_BYTES = 132  # Enough to recognise any format below.
 _EXPORT_ADVICE = 'export it as PNG or TIFF'
 # TIFF tags.
 _SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_BYTES, _MAX_VALUE, _PLANAR = 254, 258, 259, 262, 279, 281, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_BYTES, _SUB_IFDS, _EXTRA_SAMPLES, _DNG_VERSION = 322, 323, 325, 330, 338, 50706
 _RAW, _SEPARATE, _YCBCR = 1, 2, 6  # Of _COMPRESSION, _PLANAR and _PHOTOMETRIC.
 
-# Where the mark begins, the mark, the format, and how to have its images all the same.
+# Offset of the signature, the signature, the format, and how to get its images anyway.
 _LACKING = (
     (0, b'\xff\x0a', 'JPEG XL', _EXPORT_ADVICE),
     (0, b'\0\0\0\x0cJXL ', 'JPEG XL', _EXPORT_ADVICE),
@@ -46,10 +46,10 @@ _LACKING = (
     (128, b'DICM', 'DICOM', _EXPORT_ADVICE),
     (0, b'\xd7\xcd\xc6\x9a', 'WMF', _EXPORT_ADVICE),
     (0, b'BPG\xfb', 'BPG', _EXPORT_ADVICE),
-    (0, b'\x1aE\xdf\xa3', 'video (Matroska)', 'take frames of it, such as by ffmpeg'),
+    (0, b'\x1aE\xdf\xa3', 'video (Matroska)', 'extract frames from it, such as with ffmpeg'),
 )  # fmt: skip
-_ANY_STILL = (b'mif1', b'msf1')  # What is in them, the brands that follow say.
-# The brand of a file in an ISO container, in which many formats come.
+_ANY_STILL = (b'mif1', b'msf1')  # Any kind of image; the brands that follow say which.
+# The brand of a file in an ISO container, which many formats use.
 _BRANDS = {
     'HEIC': (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', *_ANY_STILL),
     'AVIF': (b'avif', b'avis'),
@@ -57,8 +57,8 @@ _BRANDS = {
     'video': (b'isom', b'iso2', b'mp41', b'mp42', b'avc1', b'M4V ', b'qt  ', b'3gp4', b'3gp5'),
 }
 _OPENS_AS = {'HEIC': 'HEIF', 'AVIF': 'AVIF'}
-_ADVICE = {'HEIC': 'pip install pillow-heif', 'AVIF': _EXPORT_ADVICE}  # pillow-heif has given AVIF up.
-# How files of the formats above begin that are opened: what starts so and cannot be read is damaged.
+_ADVICE = {'HEIC': 'pip install pillow-heif', 'AVIF': _EXPORT_ADVICE}  # pillow-heif no longer reads AVIF.
+# Signatures of formats that are opened: a file with one of these that cannot be read is damaged.
 _KNOWN = {
     'JPEG': (b'\xff\xd8\xff',),
     'PNG': (b'\x89PNG',),
@@ -76,7 +76,7 @@ _KNOWN = {
 
 
 def prepare() -> None:
-    """Readies Pillow's decoders, and the one of HEIC where its package is installed."""
+    """Prepares Pillow's decoders, and the HEIC decoder if its package is installed."""
     Image.preinit()
     Image.init()
     with contextlib.suppress(ImportError):
@@ -86,19 +86,19 @@ def prepare() -> None:
 
 
 def opened() -> list[str]:
-    """The names by which Pillow knows the formats to open, as far as this one has them."""
+    """Pillow's names of the formats to open, as far as the installed Pillow supports them."""
     return [name for name in _OPENED if name in Image.OPEN]
 
 
 def lacking(head: bytes) -> tuple[str, str]:
-    """The format that a file of these first bytes has and that cannot be opened, and what to do; '' if it can."""
+    """The unsupported format of a file with these first bytes, and what to do; both '' if it may be opened."""
     brand = _brand(head)
     if brand in _OPENS_AS:
         return ('', '') if _OPENS_AS[brand] in Image.OPEN else (brand, _ADVICE[brand])
     if brand:
         return brand, _EXPORT_ADVICE
     if head.startswith(b'8BPS') and head[24:26] == b'\0\x07':
-        return 'PSD of spot colours', _EXPORT_ADVICE  # Pillow would show the first of them.
+        return 'PSD of spot colours', _EXPORT_ADVICE  # Pillow would show only the first one.
     if _bits_of_jpeg2000(head) in (*range(1, 8), 9):
         return 'JPEG 2000 of less than 8 bits, or of 9', _EXPORT_ADVICE  # Pillow would darken or wrap them.
     for begin, mark, name, advice in _LACKING:
@@ -108,7 +108,7 @@ def lacking(head: bytes) -> tuple[str, str]:
 
 
 def named(head: bytes) -> str:
-    """The format that a file of these first bytes should have, of those that are opened; '' if it is none of them."""
+    """The supported format that a file with these first bytes should have; '' if there is none."""
     brand = _brand(head)
     if brand in _OPENS_AS:
         return brand
@@ -118,7 +118,7 @@ def named(head: bytes) -> str:
 
 
 def _brand(head: bytes) -> str:
-    """The format of a file in an ISO container; '' if it is none."""
+    """The format of a file in an ISO container; '' for any other file."""
     if not head.startswith(b'ftyp', 4):
         return ''
     if head[8:12] in _ANY_STILL and b'avif' in head[16 : int.from_bytes(head[:4], 'big')]:
@@ -127,7 +127,7 @@ def _brand(head: bytes) -> str:
 
 
 def _bits_of_jpeg2000(head: bytes) -> int:
-    """The bits of its first channel, if the file is a JPEG 2000 and says it; else 0."""
+    """The bit depth of the first channel of a JPEG 2000; 0 if the file is not one, or does not say."""
     box = head.find(b'ihdr') + 14 if head.startswith(b'\0\0\0\x0cjP  ') and b'ihdr' in head else 0
     at = box or (42 if head.startswith(b'\xff\x4f\xff\x51') else len(head))
     bits = head[at] if at < len(head) else 0xFF
@@ -135,19 +135,19 @@ def _bits_of_jpeg2000(head: bytes) -> int:
 
 
 def refuse(image: Any) -> None:
-    """Lets an image pass that is opened, unless Pillow would misread it, or take far more memory than its size tells.
+    """Refuses an opened image that Pillow would misread, or that takes far more memory than its size suggests.
 
     Raises:
-      rejection.Rejected: it does not pass.
+      rejection.Rejected: the image is refused.
     """
     kind = ''
     if image.format == 'TIFF':
         tags = image.tag_v2
         if depth.number(tags, _TILE_WIDTH) * depth.number(tags, _TILE_HEIGHT) > (Image.MAX_IMAGE_PIXELS or 0):
-            raise rejection.Rejected(rejection.TOO_LARGE, 'one of its tiles is larger than the largest image')
+            raise rejection.Rejected(rejection.TOO_LARGE, 'its tiles are larger than --max_megapixels')
         kind = _misread_tiff(image.mode, image.width * image.height, tags)
     elif image.format in ('BMP', 'DIB') and image.mode == '1' and not _has_rows_of_1_bit(image.tile[0], image.width):
-        kind = 'BMP of black and white in more than 1 bit'  # Pillow goes by the length of its palette.
+        kind = 'BMP of black and white in more than 1 bit'  # Pillow decides by the length of its palette.
     if kind:
         raise rejection.Rejected(rejection.unsupported(kind), _EXPORT_ADVICE)
 
@@ -157,9 +157,9 @@ def _has_rows_of_1_bit(tile: Any, width: int) -> bool:
 
 
 def _misread_tiff(mode: str, pixels: int, tags: Any) -> str:
-    """The kind of a TIFF that Pillow opens and takes for another; '' if it does not."""
+    """The kind of a TIFF that Pillow opens but misreads; '' if it reads it correctly."""
     if _DNG_VERSION in tags or (bool(tags.get(_SUBFILE_TYPE, 0) & 1) and _SUB_IFDS in tags):
-        return 'camera raw'  # DNG, NEF, ARW and their like, of which Pillow opens the thumbnail.
+        return 'camera raw'  # DNG, NEF, ARW and the like: Pillow opens only the thumbnail.
     is_separate, is_packed = tags.get(_PLANAR) == _SEPARATE, tags.get(_COMPRESSION, _RAW) != _RAW
     if is_separate and mode == 'LAB':
         return 'TIFF of CIELAB in planes'

@@ -1,4 +1,4 @@
-"""Files whose pixels are whole and something beside them is not: without it, as a browser shows them."""
+"""Repairs files that are damaged only outside their pixel data, so that they give the picture that a browser shows."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _PNG = b'\x89PNG\r\n\x1a\n'
-# What decides about the pixels: size, palette and the pixels themselves; transparency, the meaning of their values, and
-# which way is up, as long as they are whole.
+# Chunks that decide what the pixels look like. Size, palette and pixels are always kept. Transparency, the meaning of
+# the values, and EXIF orientation are kept if they are not damaged.
 _LAST = b'IEND'
 _NEEDED, _NEEDED_WHOLE = (b'IHDR', b'PLTE', b'IDAT', _LAST), (b'tRNS', b'gAMA', b'sRGB', b'iCCP', b'eXIf')
-PROFILE_BYTES = 16 << 20  # Unpacked.
+PROFILE_BYTES = 16 << 20  # Decompressed.
 _BLOCK = 1 << 20
 _JPEG_BEGIN, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _SCAN, _STANDALONE = 0xDA, (0x01, *range(0xD0, 0xD8))
 _FRAMES = (0xC0, 0xC1, 0xC2)  # Baseline, extended, progressive.
 _COEFFICIENTS, _RESTARTS = 64, 8
-# Zeros are what libjpeg itself makes up, hence ones, and then what is neither.
+# libjpeg itself fills in zeros, so the noise is ones first, and then random bytes.
 _NOISES = (b'\xfe' * 512, *(bytes(random.Random(seed).choices(range(255), k=512)) for seed in range(4)))
 
 
 def repaired(data: bytes) -> bytes | None:
-    """The file without what may be wrong beside its pixels; None where there is nothing to leave out or to add."""
+    """The file, repaired outside its pixel data; None if there is nothing to remove or to add."""
     if data.startswith(_PNG):
         return _without_ancillary(data)
     if data.startswith(_JPEG_BEGIN):
@@ -36,9 +36,9 @@ def repaired(data: bytes) -> bytes | None:
 
 
 def _without_ancillary(data: bytes) -> bytes | None:
-    """A PNG without text, time and resolution, whatever their checksum or size, and without a damaged profile or EXIF.
+    """Removes text, time and resolution from a PNG, damaged or not, and also a damaged colour profile or EXIF.
 
-    The checksums of the others stay, so that damaged pixels are still found.
+    The other chunks keep their checksums, so that damaged pixels are still found.
     """
     kept = [_PNG]
     for kind, chunk in _chunks(data):
@@ -62,7 +62,7 @@ def _is_whole(chunk: bytes) -> bool:
 
 
 def _is_profile(chunk: bytes) -> bool:
-    """Whether a chunk holds a profile that can be unpacked and is not meant to fill the memory."""
+    """Whether a chunk holds a colour profile that can be decompressed and is not a decompression bomb."""
     method, packed = (content := chunk[8:-4].partition(b'\0')[2])[:1], content[1:]
     unpacker = zlib.decompressobj()
     with contextlib.suppress(zlib.error):
@@ -71,9 +71,9 @@ def _is_profile(chunk: bytes) -> bool:
 
 
 def has_whole_pixels(file: BinaryIO) -> bool:
-    """Whether the checksums of the pixels of a PNG are right, which Pillow leaves unread; of one cut off, it will tell.
+    """Whether the checksums of a PNG's pixels are right. Pillow does not check them; it does report a truncated file.
 
-    Without them a bit that has changed goes unseen wherever the changed data can still be unpacked.
+    Without this check, a changed bit goes unnoticed if the changed data can still be decompressed.
     """
     file.seek(len(_PNG))
     while len(head := file.read(8)) == 8:
@@ -93,9 +93,9 @@ def has_whole_pixels(file: BinaryIO) -> bool:
 
 
 def _with_end(data: bytes) -> bytes | None:
-    """A JPEG with the end mark that it lacks; None if it has one, or lacks more than that.
+    """Adds the missing end marker to a JPEG; None if it has one, or if scans are missing too.
 
-    Where scans are missing libjpeg would invent grey. Whether the last one is whole, `is_whole` tells.
+    For missing scans libjpeg would make up grey. `decode._is_whole` checks whether the last scan is complete.
     """
     if _JPEG_END in data[-2:] or not _has_all_scans(data):
         return None
@@ -103,9 +103,9 @@ def _with_end(data: bytes) -> bytes | None:
 
 
 def with_noise(data: bytes) -> Iterator[bytes]:
-    """Yields a JPEG that `repaired` has ended, with noise before its end: pixels that it changes were not in the file.
+    """Yields a JPEG from `repaired` with noise before its end marker: pixels that then change were not in the file.
 
-    The noise goes on behind the marks from which decoding starts anew, for libjpeg skips all up to the one it awaits.
+    The noise is repeated after each restart marker, because libjpeg skips all data up to the one that it expects.
     """
     begun = data[: -len(_JPEG_END)]
     awaited = _next_restart(begun)
@@ -115,13 +115,13 @@ def with_noise(data: bytes) -> Iterator[bytes]:
 
 
 def _next_restart(data: bytes) -> int:
-    """The number that the next mark to start anew has in the last scan."""
+    """The number of the next restart marker in the last scan."""
     marks = re.findall(rb'\xff([\xd0-\xd7])', data[data.rfind(bytes((0xFF, _SCAN))) :])
     return (marks[-1][0] - 0xD0 + 1) % _RESTARTS if marks else 0
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether the scans that have begun hold all bits of all coefficients of all components of a JPEG."""
+    """Whether the scans begun so far cover all bits of all coefficients of all components of a JPEG."""
     missing: dict[int, set[int]] = {}
     for marker, segment in _segments(data):
         if marker in _FRAMES and len(segment) >= 6 + 3 * segment[5]:
@@ -135,7 +135,7 @@ def _has_all_scans(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields the marker and the content of each segment of a JPEG; what lies between them is of scans."""
+    """Yields the marker and the content of each segment of a JPEG; the bytes in between belong to scans."""
     offset = 2
     while 0 <= (offset := data.find(b'\xff', offset)) < len(data) - 4:
         marker = data[offset + 1]

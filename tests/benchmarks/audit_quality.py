@@ -1,11 +1,11 @@
-"""How many planted foreign images and duplicates the audit finds, and whether it sees what a mirror does.
+"""How many planted foreign images and duplicates the audit finds, and whether it recognises mirror images.
 
   python -m tests.benchmarks.audit_quality --images=DIR
 
-DIR holds at least 1,300 photographs, none of them a flag, a text or a chart. Foreign images: of a set in which a share
-is foreign, how many of these are among as many of the least typical; beside the audit's density three that one might
-have taken. Duplicates: one hundred photographs of each kind of alteration are put beside the originals. Mirrors: the
-share of images that are told from their mirror images.
+DIR holds at least 1,300 photographs, without flags, text or charts. Foreign images: a share of a set is foreign; the
+figure is how many of these are among the least typical images, as many as are foreign. The audit's density is compared
+with three alternatives. Duplicates: one hundred altered photographs of each kind are added to the originals. Mirrors:
+the share of images that are told from their mirror images.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp')
 
 
 class Pictures:
-    """What `duplicates.find` needs of an ImageSet."""
+    """The part of an ImageSet that `duplicates.find` needs."""
 
     def __init__(self, pixels: np.ndarray):
         self.pixels = pixels
@@ -57,19 +57,19 @@ def unit(raw: np.ndarray) -> np.ndarray:
 
 
 def by_neighbours(raw: np.ndarray) -> np.ndarray:
-    """Mean cosine with the 10 nearest, of centred features."""
+    """The mean cosine of centred features with their 10 nearest."""
     embedded = Space.of(raw).embed(raw)
     return 1 - (neighbours.nearest(embedded, embedded, 10, exclude_self=True)[1] ** 2).mean(axis=1) / 2
 
 
 def by_far_neighbour(raw: np.ndarray) -> np.ndarray:
-    """Distance to the neighbour beyond which 70 % of the set lie."""
+    """The distance to the neighbour that is nearer than 70 % of the set."""
     rows = unit(raw)
     return -neighbours.nearest(rows, rows, round(0.3 * len(rows)), exclude_self=True)[1][:, -1]
 
 
 def by_gaussian(raw: np.ndarray) -> np.ndarray:
-    """A Gaussian fitted to all, as in instance selection."""
+    """The density of a Gaussian fitted to all images, as in instance selection."""
     points = density._principal(unit(raw).astype(np.float32))
     return -density._mahalanobis(points, points)
 

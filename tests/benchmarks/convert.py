@@ -1,10 +1,10 @@
-"""Images a second of the converter beside a plain Pillow loop, and its memory as the number of images grows.
+"""Images/s of the converter beside a plain Pillow loop, and its memory as the number of images grows.
 
   python -m tests.benchmarks.convert --photos=DIR --rounds=5
 
-The loop decodes each file whole on one thread, cuts and resizes it with the same filter and writes the same records.
-The two take turns, and medians are compared. Sources: the small photos in DIR, if it is given, and generated JPEGs of
-12 megapixels.
+The loop decodes each file at full size on one thread, crops and resizes it with the same filter, and writes the same
+records. The two take turns, and their medians are compared. Sources: the small photos in DIR, if given, and generated
+JPEGs of 12 megapixels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DISTINCT_LARGE = 20
 
 
 def generate_large(folder: pathlib.Path, count: int) -> None:
-    """Soft shapes with grain, at the file size of a photo; hard links repeat the few that are worth the time."""
+    """Writes soft shapes with grain, at the file size of a photo; hard links repeat a few, which saves time."""
     random = np.random.default_rng(0)
     grain = random.normal(0, 4, (LARGE_SIZE[1], LARGE_SIZE[0], 1)).astype(np.float32)
     for index in range(count):
@@ -68,7 +68,7 @@ def convert_ours(source: pathlib.Path, output: pathlib.Path) -> None:
     from convert.conversion import convert
     from convert.options import ConvertOptions
 
-    # The hard links are duplicates, and are to be written all the same.
+    # The hard links are duplicates, which must be written too.
     convert(ConvertOptions(str(source), str(output / 'ours'), SIDE, keep_duplicates=True, overwrite=True))
 
 
@@ -91,7 +91,7 @@ def compare(title: str, source: pathlib.Path, rounds: int) -> None:
 
 
 def peak_mib(source: pathlib.Path) -> float:
-    """Peak memory of a process that converts the folder, TensorFlow included, MiB."""
+    """Peak memory in MiB of a process that converts the folder, including TensorFlow."""
     command = [sys.executable, '-m', 'tests.benchmarks.convert', '--measure_memory', f'--photos={source}']
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(ended.stdout)
@@ -111,7 +111,7 @@ def main() -> None:
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
             return
         print(f'{os.cpu_count()} cores, images of {SIDE} px')
-        # First, because Linux counts the memory of the process that starts another to both.
+        # First, because Linux counts the memory of the parent process to the child as well.
         for count in (1000, 10000):
             (folder / str(count)).mkdir()
             generate_small(folder / str(count), count)

@@ -1,10 +1,9 @@
-"""Images a second and peak memory of the converter on gs://, beside one that reads object by object.
+"""Images/s and peak memory of the converter on gs://, beside one that reads object by object.
 
   python -m tests.benchmarks.convert_gcs --images=2000 --latency_ms=30
 
-Both read the same small JPEGs from the Cloud Storage emulator by way of a slow line; the other reads them through
-tf.io.gfile, on as many threads as decode. The emulator takes its share of the same processor, which bounds the figures
-from above.
+Both read the same small JPEGs from the Cloud Storage emulator through a slow connection. The other one reads them
+through tf.io.gfile, on as many threads as decode. The emulator shares the processor, which limits both figures.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from tests.benchmarks.convert import generate_small
 from tests.fakes.cloud.gcs import GcsServer
 
 BUCKET = 'gs://benchmark'
-FEWER = 10  # Times fewer images for tf.io.gfile, which takes minutes.
+FEWER = 10  # tf.io.gfile gets this many times fewer images, because it takes minutes.
 
 
 class SlowRelay:
-    """Passes bytes on to a server on this machine, those of the client `latency_s` late, while the context lasts.
+    """Forwards bytes to a server on this machine while the context lasts; delays those of the client by `latency_s`.
 
-    Each wait for an answer costs that much: of TCP (the proxy's CONNECT stands for it), of TLS, and of each request.
+    Each wait for an answer takes so long: that of TCP (the proxy's CONNECT stands for it), of TLS and of each request.
     """
 
     def __init__(self, url: str, latency_s: float):
@@ -73,7 +72,7 @@ def open_with_gfile(listing, name: str):
 
 
 def convert_once(way: str, threads: int) -> None:
-    """Converts in this process, and prints the seconds that it took and its peak memory."""
+    """Converts in this process, and prints the seconds and the peak memory."""
     from convert.conversion import convert
     from convert.listing import sources
     from convert.options import ConvertOptions

@@ -1,12 +1,12 @@
-"""Images a second through a feature extractor, and peak memory as the number of images grows.
+"""Images/s through a feature extractor, and peak memory as the number of images grows.
 
   python -m tests.benchmarks.features
   python -m tests.benchmarks.features --data=data/photos64 --rounds=5
   python -m tests.benchmarks.features --extractor=vgg16 --feature_weights=vgg16.h5 --count=500
 
-Each figure is of a process of its own that works out the features of a data set and keeps them beside it, as every
-command does at its first call. Beside it is the time of the second call, which finds them kept. Without --data the
-images are random: their content does not matter here.
+Each figure comes from a separate process that computes the features of a data set and caches them beside it, as every
+command does at its first call. The second time is that of another call, which uses the cache. Without --data the images
+are random: their content does not matter here.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def write_data(folder: pathlib.Path, count: int, size: int) -> str:
 
 
 def work(data: str, extractor: str, weights: str, batch: int) -> None:
-    """Prints what one process measures."""
+    """Measures in one process, and prints the result."""
     from trainer.data import image_set
     from trainer.features import extraction, registry
     from trainer.quiet import quieten_tensorflow
@@ -99,8 +99,8 @@ def report(data: str, args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', default='', help='a data-set folder; its features are made anew')
-    parser.add_argument('--count', type=int, default=3781, help='generated images; four times as many as well')
+    parser.add_argument('--data', default='', help='a data-set folder; its features are computed again')
+    parser.add_argument('--count', type=int, default=3781, help='generated images; measured for four times as many too')
     parser.add_argument('--size', type=int, default=64, help='px')
     parser.add_argument('--extractor', default='squeezenet')
     parser.add_argument('--feature_weights', default='')

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.fuzz [--kinds records images ...] [--tries=1000] [--first=0]
 
-Prints a line for each kind: how many tries came out right, and how many were refused in one line. Ends with 1 where one
-came out in another way, and names it; `python -m tests.fuzz --kind=KIND --first=NUMBER --tries=1` repeats it.
+Prints a line for each kind: how many tries came out right, and how many were refused in one line. Any other outcome is
+a fault: the command names it and ends with 1. `python -m tests.fuzz --kind=KIND --first=NUMBER --tries=1` repeats it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 
 from tests.fuzz import kinds, runner
 
-_AT_ONCE = 50  # Tries of one process.
+_AT_ONCE = 50  # Tries in one process.
 _ROW = '{:22s} {:>8} {:>8} {:>8} {:>8} {:>7}'
 
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _run(kind: str, first: int, tries: int) -> tuple[dict[str, int], list[str]]:
-    """Makes the tries in a process of its own; after one that is a fault the next process goes on."""
+    """Makes the tries in a separate process; after a fault, another process continues."""
     faults: list[str] = []
     counts: dict[str, int] = {}
     end = first + tries

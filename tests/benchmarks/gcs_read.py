@@ -1,16 +1,16 @@
-"""Seconds, memory and requests to read a data set from gs://, for several sizes of TensorFlow's read buffer.
+"""Seconds, memory and requests for reading a data set from gs://, with several sizes of TensorFlow's read buffer.
 
   python -m tests.benchmarks.gcs_read --shards=32 --shard_mib=2 --blocks 64 8
 
-The converter's own code writes 64 px images to the Cloud Storage emulator; then a process of its own for each turn
-reads them once through the trainer's input pipeline. Contenders take turns. 'TensorFlow' has its own settings for gs://
-(a buffer of 64 MiB for each open file), the others those of the trainer, but for the buffer. Memory is the peak above
-what the process held when the pipeline was made; requests and their bytes are counted by the server.
+The converter's own code writes 64 px images to the Cloud Storage emulator. For each turn, a separate process then reads
+them once through the trainer's input pipeline. Contenders take turns. 'TensorFlow' uses TensorFlow's own settings for
+gs:// (a buffer of 64 MiB for each open file). The others use the trainer's settings, except for the buffer. Memory is
+the peak above the memory that the process had before the pipeline read. The server counts requests and their bytes.
 
-What the figures mean: memory and requests are what they would be in the cloud, for the same client asks for the same
-ranges. Seconds are not: the emulator shares the processor with its client, has no limit of bandwidth, and answers at
-once, which flatters small buffers. So each is measured with a wait before each answer too; 30 ms is about the time to
-the first byte from a bucket in the same region.
+What the figures mean: memory and requests are as in the cloud, because the same client asks for the same ranges.
+Seconds are not: the emulator shares the processor with its client, has unlimited bandwidth, and answers at once, which
+flatters small buffers. So each buffer is also measured with a wait before each answer; 30 ms is about the time to the
+first byte from a bucket in the same region.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.fakes.cloud.gcs import KNOBS, GcsServer
 DATA = 'gs://benchmark/data'
 SIZE, BATCH = 64, 64
 _BLOCK = 'GCS_READ_CACHE_BLOCK_SIZE_MB'
-_TENSORFLOW = {  # Its defaults, for the trainer sets only what the environment leaves open.
+_TENSORFLOW = {  # TensorFlow's defaults; the trainer sets only variables that are unset.
     _BLOCK: '64',
     'GCS_STAT_CACHE_MAX_AGE': '5',
     'GCS_RETRY_CONFIG_MAX_RETRIES': '10',
@@ -53,7 +53,7 @@ class Turn:
 
 
 def client_environment(server: GcsServer) -> dict[str, str]:
-    """As for tests, but for their haste to give up."""
+    """The environment of the tests, without their short timeouts."""
     return {name: value for name, value in server.environment().items() if name not in KNOBS}
 
 
@@ -75,23 +75,23 @@ def publish(path: str, size: int, count: int, shards: int, pixels: Callable[[int
 
 
 def memory_mib(field: str) -> float:
-    """VmRSS or VmHWM of this process; unlike ru_maxrss, nothing of the process that started it is in it."""
+    """VmRSS or VmHWM of this process; unlike ru_maxrss, it does not include the parent process."""
     with open('/proc/self/status') as status:
         (line,) = (line for line in status if line.startswith(f'{field}:'))
     return int(line.split()[1]) / 1024
 
 
 def read_once(folder: str) -> None:
-    """Reads all images of the data set in this process, and prints what it took."""
+    """Reads all images of the data set in this process, and prints the time and the memory."""
     from trainer.data import dataset, manifest, records
     from trainer.dcgan import input_fn
     from trainer.dcgan.hparams import HParams
 
-    # Not checked: that reads too, and leaves memory that would then not be counted.
+    # Without the checks of the shards: they read too, and leave memory that would not be counted.
     shards = dataset.find(folder, manifest.TRAIN)
     count = sum(shard.expected.records for shard in shards if shard.expected)
     source = dataset.DataSource(tuple(shard.path for shard in shards), count, records.RecordFormat())
-    # Its end is known: the pipeline of training reads by the same stage, but for ever.
+    # The evaluation pipeline ends; the training pipeline reads in the same way, but for ever.
     batches = input_fn.eval_input_fn(source)({'hparams': HParams(image_size=SIZE, channels=3), 'batch_size': BATCH})
     print('ready', flush=True)
     sys.stdin.readline()
@@ -117,7 +117,7 @@ def take_turn(server: GcsServer, environment: dict[str, str]) -> Turn:
 
 @contextlib.contextmanager
 def way_to(server: GcsServer, latency_ms: float) -> Iterator[dict[str, str]]:
-    """The environment of a client whose answers come `latency_ms` late."""
+    """The environment of a client whose answers are delayed by `latency_ms`."""
     if not latency_ms:
         yield client_environment(server)
         return

@@ -1,14 +1,14 @@
-"""Seconds from SIGTERM to the end of a run at 128 px on gs://, and from its next start to its first step.
+"""Seconds from SIGTERM to the end of a run at 128 px on gs://, and from the next start to its first step.
 
   python -m tests.benchmarks.gcs_stop --compute_dtype=float32 --verbose
 
-One run is stopped within a step, resumed, stopped within a periodic save that draws a sample grid, and stopped once
-more while it starts again. Data and model_dir are in the Cloud Storage emulator; a checkpoint is 438 MB. Time is split
-by the lines of the log, and by the requests as the server finished them.
+One run is stopped within a step, resumed, stopped within a periodic save that draws a sample grid, and stopped again
+while it starts. Data and model_dir are in the Cloud Storage emulator; a checkpoint is 438 MB. The time is split by the
+lines of the log, and by the times at which the server finished requests.
 
-What the figures mean: a step is as long as this processor makes it. TensorFlow's own work, to write the weights to
-$TMPDIR and to read them again for the upload, is as in the cloud; the upload itself goes through TLS and the emulator
-on this same processor here, and over the network there.
+What the figures mean: the time of a step depends on this processor. TensorFlow's own work, writing the weights to
+$TMPDIR and reading them again for the upload, is as in the cloud. The upload itself goes through TLS and the emulator
+on the same processor here, and over the network in the cloud.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHECKPOINT_MB = 100  # No other upload is as large.
 
 
 class Record:
-    """What happened in a run and when, in seconds since its start: lines of its log, and requests."""
+    """The events of a run, in seconds since its start: lines of its log, and requests."""
 
     def __init__(self, server: GcsServer, log: Iterator[str]):
         self._server, self._log, self._began = server, log, time.monotonic()
@@ -102,7 +102,7 @@ class Record:
 
 @contextlib.contextmanager
 def trainer(server: GcsServer, *flags: str) -> Iterator[tuple[subprocess.Popen, Record]]:
-    """A run of its own; killed, if it has not ended."""
+    """A run in a separate process, which is killed if it has not ended."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'TMPDIR': folder}
         command = [sys.executable, '-m', 'trainer.task', *FLAGS, *flags]
@@ -118,7 +118,7 @@ def trainer(server: GcsServer, *flags: str) -> Iterator[tuple[subprocess.Popen, 
 
 
 def stop(process: subprocess.Popen, record: Record, verbose: bool) -> None:
-    """Sends SIGTERM and says how long what took."""
+    """Sends SIGTERM, and prints how long each part took."""
     sent = record.note('SIGTERM is sent')
     process.send_signal(signal.SIGTERM)
     code = process.wait(PATIENCE_S)
@@ -149,7 +149,7 @@ def saved_step(server: GcsServer) -> int:
 
 
 def resume(record: Record, step: int, verbose: bool) -> None:
-    """Waits for the first step of a run that goes on, and says how long it took."""
+    """Waits for the first step of a resumed run, and prints how long it took."""
     marks = {
         'preflight': 'log: .*preflight', 'checkpoint and data read': 'log: .*resuming .* at step',
         'graph made': 'phase: train: init', 'restored': 'phase: train: compile',

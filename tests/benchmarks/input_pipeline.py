@@ -1,13 +1,13 @@
-"""Images a second of the input pipeline, beside the pipeline that such projects usually have.
+"""Images/s of the input pipeline, beside the pipeline that such projects usually have.
 
-  ours             the trainer's input_fn, every image shuffled anew each epoch, records read from the page cache
+  ours             the trainer's input_fn, all images shuffled again each epoch, records read from the page cache
   ours, --cache    the same from memory
   classic          parse, decode and cast to float32 record by record, then batch; not shuffled
   classic.cache()  the same with its float32 images kept in memory; not shuffled either
 
-Each in a process of its own, stopped while another has its turn, lest pipelines fill their buffers in the meantime; a
-turn drops its first batches all the same. Bytes are those of an image in memory and on its way to the device. The
-images are random: their content does not matter here.
+Each runs in a separate process, which is stopped during the turns of the others, so that it cannot fill its buffers. A
+turn still drops its first batches. Bytes are those of an image in memory and on its way to the device. The images are
+random: their content does not matter here.
 
   python -m tests.benchmarks.input_pipeline --sizes 64
 """
@@ -90,7 +90,7 @@ def images_per_s(batches: Iterator[Any], count: int) -> float:
 
 
 def work(name: str, folder: str, size: int, batches: int) -> None:
-    """Says the bytes of an image, then the speed of a turn each time it is asked."""
+    """Prints the bytes of an image, and then the speed of a turn for each line on standard input."""
     data = CONTENDERS[name](source_in(folder, size), size)
     print(int(data.element_spec.dtype.size * np.prod(data.element_spec.shape[1:])), flush=True)
     iterator = iter(data)
@@ -101,7 +101,7 @@ def work(name: str, folder: str, size: int, batches: int) -> None:
 
 
 class Contender:
-    """A worker that runs only while it has its turn."""
+    """A worker process that runs only during its turn."""
 
     def __init__(self, name: str, folder: str, size: int, batches: int):
         command = [sys.executable, '-m', 'tests.benchmarks.input_pipeline', '--worker', name, '--folder', folder]

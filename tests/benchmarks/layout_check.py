@@ -1,16 +1,16 @@
-"""How often the layout check errs on given images, run by hand; its limits in trainer/data/layout.py come from here.
+"""How often the layout check errs on given images, run by hand; the limits in trainer/data/layout.py come from here.
 
     python -m tests.benchmarks.layout_check --images=DIR [--images=DIR ...]
 
-Every folder is one set, read with its sub-folders, in colour and in grey stored as RGB, stretched to each size. From
-each it draws samples of N images with replacement, in both orders. Generated sets follow. Columns:
+Each folder is one set, read with its sub-folders, in colour and in grey stored as RGB, stretched to each size. The
+command draws samples of N images from it with replacement, in both orders. Generated sets follow. Columns:
 
-    ratio    roughness of the wrong reading over that of the right one: least and median of the samples
-    grouping least and greatest of the samples
-    wrong    % of the samples with the opposite verdict: a false alarm where the declared order is the true one
-    none     % without a verdict: 'auto' cannot go on, and a wrongly declared order passes unnoticed
+    ratio    roughness of the wrong reading divided by that of the right one: minimum and median of the samples
+    grouping minimum and maximum of the samples
+    wrong    % of the samples with the opposite verdict: a false alarm if the declared order is the true one
+    none     % without a verdict: 'auto' cannot decide, and a wrongly declared order is not noticed
 
-Verdicts on fewer than MIN_IMAGES are the ones that the check would give without that limit.
+For fewer than MIN_IMAGES, the verdicts are those that the check would give without that limit.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _all_sets(folders: list[str], size: int, limit: int) -> Iterator[tuple[str, 
 
 
 def _load(folder: pathlib.Path, size: int, limit: int) -> np.ndarray:
-    """The images below a folder, on white and stretched: uint8 [N, size, size, 3]."""
+    """The images below a folder, put on white and stretched: uint8 [N, size, size, 3]."""
     paths = sorted(path for path in folder.rglob('*') if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise SystemExit(f'{folder} holds no images')
@@ -97,7 +97,7 @@ def _load(folder: pathlib.Path, size: int, limit: int) -> np.ndarray:
 
 
 def _generated(size: int, generator: np.random.Generator, count: int = 200) -> dict[str, np.ndarray]:
-    """Sets that are known to be hard or to mean nothing, each uint8 [count, size, size, 3]."""
+    """Sets that are known to be hard, or that show nothing, each uint8 [count, size, size, 3]."""
     rows, columns = np.mgrid[:size, :size]
     noise = generator.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
     coarse = [Image.fromarray(image[: size // 4, : size // 4]) for image in noise]

@@ -1,10 +1,10 @@
-"""Time and memory of the metrics of large sets: their matrices of distances are never whole in memory.
+"""Time and memory of the metrics on large sets, whose distance matrices are never in memory as a whole.
 
   python -m tests.benchmarks.metrics_memory
   python -m tests.benchmarks.metrics_memory --rows=60000
 
-Each line is a process of its own, with as many generated vectors as real ones; its peak is of the whole process, of
-which Python with numpy and the two sets themselves are the part in brackets.
+Each line comes from a separate process, with as many generated vectors as real ones. The peak is that of the whole
+process. The part in brackets is Python with NumPy and the two sets themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def peak_mib() -> float:
 
 
 def measure(rows: int) -> None:
-    """Measures all of an evaluation's metrics once and prints one line."""
+    """Computes all metrics of an evaluation once, and prints one line."""
     from trainer.metrics import copying, kid, manifold, twins
 
     random = np.random.default_rng(0)

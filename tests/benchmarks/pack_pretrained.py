@@ -1,9 +1,9 @@
-"""Makes trainer/pretrained/NAME.npz of a trained run, and measures what float16 costs its pictures.
+"""Makes trainer/pretrained/NAME.npz from a trained run, and measures how float16 changes its pictures.
 
   python -m trainer.task --train_data=data/clothes64 --model_dir=runs/clothes64 --train_kimg=512
   python -m tests.benchmarks.pack_pretrained --model_dir=runs/clothes64 --name=clothes64
 
-Prints the size, the largest difference of a pixel, and what to write into trainer/pretrained/README.md.
+Prints the size, the largest difference of a pixel, and the facts for trainer/pretrained/README.md.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How large a page of many images is, and how soon its first grid is drawn; run by hand, needs Chromium.
+"""How large a page of many images is, and how soon it draws its first grid; run by hand, needs Chromium.
 
     python -m tests.benchmarks.page_load [--samples=1000] [--images=10000] [--image_size=64] [--pictures=DATA]
 
-Builds a page with two layers of random neighbours and opens it in a new browser, from disk and over http on loopback.
-Times are from the start of the navigation until the samples of the first grid are decoded and drawn, of 5 openings with
-an empty cache. Pictures are noise laid over soft shapes, which takes more bytes than photographs do; --pictures=DATA
-takes those of a data set instead, from the first on again and again, and for the samples those of its hold-out.
+Builds a page with two layers of random neighbours, and opens it in a new browser, from disk and over http on loopback.
+Times are from the start of the navigation until the samples of the first grid are decoded and drawn, in 5 openings with
+an empty cache. The pictures are noise over soft shapes, which takes more bytes than photographs. --pictures=DATA uses
+the images of a data set instead, repeated as often as necessary, and its hold-out for the samples.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _measure(address: str, fragment: str) -> list[float]:
-    """Seconds to the mark that the page sets, of each opening."""
+    """Seconds to the mark that the page sets, for each opening."""
     seconds = []
     with sync_playwright() as playwright:
         for _ in range(_OPENINGS):

@@ -1,18 +1,18 @@
-"""The default of this trainer beside PyTorch's official DCGAN example: same photographs, width and CPU seconds.
+"""The defaults of this trainer beside PyTorch's official DCGAN example: same photographs, width and CPU seconds.
 
   python -m tests.benchmarks.peer_quality --images=photos --output_dir=runs/peer
   python -m tests.benchmarks.peer_quality --images=photos --output_dir=runs/peer --minutes=5,10,20,40 --peer_cpu=1
 
-Each trains on a core of its own, both at the same time. Whenever one has used another of the CPU minutes, 1,000 of its
-pictures are kept: of this trainer by its newest checkpoint, so that starting up, writing and sampling count against it;
-of the other by its weights at that moment, with moments of batch norm from the batch, as its example draws them. Both
-are measured by trainer.evaluate, in what SqueezeNet sees and in pixels. Pictures that are there already are not made
-again; PEER.csv and PEER.png are drawn from all of them.
+Both train at the same time, each on its own core. At each of the --minutes of CPU time, 1,000 pictures of each are
+kept. Those of this trainer come from its newest checkpoint, so that its start, writing and sampling count against it.
+Those of the example come from its current weights, with batch norm statistics of the batch, as the example draws them.
+trainer.evaluate measures both, by features of SqueezeNet and by pixels. Existing pictures are not made again. peer.csv
+and peer.png show all of them.
 
 The peer is the example of pytorch/examples/dcgan as its README runs it: 4x4 kernels, weights from N(0, 0.02^2), batches
-of 64, Adam at 2e-4 with a momentum of 0.5, D on real and on generated images and then G by the moved D, no augmentation
-and no average. Its networks are written anew here, for --width filters at the image, and it reads the images that the
-converter has made.
+of 64, Adam with a learning rate of 2e-4 and beta1 of 0.5, alternating updates (D on real and on generated images, then
+G by the updated D), no augmentation and no EMA. Its networks are rewritten here, with --width filters in the layer at
+the image, and it reads the images that the converter made.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SAVE_STEPS = 100
 
 
 def train_peer(data: str, size: int, width: int, seconds: Sequence[float], folder: pathlib.Path, seed: int) -> None:
-    """Trains the example and writes its pictures each time that the process has used so many CPU seconds."""
+    """Trains the example, and writes pictures each time that the process has used one of the given CPU seconds."""
     import torch
     from torch import nn
 
@@ -52,7 +52,7 @@ def train_peer(data: str, size: int, width: int, seconds: Sequence[float], folde
     torch.set_num_threads(1)
     train, _ = image_set.open_both(data)
     images = torch.from_numpy(train.pixels()).permute(0, 3, 1, 2)
-    depth = size.bit_length() - 4  # Halvings from the image to 8 px; one more leads to 4.
+    depth = size.bit_length() - 4  # Halvings from the image to 8 px; another one leads to 4 px.
 
     def initialised(network: nn.Module) -> nn.Module:
         for module in network.modules():
@@ -102,13 +102,13 @@ def train_peer(data: str, size: int, width: int, seconds: Sequence[float], folde
 def train_ours(
     data: str, size: int, width: int, seconds: Sequence[float], folder: pathlib.Path, cpu: int, seed: int
 ) -> None:
-    """Runs python -m trainer.task, and at each of the CPU seconds keeps the pictures of its newest checkpoint."""
+    """Runs python -m trainer.task, and keeps pictures of its newest checkpoint at each of the CPU seconds."""
     from trainer.evaluation import pictures
     from trainer.generator.sampler import CheckpointGenerator
     from trainer.model_dir import checkpoints, hparams_file
 
     model_dir = folder / 'ours'
-    shutil.rmtree(model_dir, ignore_errors=True)  # A run that goes on would have minutes that nobody counts.
+    shutil.rmtree(model_dir, ignore_errors=True)  # A resumed run would have minutes that are not counted.
     command = [
         'taskset', '-c', str(cpu), sys.executable, '-m', 'trainer.task', '--use_tpu=false', f'--train_data={data}',
         f'--model_dir={model_dir}', f'--image_size={size}', f'--base_filters={width}', '--train_kimg=100000',
@@ -128,7 +128,7 @@ def train_ours(
                     time.sleep(_POLL_S)
                 found = checkpoints.newest_first(str(model_dir))[0]
                 for part in checkpoints.parts(str(model_dir), checkpoints.step_of(found)):
-                    os.link(part, folder / os.path.basename(part))  # Training deletes its own in time.
+                    os.link(part, folder / os.path.basename(part))  # Training deletes its own copy later.
                 newest.append((mark, str(folder / os.path.basename(found))))
         finally:
             process.kill()
@@ -139,7 +139,7 @@ def train_ours(
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU seconds of a process so far, all of its threads counted; infinity if it is over."""
+    """CPU seconds of a process so far, over all of its threads; infinity if it has ended."""
     try:
         fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def save(folder: pathlib.Path, who: str, seconds: float, pixels: np.ndarray) -> 
 
 
 def measure(data: str, folder: pathlib.Path, who: str, seconds: float, extractor: str) -> dict[str, float]:
-    """The metrics of kept pictures, measured once."""
+    """The metrics of the kept pictures, which are measured only once."""
     out = folder / 'evaluations' / extractor
     path = picture_file(folder, who, seconds)
     result = out / f'evaluation_of_{path.stem}.json'
@@ -192,7 +192,7 @@ def report(data: str, folder: pathlib.Path, minutes: Sequence[float]) -> None:
 
 
 def draw(path: pathlib.Path, rows: list[dict]) -> None:
-    """KID over CPU minutes, a panel for each extractor."""
+    """Draws KID over CPU minutes, in a panel for each extractor."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), dpi=100, layout='constrained')

@@ -1,16 +1,16 @@
-"""What Google's TPU compiler says of the training step, on a machine that has no TPU.
+"""The estimates of Google's TPU compiler for the training step, on a machine without a TPU.
 
   make bench-tpu        or, with a virtual environment that holds tests/benchmarks/tpu_compile.txt:
   python -m tests.benchmarks.tpu_compile --compiler=.venv-tpu/bin/python
 
 Takes the body of TPUEstimator's own training loop, one core's step of 128 images, and compiles it ahead of time for
-each TPU. The compiler annotates every operation with the cycles that it expects; their sum over the clock is the time
-of a step. That is an estimate of a model, made by a compiler of 2025: it knows nothing of the infeed, of the host and
-of the gradients' way from core to core. Never quote it as a measurement.
+each TPU. The compiler annotates every operation with the cycles that it expects. Their sum divided by the clock is the
+time of a step. This is an estimate from a cost model in a compiler of 2025. It does not include the infeed, the host
+and the all-reduce of the gradients. Never quote it as a measurement.
 
 Writes the estimates into the table of docs/tpu.md and, with the costliest operations, to docs/tpu_compile.md. The form
-`plain` is the same model with TensorFlow's own convolutions, without those of trainer/dcgan/convolution.py. All is
-of the article's recipe, the plain DCGAN; what each option of another recipe adds is a table of its own.
+`plain` is the same model with TensorFlow's own convolutions, without those of trainer/dcgan/convolution.py. All
+estimates are for the article's recipe, the plain DCGAN. A separate table has what each option of other recipes adds.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ SHOWN_OPERATIONS = 6
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """One kind of TPU: libtpu's name of its smallest slice, and one core's clock and published peak.
+    """One kind of TPU: libtpu's name of its smallest slice, and the clock and the published peak of one core.
 
-    Peaks: cloud.google.com/tpu/docs/system-architecture-tpu-vm, bfloat16, per core. The clocks are those with which the
-    compiler's cycles for a product of two 4,096 x 4,096 matrices come out at that peak, less a few percent.
+    Peaks: cloud.google.com/tpu/docs/system-architecture-tpu-vm, bfloat16, per core. The clocks are chosen so that the
+    compiler's cycles for a product of two 4,096 x 4,096 matrices give that peak, less a few percent.
     """
 
     topology: str
@@ -51,7 +51,7 @@ CHIPS = {
     'v4': Chip('v4:2x2x1', 1.05, 137.5),
     'v5e': Chip('v5e:2x2', 1.5, 197.0),
 }
-INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and nobody has shown it on a v4.
+INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and is not known to run on a v4.
 
 
 _ARTICLE = {
@@ -95,7 +95,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What the compiler says of a case: milliseconds and images/s of the model, and memory in MB."""
+    """The compiler's estimate of a case: milliseconds and images/s by the cost model, and memory in MB."""
 
     cycles: float
     ms: float
@@ -131,7 +131,7 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
 
 
 def compile_program(case: Case, folder: pathlib.Path) -> Estimate:
-    """Compiles a step for its TPU; runs where jax and libtpu are, and TensorFlow is not."""
+    """Compiles a step for its TPU; runs in the environment that has jax and libtpu, but not TensorFlow."""
     import numpy as np
     from jax._src.lib import _jax, xla_client
     from jax.experimental import topologies
@@ -171,10 +171,10 @@ def costs(hlo: str) -> list[tuple[float, str]]:
 
 
 def estimate(case: Case, compiler: str, folder: pathlib.Path) -> Estimate:
-    """Each step is written, and compiled, in a process of its own, so that memory is given back."""
+    """Writes and compiles each step in separate processes, so that their memory is freed."""
     if not (folder / case.program).exists():
         _worker(sys.executable, 'write', case, folder, {'TF_CPP_MIN_LOG_LEVEL': '3'})
-    # The compiler must neither look for a TPU's metadata server nor for a TPU, nor take the lock of one.
+    # Keeps the compiler from looking for a TPU or its metadata server, and from taking a TPU's lock.
     alone = {'TPU_SKIP_MDS_QUERY': '1', 'JAX_PLATFORMS': 'cpu', 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'}
     return Estimate(**json.loads(_worker(compiler, 'compile', case, folder, alone).splitlines()[-1]))
 
@@ -189,7 +189,7 @@ def _worker(python: str, role: str, case: Case, folder: pathlib.Path, environmen
 
 
 def table(estimates: dict[Case, Estimate]) -> str:
-    """The estimates in Markdown; the time of the plain form stands beside where it was compiled too."""
+    """The estimates in Markdown, beside the time of the plain form if that was compiled too."""
     lines = [
         '| TPU | size | arithmetic | ms a step | plain form | images/s, 8 cores | MXU use | temporary memory |',
         '|---|---|---|---|---|---|---|---|',
@@ -241,7 +241,7 @@ def page(estimates: dict[Case, Estimate]) -> str:
 
 
 def write_table(estimates: dict[Case, Estimate]) -> None:
-    """Puts the table of the TPUs that the job is meant for between its two marks."""
+    """Puts the table of the TPUs that the trainer is meant for between its two marks in docs/tpu.md."""
     shown = {case: found for case, found in estimates.items() if case.chip not in INFORMATION_ONLY}
     path = ROOT / 'docs' / 'tpu.md'
     block = f'<!-- tpu_compile -->\n{table(shown)}\n<!-- /tpu_compile -->'
@@ -285,7 +285,7 @@ def main() -> None:
 
 
 def cases(args: argparse.Namespace) -> list[tuple[str, int, str, str, str]]:
-    """Every case asked for; the plain form of the TPUs that matter only, and other recipes of one of them."""
+    """Every requested case: the plain form only for the TPUs that matter, and other recipes only for one of them."""
     return [
         (chip, size, dtype, form, recipe)
         for chip in args.chips

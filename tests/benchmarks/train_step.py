@@ -1,20 +1,19 @@
-"""Images a second of training on this CPU, beside PyTorch with the same networks, batch and optimiser.
+"""Images/s of training on this CPU, beside PyTorch with the same networks, batch and optimizer.
 
   python -m tests.benchmarks.train_step --sizes 32 64 128 --rounds 5
   python -m tests.benchmarks.train_step --contenders estimator default spectral ema color translation
 
-Contenders, each a process of its own that stays warm while the others take their turn:
+Contenders, each in a separate process that stays warm during the turns of the others:
   estimator        this trainer, through TPUEstimator and its real input pipeline
-  bare             the same graph in a plain session, which shows what TPUEstimator itself costs
+  bare             the same graph in a plain session, which shows the cost of TPUEstimator itself
   bfloat16         as estimator, with --compute_dtype=bfloat16
   torch_official   PyTorch as its DCGAN example trains: D on real, D on detached fake, then G through D once more
-  torch_joint      PyTorch doing the joint step of this trainer: one pass of D on the fakes serves both losses
-  two_passes       as none, with the gradients of the two players taken one after the other
-  default, and the keys of OPTIONS: as estimator, with the defaults or with one option more
-  default_batch    as default, in batches of the default's own size, as many images a turn
+  torch_joint      PyTorch with the joint step of this trainer: one pass of D on the fakes serves both losses
+  two_passes       as none, with the gradients of D and G from two separate passes
+  default, and the keys of OPTIONS: as estimator, with the defaults or with one more option
+  default_batch    as default, in batches of the default size, with as many images a turn
 
-All but `default`, `default_batch` and `two_passes` are of the article's recipe, the plain DCGAN, which is what PyTorch
-does too.
+All except `default`, `default_batch` and `two_passes` use the article's recipe, the plain DCGAN, as PyTorch does.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def write_records(folder: str, size: int) -> str:
 
 
 def turns(steps: int) -> Iterator[None]:
-    """Yields once for each step to take; after `steps` of them says how long they took and waits to be asked again."""
+    """Yields once for each step; after `steps` steps it prints their time, and waits for the next line of input."""
     while True:
         print('ready', flush=True)
         if not sys.stdin.readline():
@@ -106,7 +105,7 @@ def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
     from trainer.run.estimator import make_estimator
 
     class TurnHook(v1.train.SessionRunHook):
-        """Lets the session take its steps when asked to."""
+        """Lets the session take its steps on request."""
 
         def __init__(self):
             self._turns = turns(steps)
@@ -175,7 +174,7 @@ def torch_worker(size: int, batch: int, steps: int, joint: bool) -> None:
 
 
 def torch_step(size: int, batch: int, joint: bool) -> Step:
-    """Builds the same networks in PyTorch and returns one training step on random images held in memory."""
+    """Builds the same networks in PyTorch, and returns one training step on random images in memory."""
     import torch
     from torch import nn
     from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -245,7 +244,7 @@ AGAINST_PYTORCH = ('estimator', 'bare', 'bfloat16', 'torch_official', 'torch_joi
 
 
 class Contender:
-    """A worker process that takes `steps` steps each time it is asked."""
+    """A worker process that takes `steps` steps on each request."""
 
     def __init__(self, name: str, size: int, batch: int, steps: int):
         command = [sys.executable, '-m', 'tests.benchmarks.train_step', '--worker', name]

@@ -1,9 +1,9 @@
-"""Runs made to go wrong on purpose, and what the verdict says of them: the thresholds of verdicts.py come from here.
+"""Trains runs that go wrong on purpose, and prints their verdicts: the thresholds of verdicts.py come from here.
 
   python -m tests.benchmarks.verdicts --data=data/photos32 --output_dir=runs/verdicts
 
-Trains each case of CASES for some minutes, one after the other, and prints the table. `--judge_only` judges the
-histories of an earlier call again, after a threshold has changed.
+Trains each of CASES for some minutes, one after the other, and prints the table. After a change of a threshold,
+`--judge_only` judges the histories of an earlier call again.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Case:
     """One way to train.
 
     Attributes:
-      expected: the verdicts that are right at its end.
+      expected: the verdicts that are right at the end.
       images: how many to train on; 0 is all.
-      longer: what the number of steps is multiplied by.
-      hparams: what differs from the usual.
-      later: what differs besides in the second half.
+      longer: factor for the number of steps.
+      hparams: the differences from the usual ones.
+      later: further differences in the second half.
     """
 
     expected: tuple[str, ...]
@@ -45,7 +45,7 @@ class Case:
     later: dict = dataclasses.field(default_factory=dict)
 
 
-# The published recipe, which has nothing against going wrong.
+# The published recipe, which has no measures against overfitting and mode collapse.
 _USUAL = {
     'train_batch_size': 64, 'learning_rate': 2e-4, 'base_filters': 32, 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'kernel_size': 5, 'generator_norm': 'batch',
@@ -61,13 +61,13 @@ CASES = {
     '40 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=40, hparams={'train_batch_size': 16}),
     '200 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=200),
     '500 images': Case((verdicts.COPYING, verdicts.OVERFITS), images=500),
-    'learning rate 0.01': Case((verdicts.HEALTHY,), hparams={'learning_rate': 0.01}),  # Batch norm bears it.
+    'learning rate 0.01': Case((verdicts.HEALTHY,), hparams={'learning_rate': 0.01}),  # Batch norm tolerates it.
     'learning rate 0.3': Case((verdicts.DIVERGED, verdicts.COLLAPSING), hparams={'learning_rate': 0.3}),
     'G starved': Case((verdicts.DIVERGED,), hparams={'g_learning_rate': 2e-6}),
     'D starved': Case((verdicts.DIVERGED,), hparams={'d_learning_rate': 2e-6}),
     'noise of 1 number': Case((verdicts.COLLAPSING,), hparams={'noise_dim': 1}),
     'spoiled half way': Case((verdicts.DIVERGED, verdicts.COLLAPSING), later={'learning_rate': 0.3}),
-    'wasserstein with little penalty': Case(  # Bears it too.
+    'wasserstein with little penalty': Case(  # Tolerates it too.
         (verdicts.HEALTHY,), hparams={'loss': 'wasserstein', 'gradient_penalty': 0.001, 'learning_rate': 2e-3}
     ),
 }

@@ -1,4 +1,4 @@
-"""What the page says of the data set, and of a training image."""
+"""What the page shows about the data set, and about a training image."""
 
 from __future__ import annotations
 

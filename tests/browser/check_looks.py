@@ -1,4 +1,4 @@
-"""That the page can be read: contrast in both schemes, on a phone, without motion."""
+"""The page is readable: contrast in both colour schemes, on a phone, without motion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.browser.conftest import Tab
 
 VIEWS = ['', '#tab=dataset', '#sample=103', '#tab=dataset&image=9']
 
-# Contrast of each piece of text with the ground behind it, as WCAG 2 defines it; a disabled control need have none.
+# The contrast of each text with its background, as WCAG 2 defines it; disabled controls are exempt.
 CONTRASTS = """() => {
   const channel = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   const light = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, k, i) => sum + k * channel(rgb[i] / 255), 0);

@@ -1,4 +1,4 @@
-"""What a person can do on the page, with mouse, keyboard and links."""
+"""What people can do on the page, with mouse, keyboard and links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scores(page, label):
 
 
 def opened(page):
-    """What the neighbour buttons of the dialog say, from the first list on."""
+    """The labels of the dialog's neighbour buttons, from the first list on."""
     return [button.get_attribute('aria-label') for button in page.locator('dialog .strip button').all()]
 
 
@@ -55,7 +55,7 @@ def test_a_sample_is_shown_with_its_neighbours_its_standing_and_its_command(tab,
     expect(dialog.locator('code')).to_have_text('python -m trainer.generate --model_dir=x --seeds=103')
     assert page.url.endswith('#tab=generated&sample=103')
     large = dialog.get_by_role('img', name='sample of seed 103')
-    assert large.bounding_box()['width'] == 384  # 24 times 16 px: every pixel a square.
+    assert large.bounding_box()['width'] == 384  # 24 times 16 px: each pixel is a square.
     assert large.evaluate('element => getComputedStyle(element).imageRendering') == 'pixelated'
 
 
@@ -72,7 +72,7 @@ def test_the_layer_can_be_switched_and_stays_so(tab, folder):
     late, early = opened(page), page.get_by_text('by colour and texture')
     early.click()
     expect(page.get_by_role('list', name='Nearest training images by colour and texture')).to_be_visible()
-    assert opened(page) == late[::-1]  # So the page was made.
+    assert opened(page) == late[::-1]  # The page was made so that one order reverses the other.
     expect(page.locator('#dialog-status')).to_have_text('Nearest training images by colour and texture')
     page.get_by_role('button', name='Next').click()
     expect(page.locator('dialog h2')).to_have_text('Seed 111')

@@ -1,4 +1,4 @@
-"""A page of generated images in a real, headless Chromium; run by `make test-browser`."""
+"""Opens a page of generated images in a real, headless Chromium; `make test-browser` runs these tests."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
 
 
 def find_chromium() -> str:
-    """The browser to test in.
+    """The path of the browser to test in.
 
     Raises:
-      RuntimeError: there is none. These tests are only run when asked for, so nothing is skipped.
+      RuntimeError: there is no browser. These tests run only on request, so they are not skipped.
     """
     for name in (os.environ.get('CHROMIUM', ''), *NAMES):
         found = shutil.which(name) if name else None
@@ -37,7 +37,7 @@ def find_chromium() -> str:
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def serve(folder: pathlib.Path) -> Iterator[str]:
 
 
 class Tab:
-    """One tab of the browser; it fails on any error in the console and any request that leaves the page's place."""
+    """One tab of the browser; it fails on any console error, and on any request to another address than the page's."""
 
     def __init__(self, browser: Browser, address: str, **context: Any):
         self.context = browser.new_context(**{'viewport': {'width': 1280, 'height': 860}, **context})
@@ -76,7 +76,7 @@ class Tab:
 
 
 def expect_focus(page: Page, name: str) -> None:
-    """That what has the focus, or gets it soon, is called so; `name` is how its label begins."""
+    """Expects that an element whose label begins with `name` has the focus, or gets it soon."""
     expect(page.locator(':focus')).to_have_attribute('aria-label', re.compile('^' + re.escape(name)))
 
 
@@ -90,7 +90,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope='session')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A page of 130 samples, the one of seed 103 a copy of image 7, and 300 images."""
+    """A page of 130 samples and 300 images; the sample of seed 103 is a copy of image 7."""
     written = tmp_path_factory.mktemp('page')
     builder.write_page(str(written), make_page(samples=130, count=300))
     return written

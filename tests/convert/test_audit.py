@@ -26,7 +26,7 @@ from trainer.features import extraction, registry
 
 @dataclasses.dataclass(frozen=True)
 class Audited:
-    """A data set of flags and drawn text, what the audit printed of it, and the folder of the report."""
+    """A data set of flags and drawn text, what the audit printed about it, and the folder of the report."""
 
     data: str
     text: str
@@ -63,7 +63,7 @@ def audited(tmp_path_factory) -> Audited:
 
 @pytest.fixture(scope='module')
 def found(audited) -> examination.Audit:
-    """The same by pixels, which takes no time."""
+    """The same audit by pixels, which takes no time."""
     return examination.examine(image_set.open_split(audited.data), registry.make('pixels'))
 
 
@@ -207,7 +207,7 @@ def test_advice_follows_the_size_of_the_originals(found):
     )
     assert 'large enough for 128 px' in about(dataclasses.replace(found, originals=large), 'resolution')
     gone = dataclasses.replace(found, originals=None, no_originals='they are gone')
-    assert 'cannot be told: they are gone' in about(gone, 'resolution')
+    assert 'were enlarged to 64 px: they are gone' in about(gone, 'resolution')
 
 
 def test_a_label_that_filtering_would_thin_out_is_named(found):
@@ -271,8 +271,8 @@ def test_foreign_records_are_audited_without_names(tmp_path):
         ({'data': 's3://bucket/data'}, 'local or gs://'),
         ({'keep': '90%'}, 'belong together'),
         ({'output_dir': 'out'}, 'belong together'),
-        ({'keep': '150%', 'output_dir': 'out'}, '--keep=150% is no share'),
-        ({'keep': 'most', 'output_dir': 'out'}, '--keep=most is no share'),
+        ({'keep': '150%', 'output_dir': 'out'}, '--keep=150% is not a share'),
+        ({'keep': 'most', 'output_dir': 'out'}, '--keep=most is not a share'),
         ({'keep': '90%', 'output_dir': './data/'}, 'is also the --data'),
         ({'keep': '90%', 'output_dir': 'out', 'split': 'holdout'}, 'filters the images to train on'),
     ],

@@ -19,7 +19,7 @@ from trainer.data import dataset, image_set, manifest
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory) -> pathlib.Path:
-    """All flags but the hold-out, seven clusters of duplicates among them."""
+    """All flags except the hold-out, with seven clusters of duplicates among them."""
     folder = tmp_path_factory.mktemp('filter') / 'data'
     options = ConvertOptions(str(COUNTRY_FLAGS), str(folder), image_size=32, holdout_percent=10, keep_duplicates=True)
     convert(options)
@@ -28,7 +28,7 @@ def data(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope='module')
 def kept(data) -> pathlib.Path:
-    """The better 80 % of them."""
+    """The better 80 % of the flags."""
     folder = data.parent / 'kept'
     audit(options(data, folder))
     return folder

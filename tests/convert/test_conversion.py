@@ -1,4 +1,4 @@
-"""The whole converter, as it is run: what it writes, what it refuses, and what an interruption leaves."""
+"""The whole converter: what it writes, what it refuses, and what an interruption leaves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory) -> pathlib.Path:
-    """60 photos in two folders, and four files that give none."""
+    """60 photos in two folders, and four files that give no photo."""
     folder = write_photos(tmp_path_factory.mktemp('photos'), 60)
     shutil.copy(folder / 'even' / '0_000.png', folder / 'odd' / 'copy.png')
     (folder / 'notes, "old".txt').write_text('no image')
@@ -211,10 +211,11 @@ def test_an_output_folder_that_is_a_file_is_one_line(photos, tmp_path):
 def test_a_killed_run_leaves_no_data_set_and_the_next_starts_clean(tmp_path):
     source = write_photos(tmp_path / 'in', 30)
     os.mkfifo(tmp_path / 'never')
-    # The last file in the order is read from a pipe that stays silent, so that the run is killed in its middle.
+    # The last file is read from a pipe that nothing writes to, so that the run is killed in the middle.
     code = f"""
 import os, sys
-from convert import images_to_tfrecords, sources
+from convert import images_to_tfrecords
+from convert.listing import sources
 opened = sources.Listing.open
 def slow(self, name):
     return open({str(tmp_path / 'never')!r}, 'rb') if name == 'odd/0_029.png' else opened(self, name)

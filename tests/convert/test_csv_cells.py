@@ -1,4 +1,4 @@
-"""Names of any bytes as cells of a CSV file: a row stays a line, and no cell is a formula."""
+"""Names of any bytes as cells of a CSV file: each row stays one line, and no cell is a formula."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NAMES = {
 
 
 def written(rows: list[list[str]]) -> str:
-    """The file that rows of names become."""
+    """The CSV file of rows of names."""
     file = io.StringIO(newline='')
     csv_cells.writer(file).writerows([list(map(csv_cells.text, row)) for row in rows])
     return file.getvalue()

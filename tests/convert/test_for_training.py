@@ -1,4 +1,4 @@
-"""One command from photographs to a run: what `--train_data=photos` makes, reuses, replaces and refuses."""
+"""From photographs to a run in one command: what `--train_data=photos` makes, reuses, replaces and refuses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_size_and_the_channels_are_those_of_the_photographs(size, channels, 
     with caplog.at_level('INFO', 'absl'):
         prepare(photos, tmp_path / 'data')
     assert described(tmp_path / 'data')[:2] == expected
-    assert f'--image_size={expected[0]} --channels={expected[1]}, by 6 images looked at' in caplog.text
+    assert f'--image_size={expected[0]} --channels={expected[1]}, chosen from 6 examined images' in caplog.text
 
 
 def test_grey_photographs_saved_in_colour_are_grey_and_one_with_colours_is_not(tmp_path):
@@ -80,7 +80,7 @@ def test_it_is_reused_until_something_changes(tmp_path, caplog):
     before = listing(data)
     with caplog.at_level('INFO', 'absl'):
         prepare(photos, data)
-    assert listing(data) == before and 'converted already: nothing has changed since' in caplog.text
+    assert listing(data) == before and 'is up to date: nothing has changed in' in caplog.text
     assert prepare(photos, data, dry=True) == str(data)
 
     images.write_png(str(tmp_path / 'photos' / 'one_more.png'), smooth_images(1, 70, seed=5)[0])
@@ -101,7 +101,7 @@ def test_it_is_reused_until_something_changes(tmp_path, caplog):
 
 
 def test_what_is_not_its_own_is_never_replaced(tmp_path):
-    """A user's set that happens to lie where the run keeps its own, of another size or of the very same."""
+    """A user's data set lies where the run keeps its own, and has another size or the same size."""
     photos = write_photos(tmp_path / 'photos')
     for size in (32, 64):
         data = tmp_path / f'run{size}' / 'data'
@@ -121,7 +121,7 @@ def test_what_is_not_its_own_is_never_replaced(tmp_path):
 
 
 def test_a_set_that_was_made_by_hand_of_one_that_this_made_is_the_users(tmp_path):
-    """A file that was put beside the shards is in the way of no one, and stays."""
+    """A file that was put beside the shards does no harm, and stays."""
     photos, data = write_photos(tmp_path / 'photos'), tmp_path / 'data'
     prepare(photos, data)
     (data / 'notes.txt').write_text('mine')
@@ -144,13 +144,13 @@ def test_what_is_a_folder_of_images(names, expected, tmp_path, gcs):
     assert for_training.is_folder_of_images(str(tmp_path / 'in')) == expected
     assert for_training.is_folder_of_images(f'{gcs.bucket}/in') == expected
     (tmp_path / 'empty').mkdir()
-    assert for_training.is_folder_of_images(str(tmp_path / 'empty'))  # And told to be, by who looks for its images.
+    assert for_training.is_folder_of_images(str(tmp_path / 'empty'))  # `prepare` then says that it is empty.
     assert not for_training.is_folder_of_images(str(tmp_path / 'nowhere'))
     assert not for_training.is_folder_of_images(write_dataset(tmp_path / 'set', train=2, holdout=0))
 
 
 def test_it_is_one_command(tmp_path):
-    """Into runs/NAME, with size and channels of the photographs; again, it goes on; with more images, anew."""
+    """It trains in runs/NAME, at the photographs' size and channels; it resumes; it converts again for more images."""
     write_photos(tmp_path / 'my photos')
     before = listing(tmp_path / 'my photos')
     first = run_module('trainer.task', '--train_data=my photos', *TINY, '--train_steps=1', cwd=tmp_path)
@@ -170,7 +170,7 @@ def test_it_is_one_command(tmp_path):
     known = listing(run)
     wrong = run_module('trainer.task', '--train_data=my photos', '--image_size=32', *TINY, cwd=tmp_path)
     assert wrong.returncode == 1 and 'image_size' in wrong.stderr.splitlines()[-1], wrong.stderr
-    assert listing(run) == known  # The run's data set, too, is the one that it was trained on.
+    assert listing(run) == known  # The run's data set also stays the one that it was trained on.
 
 
 def test_photographs_of_the_same_name_do_not_go_on_with_the_others_run(tmp_path):

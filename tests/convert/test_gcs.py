@@ -1,4 +1,4 @@
-"""The converter and the inspector on gs://: the same bytes as on a disk, whatever goes wrong in between."""
+"""The converter and the inspector on gs://: the same bytes as on a disk, even if requests fail in between."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UPLOADS = '/upload/storage/'
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory) -> pathlib.Path:
-    """60 photos in two folders, one of them twice, and what is no photo."""
+    """60 photos in two folders, one of them twice, and files that are not photos."""
     folder = tmp_path_factory.mktemp('photos')
     for index, picture in enumerate(smooth_images(60, 40)):
         path = folder / ('even' if index % 2 == 0 else 'odd #1?') / f'{index:03d} é%.png'
@@ -42,7 +42,7 @@ def photos(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope='module')
 def local(photos, tmp_path_factory) -> pathlib.Path:
-    """What the converter makes of the photos on a disk."""
+    """The data set that the converter makes of the photos on a disk."""
     folder = tmp_path_factory.mktemp('local')
     run(photos, folder / 'out')
     return folder / 'out'
@@ -50,7 +50,7 @@ def local(photos, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture
 def bucket(gcs, photos, monkeypatch) -> str:
-    """A bucket with the photos in gs://BUCKET/in, and retries that do not last."""
+    """A bucket with the photos in gs://BUCKET/in; retries end soon."""
     for path in photos.rglob('*.*'):
         gcs.server.put(f'{gcs.bucket}/in/{path.relative_to(photos)}', path.read_bytes())
     monkeypatch.setattr(objects, 'RETRY', DEFAULT_RETRY.with_delay(0.01, 0.05).with_timeout(1.5))
@@ -67,7 +67,7 @@ def names_in(gcs, folder: str) -> list[str]:
 
 
 def assert_same(gcs, folder: str, local: pathlib.Path) -> None:
-    """The data set in `folder` is byte for byte that of the disk, except for where it came from."""
+    """The data set in `folder` equals the local one byte for byte, except for its source."""
     assert names_in(gcs, folder) == sorted(path.name for path in local.iterdir())
     for path in local.iterdir():
         data = gcs.server.get(f'{folder}/{path.name}')

@@ -1,5 +1,5 @@
-"""The converter and the inspector on gs:// when Cloud Storage fails, refuses, loses and damages."""
-# ruff: noqa: F811  Fixtures are imported, and are parameters of the tests.
+"""The converter and the inspector on gs:// when Cloud Storage fails, refuses, and loses or damages data."""
+# ruff: noqa: F811  Tests take imported fixtures as parameters.
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from trainer.data import manifest
 
 
 def tampered(monkeypatch, method: str, path: str, times: int = 10**9) -> None:
-    """Turns one bit over in what is sent either way, as often as `times`, and leaves lengths and checksums alone."""
+    """Flips one bit of what is sent in either direction, up to `times` times; lengths and checksums stay."""
     send, left = requests.adapters.HTTPAdapter.send, [times]
 
     def flipped(data: bytes) -> bytes:
-        at = len(data) - 60  # Behind the checksum in what is uploaded, before the last boundary.
+        at = len(data) - 60  # In an upload: behind the checksum and before the last boundary.
         return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
     def spoil(self, request, **options):
@@ -76,7 +76,7 @@ def test_lasting_trouble_ends_soon_and_spares_the_old_data_set(gcs, bucket, loca
     run(f'{bucket}/in', f'{bucket}/out')
     gcs.server.fault(503, match=match, times=None)
     began = time.monotonic()
-    with pytest.raises(errors.Transient, match=f'^{bucket}/in.* did not answer'):
+    with pytest.raises(errors.Transient, match=f'^{bucket}/in.* Cloud Storage failed'):
         run(f'{bucket}/in', f'{bucket}/out', overwrite=True, channels=1)
     assert time.monotonic() - began < 5
     gcs.server.clear_faults()
@@ -99,7 +99,7 @@ def test_a_damaged_download_is_repeated_and_never_used(gcs, bucket, photos, monk
 
 def test_a_damaged_upload_makes_no_data_set(gcs, bucket, photos, monkeypatch):
     tampered(monkeypatch, 'POST', UPLOADS)
-    with pytest.raises(errors.Transient, match=f'^{bucket}/out/.* arrived of a file with'):
+    with pytest.raises(errors.Transient, match=f'^{bucket}/out/.* after the upload, but .* on disk'):
         run(photos, f'{bucket}/out')
     assert manifest.FILE_NAME not in names_in(gcs, f'{bucket}/out')
 
@@ -123,7 +123,7 @@ def test_a_refusal_names_bucket_account_role_and_command(gcs, bucket, match, rol
         caught.value
     )
     if match == UPLOADS:
-        assert not downloads(gcs)  # Known before the work.
+        assert not downloads(gcs)  # Refused before the work.
 
 
 def test_the_right_to_create_alone_is_refused_before_the_work(gcs, bucket):

@@ -1,4 +1,4 @@
-"""What this project has made, and what systems put beside photographs, is no photograph."""
+"""Outputs of this project, and files that systems put beside photographs, are not taken for photographs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data_set(folder: pathlib.Path) -> None:
 
 
 def data_set_of_another_name(folder: pathlib.Path) -> None:
-    """As an older version leaves it, or one of another program with shards in it."""
+    """A data set of an older version, or of another program, with shards in it."""
     folder.mkdir(parents=True)
     (folder / 'dataset.json').write_text('{"anything": 1}')
     (folder / 'x.tfrecord').touch()
@@ -73,7 +73,7 @@ def exported(folder: pathlib.Path) -> None:
 MADE = {
     data_set: 'a data set', data_set_of_another_name: 'a data set', run: 'a training run',
     run_of_checkpoints_alone: 'a training run', run_before_its_first_checkpoint: 'a training run',
-    page: 'a page of trainer.explore or convert.audit', marked: 'which python -m trainer.generate has made',
+    page: 'a page of trainer.explore or convert.audit', marked: 'an output of python -m trainer.generate',
     exported: 'an exported generator',
 }  # fmt: skip
 
@@ -88,7 +88,7 @@ def test_what_we_have_made_is_left_out_and_named(make, tmp_path, caplog):
     photos = tmp_path / 'photos'
     write_photos(photos / 'roses')
     make(photos / 'made' / 'here')
-    write_photos(photos / 'made' / 'here')  # Even with pictures in it: these are the generator's.
+    write_photos(photos / 'made' / 'here')  # Even with pictures in it, which are the generator's.
     with caplog.at_level('INFO', 'absl'):
         listing = sources.find(str(photos), '/nowhere')
     assert listing.names == ('roses/0.png', 'roses/1.png', 'roses/2.png')
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_read_costs_only_itself(tmp_path, monkeypatch, c
     write_photos(tmp_path / 'locked')
     scandir = os.scandir
 
-    def refusing(path):  # The rights that the tests run with may know no locked folder.
+    def refusing(path):  # To the user that runs the tests, such as root, no folder may be locked.
         if str(path).endswith('locked'):
             raise PermissionError(13, 'Permission denied')
         return scandir(path)
@@ -157,7 +157,7 @@ def test_many_left_out_folders_are_counted(tmp_path, caplog):
     with caplog.at_level('INFO', 'absl'):
         sources.find(str(tmp_path), '/nowhere')
     assert 0 < caplog.text.count('left out: made') < 30
-    assert 'folders more' in caplog.text
+    assert 'more folders' in caplog.text
 
 
 def test_the_same_in_a_bucket(gcs, tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""The parts that write: spool, moments, shards, staging, the list of rejections, and threads that keep their order."""
+"""The parts that write: spool, moments, shards, staging, the list of rejections, and threads that keep the order."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_publication_cut_short_is_no_data_set_and_the_next_run_succeeds(tmp_pa
 
     real_remove = os.remove
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        if failing_step == 'remove':  # The manifest goes, then the power does.
+        if failing_step == 'remove':  # As if the power failed after the manifest was removed.
             patch.setattr(os, 'remove', lambda path: real_remove(path) if path.endswith('.json') else fail())
         elif failing_step == 'rename':
             patch.setattr(os, 'rename', fail)

@@ -83,7 +83,7 @@ def test_a_changed_byte_is_found_by_the_full_check(dataset32):
 
 def test_a_replaced_shard_is_found_by_its_checksum(dataset32):
     first, second = shards_of(dataset32)
-    second.write_bytes(first.read_bytes())  # The names in it are as long, so is the file.
+    second.write_bytes(first.read_bytes())  # The names in both are equally long, so their sizes are equal.
     with pytest.raises(errors.DataError, match=r'train-00001-of-00002\.tfrecord .*(not the file|its manifest says)'):
         verify(dataset32)
 
@@ -140,7 +140,7 @@ def test_noise_that_does_not_say_its_layout_is_an_error_and_not_a_guess(tmp_path
 
 
 def test_records_that_lie_about_their_layout_are_caught(tmp_path):
-    """The failure that this project is named after: written in one order, declared as the other."""
+    """Pixels written in one order and declared as the other, the failure that this project is named after."""
     folder = tmp_path / 'lying'
     data = write_dataset(folder, train=0, holdout=0)
     scrambled = [
@@ -158,7 +158,7 @@ def test_records_that_lie_about_their_layout_are_caught(tmp_path):
 def test_one_shard_in_the_other_order_is_named(tmp_path):
     for name, write in (('a', tpu_dcgan_record), ('b', tpu_dcgan_record), ('c', cifar_record)):
         write_shard(tmp_path / f'{name}.tfrecord', [write(picture) for picture in smooth_images(16, 32)])
-    with pytest.raises(errors.DataError, match=r'c\.tfrecord is to be read as HWC, but its pixels are CHW'):
+    with pytest.raises(errors.DataError, match=r'c\.tfrecord would be read as HWC, but its pixels are CHW'):
         verify(f'{tmp_path}/*.tfrecord')
 
 
@@ -166,12 +166,12 @@ def test_shards_that_declare_different_layouts_do_not_mix(tmp_path):
     (picture,) = smooth_images(1, 32)
     write_shard(tmp_path / 'a.tfrecord', [records.encode_example(picture, 0, '')])
     write_shard(tmp_path / 'b.tfrecord', [tpu_dcgan_record(picture)])
-    with pytest.raises(errors.DataError, match=r'b\.tfrecord are of different layouts'):
+    with pytest.raises(errors.DataError, match=r'b\.tfrecord have different layouts'):
         verify(f'{tmp_path}/*.tfrecord')
 
 
 def test_a_flag_that_contradicts_the_pixels_is_caught(dataset32):
-    with pytest.raises(errors.DataError, match=r'is to be read as CHW, but its pixels are HWC: .*--verify_data=trust'):
+    with pytest.raises(errors.DataError, match=r'would be read as CHW, but its pixels are HWC: .*--verify_data=trust'):
         verify(dataset32, layout='chw')
 
 

@@ -1,4 +1,4 @@
-"""The check that tells HWC bytes from CHW bytes: right on real images, silent on images that do not say."""
+"""The check that tells HWC bytes from CHW bytes: right on real images, undecided on images that do not show it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def two_colours(share: np.ndarray, count: int = 40) -> np.ndarray:
-    """Mixes two random colours an image by `share`, float [H, W] in [0, 1] -> uint8 [count, H, W, 3]."""
+    """Mixes two random colours per image by `share`, float [H, W] in [0, 1] -> uint8 [count, H, W, 3]."""
     ends = np.random.default_rng(0).integers(0, 256, (2, count, 1, 1, 3))
     return np.round(ends[0] * (1 - share[..., None]) + ends[1] * share[..., None]).astype(np.uint8)
 

@@ -25,7 +25,7 @@ def test_round_trip(tmp_path):
 
 
 def test_a_folder_without_a_manifest_is_no_data_set(tmp_path):
-    with pytest.raises(errors.DataError, match='has no dataset.json, so it is no data set: make one with'):
+    with pytest.raises(errors.DataError, match='has no dataset.json, so it is not a data set: make one with'):
         manifest.read(str(tmp_path))
 
 

@@ -24,17 +24,17 @@ def example(**features: tf.train.Feature) -> bytes:
 
 
 def tpu_dcgan_record(pixels: np.ndarray, label: int = 0) -> bytes:
-    """As victordibia/tpuDCGAN wrote them: raw bytes in HWC order."""
+    """A record as victordibia/tpuDCGAN wrote it: raw bytes in HWC order."""
     return example(image=bytes_feature(pixels.tobytes()), label=int_feature(label))
 
 
 def cifar_record(pixels: np.ndarray, label: int = 0) -> bytes:
-    """As tensorflow/tpu's CIFAR-10 converter wrote them: raw bytes in CHW order."""
+    """A record as tensorflow/tpu's CIFAR-10 converter wrote it: raw bytes in CHW order."""
     return tpu_dcgan_record(np.ascontiguousarray(pixels.transpose(2, 0, 1)), label)
 
 
 def encoded_record(pixels: np.ndarray, label: int = 0) -> bytes:
-    """As the TensorFlow models' converters wrote them: a PNG or JPEG file."""
+    """A record as the TensorFlow models' converters wrote it: a PNG or JPEG file."""
     return example(
         image__encoded=bytes_feature(tf.io.encode_png(pixels).numpy()), image__class__label=int_feature(label)
     )
@@ -95,9 +95,9 @@ def test_reading_in_the_wrong_order_scrambles_the_picture():
     ('serialized', 'message'),
     [
         (b'\xff\xff\xff', 'not a tf.train.Example'),
-        (example(pixels=bytes_feature(b'x')), r"its keys are \['pixels'\]"),
-        (example(image=bytes_feature(b'x' * 101)), '101 bytes, which is no square image'),
-        (example(image__encoded=bytes_feature(b'no picture')), '10 bytes that are no JPEG'),
+        (example(pixels=bytes_feature(b'x')), r"it has the keys \['pixels'\]"),
+        (example(image=bytes_feature(b'x' * 101)), '101 bytes, which fit no square image'),
+        (example(image__encoded=bytes_feature(b'no picture')), '10 bytes that are not a JPEG'),
         (
             example(image=bytes_feature(b'12'), height=int_feature(3), width=int_feature(2), channels=int_feature(3)),
             'says 3x2x3 but holds 2 bytes',

@@ -1,4 +1,4 @@
-"""Full means every record: its geometry, its layout, its length, and pixels through the whole shard."""
+"""The full check covers every record: geometry, layout and length, and pixels throughout the shard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def oblong(picture) -> bytes:
 
 
 def whole(folder: pathlib.Path, serialized: list[bytes]) -> str:
-    """A data set of one shard, whose manifest is right about everything that it says."""
+    """A data set of one shard with a correct manifest."""
     folder.mkdir()
     shard = write_shard(folder / 'train-00000-of-00001.tfrecord', serialized)
     manifest.write(str(folder), manifest.Manifest(32, 3, records.HWC, {'train': (shard,)}))
@@ -55,12 +55,12 @@ def verify(data: str, mode: str = 'full') -> dataset.DataSource:
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        (lambda i: transposed(PICTURES[i]), 'is to be read as HWC, but its pixels are CHW'),
-        (lambda i: own(PICTURES[i], 'CHW'), 'of record 0 that its layout is HWC, and of record .* that it is CHW'),
+        (lambda i: transposed(PICTURES[i]), 'would be read as HWC, but its pixels are CHW'),
+        (lambda i: own(PICTURES[i], 'CHW'), 'declares the layout HWC in record 0, but CHW in record'),
         (lambda i: oblong(PICTURES[i]), r'images of other sizes than 32x32x3: record \d+ is of 64x16x3'),
         (lambda i: own(smooth_images(1, 16)[0]), r'images of other sizes than 32x32x3: record \d+ is of 16x16x3'),
         (lambda i: encoded_record(PICTURES[i]), 'mixes raw and encoded images, from record'),
-        (lambda i: tpu_dcgan_record(PICTURES[i]), 'its layout is HWC, and of record .* that it is unknown'),
+        (lambda i: tpu_dcgan_record(PICTURES[i]), 'declares the layout HWC in record 0, but unknown in record'),
         (lambda i: b'no example', 'record .*is not a tf.train.Example'),
         (lambda i: own(PICTURES[i][:, :, :1]), r'record \d+ is of 32x32x1'),
     ],
@@ -86,7 +86,7 @@ def test_all_right_records_pass_and_are_looked_at_throughout(tmp_path):
 
 @pytest.mark.parametrize('mode', ['quick', 'full'])
 def test_a_foreign_file_is_counted_and_not_guessed(mode, tmp_path):
-    """Its first record need not be as long as the others: 667 were once read as 692, and as 643."""
+    """The first record may be longer or shorter than the others: 667 records were once counted as 692, and as 643."""
     for count, first in ((667, 'a name that is much longer than those that follow it.png'), (643, 'a')):
         names = [first, *(f'{i:05d}.png' for i in range(1, count))]
         pictures = np.resize(PICTURES[:8, :8, :8], (count, 8, 8, 3))
@@ -97,7 +97,7 @@ def test_a_foreign_file_is_counted_and_not_guessed(mode, tmp_path):
 
 
 def framed(data: bytes, length: int | None = None) -> bytes:
-    """A record as a file has it, whose checksums are right even where its length is not."""
+    """A record as in a file; its checksums are right even if its length is wrong."""
     header = struct.pack('<Q', len(data) if length is None else length)
     return header + masked(header) + data + masked(data)
 
@@ -140,10 +140,10 @@ def test_compressed_records_are_named(pack, tmp_path):
 @pytest.mark.parametrize(
     ('begin', 'said'),
     [
-        (b'\x89PNG\r\n\x1a\n', 'is an image and no TFRecord file: give the folder of the images'),
-        (b'\xff\xd8\xff\xe0', 'is an image and no TFRecord file: give the folder of the images'),
-        (b'PK\x03\x04', 'is an archive and no TFRecord file: unpack it, and give the folder'),
-        (b'\x93NUMPY', 'is an array or a table and no TFRecord file: save its images as PNG'),
+        (b'\x89PNG\r\n\x1a\n', 'is an image, not a TFRecord file: give the folder of the images'),
+        (b'\xff\xd8\xff\xe0', 'is an image, not a TFRecord file: give the folder of the images'),
+        (b'PK\x03\x04', 'is an archive, not a TFRecord file: unpack it, and give the folder'),
+        (b'\x93NUMPY', 'is an array or a table, not a TFRecord file: save its images as PNG'),
     ],
     ids=['PNG', 'JPEG', 'zip', 'npy'],
 )
@@ -155,10 +155,10 @@ def test_what_is_no_file_of_records_is_named(begin, said, tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'x')
-    with pytest.raises(errors.DataError, match='x is a pipe or a device, and no TFRecord file'):
+    with pytest.raises(errors.DataError, match='x is a pipe or a device, not a TFRecord file'):
         verify(str(tmp_path / 'x'))
     (tmp_path / 'dataset.json').symlink_to('x')
-    with pytest.raises(errors.DataError, match='dataset.json .*it is no regular file'):
+    with pytest.raises(errors.DataError, match='dataset.json .*it is not a regular file'):
         manifest.read(str(tmp_path))
 
 

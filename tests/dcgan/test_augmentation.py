@@ -37,7 +37,7 @@ def test_names_are_parsed_and_others_refused():
     assert augmentation.parse('cutout,color') == ('cutout', 'color')
     assert augmentation.parse('none') == ()
     assert augmentation.parse('auto') == NAMES
-    with pytest.raises(errors.UserError, match=r"--augment=colour: 'colour' is no augmentation; give auto, none"):
+    with pytest.raises(errors.UserError, match=r"--augment=colour: 'colour' is not an augmentation; give auto, none"):
         augmentation.parse('colour')
 
 
@@ -110,12 +110,12 @@ def test_cutout_makes_a_square_grey():
     holes = (kept == 0).sum(axis=(1, 2))
     assert set(np.unique(kept)) == {0.0, 1.0}
     assert holes.max() == 16 * 16
-    assert holes.min() >= 8 * 8  # A quarter of it, where its centre is a corner.
+    assert holes.min() >= 8 * 8  # A quarter of the hole, if its centre is a corner.
     assert len(np.unique(holes)) > 5
 
 
 def test_color_keeps_what_is_where():
-    """Each image is a linear function of what it was, so that edges stay where they are."""
+    """Each image is a linear function of the original, so edges stay where they are."""
     x = pictures(64, channels=1).numpy()
     y = augmentation.augment(tf.constant(x), ('color',), 1, SEED).numpy()
     for before, after in zip(x, y):

@@ -1,4 +1,4 @@
-"""The forms of the strided convolution: whatever is folded for a TPU, the numbers stay."""
+"""The forms of the strided convolution: folding for a TPU does not change the numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from trainer.dcgan import convolution
 
-# Width of the small image, channels of the large one, filters: the layers of all three sizes, and what decides.
+# Width of the small image, channels of the large one, filters: like the layers of all three sizes, and at the limits
+# that decide how to fold.
 SHAPES = [(16, 3, 8), (16, 1, 8), (16, 64, 8), (4, 160, 8), (4, 3, 8), (8, 160, 8)]
 FOLDS = [(2, 2), (2, 2), (1, 2), (1, 2), (2, 2), (1, 1)]
 
@@ -52,7 +53,7 @@ def test_what_is_folded(shape, fold):
 
 
 def test_the_two_are_each_others_transpose():
-    """<conv(x), y> = <x, deconv(y)>, for the plain form; the folded one is held against it."""
+    """<conv(x), y> = <x, deconv(y)>, for the plain form; another test compares the folded one with it."""
     large, little, kernel = tensors(8, 5, 7)
     there = tf.reduce_sum(convolution.conv(large, kernel) * little)
     back = tf.reduce_sum(large * convolution.deconv(little, kernel))
@@ -60,6 +61,6 @@ def test_the_two_are_each_others_transpose():
 
 
 def test_an_unknown_batch_is_fine_in_the_plain_form():
-    """What exports and samplers need; on a TPU the batch is always known."""
+    """Exports and samplers need this; on a TPU the batch is always known."""
     function = tf.function(lambda x: convolution.deconv(x, tf.ones([5, 5, 3, 2])))
     assert function.get_concrete_function(tf.TensorSpec([None, 4, 4, 2])).output_shapes == [None, 8, 8, 3]

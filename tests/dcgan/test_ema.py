@@ -14,7 +14,7 @@ from trainer.generator.sampler import CheckpointGenerator
 
 @pytest.mark.parametrize('half_life_kimg, half_lives', [(1000.0, (2.0, 4.0, 6.0)), (0.003, (2.0, 3.0, 3.0))])
 def test_the_average_follows_its_formula(half_life_kimg, half_lives):
-    """Batches of 40 images: 5 % of those seen are 2, 4, 6."""
+    """With batches of 40 images, 5 % of the images seen are 2, 4, 6."""
     values = [1.0, -2.0, 5.0]
     with tf.Graph().as_default(), v1.Session() as session:
         weight = v1.get_variable('weight', [1])
@@ -31,7 +31,7 @@ def test_the_average_follows_its_formula(half_life_kimg, half_lives):
 
 
 def test_every_weight_of_the_generator_is_averaged_after_it_moved(tmp_path):
-    """At the first step the average is all but the weight itself."""
+    """After the first step the EMA is almost equal to the weight itself."""
     _, _, after = run_steps(tmp_path, steps=1)
     names = [name for name in after if name.startswith('average/')]
     moved = [name for name in after if name.startswith('generator_optimizer/') and name.endswith('/Adam')]
@@ -51,7 +51,7 @@ def checkpoint(tmp_path, steps: int, **changes) -> str:
 
 
 def reference_pictures(path: str, prefix: str, vectors: np.ndarray) -> np.ndarray:
-    """Pictures of one set of weights, with batch norm over 1,024 images by two passes of its own."""
+    """Pictures from one set of weights, with batch norm's moments over 1,024 images computed independently."""
     hparams, reader = tiny_hparams(), tf.train.load_checkpoint(path)
     with tf.Graph().as_default(), v1.Session() as session:
         pictures = networks.generator(tf.constant(vectors), hparams.architecture)
@@ -74,7 +74,7 @@ def reference_pictures(path: str, prefix: str, vectors: np.ndarray) -> np.ndarra
 
 
 def test_pictures_are_of_the_average_with_moments_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(ema, '_RAMP_UP', 2.0)  # So that the average is far from the last weights after three steps.
+    monkeypatch.setattr(ema, '_RAMP_UP', 2.0)  # So that the EMA is far from the last weights after three steps.
     path = checkpoint(tmp_path, 3, learning_rate=0.02, ema_half_life_kimg=10.0)
     vectors = noise.from_seeds(tf.range(8), 8).numpy()
     made = CheckpointGenerator(tiny_hparams()).restore(path).images(vectors)
@@ -84,7 +84,7 @@ def test_pictures_are_of_the_average_with_moments_of_its_own(tmp_path, monkeypat
 
 
 def test_without_an_average_pictures_are_of_the_last_weights(tmp_path):
-    """And of their moving averages, as before there was one."""
+    """They also use the moving averages of batch norm, as before the EMA existed."""
     path = checkpoint(tmp_path, 3, learning_rate=0.02, ema_half_life_kimg=0.0)
     vectors = noise.from_seeds(tf.range(8), 8).numpy()
     hparams = tiny_hparams(ema_half_life_kimg=0.0)

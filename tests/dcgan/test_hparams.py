@@ -42,9 +42,9 @@ def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path,
     with caplog.at_level(logging.INFO, 'absl'):
         now = hparams_file.continued(str(tmp_path), HParams(base_filters=4))
     assert now.architecture == before.architecture
-    assert f'--kernel_size=5, as {tmp_path} has it' in caplog.text
+    assert f'--kernel_size=5, as in {tmp_path}' in caplog.text
     assert hparams_file.continued(str(tmp_path), HParams(base_filters=8)).base_filters == 8  # Refused by check_fits.
-    # A default that has not changed is no gap to fill: refused, as ever.
+    # A default that has not changed is not filled in, so the difference is refused as before.
     hparams_file.write(str(tmp_path), dataclasses.replace(before, minibatch_stddev=True))
     assert not hparams_file.continued(str(tmp_path), HParams(base_filters=4)).minibatch_stddev
     hparams_file.write(str(tmp_path), before)
@@ -70,7 +70,7 @@ def test_an_average_is_kept_from_the_start_or_not_at_all(tmp_path):
 
 
 def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
-    """And so are its pictures, whatever the defaults have become."""
+    """Its pictures stay the same too, even if the defaults have changed since."""
     hparams_file.write(str(tmp_path), tiny_hparams())
     path = tmp_path / hparams_file.FILE_NAME
     known = json.loads(path.read_text())
@@ -93,7 +93,7 @@ def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):
     ],
 )
 def test_the_length_is_given_in_steps_or_in_thousands_of_images(changes, steps):
-    """In batches of 16, the last of them whole."""
+    """In batches of 16; the last one is full."""
     found = HParams(**changes)
     assert found.train_steps == steps
     assert dataclasses.replace(found, seed=1).train_steps == steps
@@ -115,7 +115,7 @@ def test_a_damaged_file_is_named(tmp_path):
             {'train_steps': 10, 'train_kimg': 1.0},
             '--train_steps=10 and --train_kimg=1, which is 125 steps of 8 images, both say where training ends',
         ),
-        ({'augment': 'flip'}, "--augment=flip: 'flip' is no augmentation"),
+        ({'augment': 'flip'}, "--augment=flip: 'flip' is not an augmentation"),
         ({'loss': 'wasserstein'}, 'diverges without a penalty: add --gradient_penalty=10'),
     ],
 )

@@ -14,7 +14,7 @@ from trainer.dcgan import input_fn
 
 @pytest.fixture
 def numbered(tmp_path) -> dataset.DataSource:
-    """24 flat images: image i is all i, so that a batch tells which records it holds."""
+    """24 flat images: every pixel of image i is i, so a batch shows which records it holds."""
     for shard in range(3):
         pictures = [np.full([32, 32, 3], shard * 8 + i, np.uint8) for i in range(8)]
         write_shard(tmp_path / f'{shard}.tfrecord', [tpu_dcgan_record(picture) for picture in pictures])
@@ -57,7 +57,7 @@ def test_from_memory_a_resumed_run_sees_what_it_would_have_seen(numbered):
 
 
 def test_the_permutations_of_many_epochs_are_even():
-    """Each image comes at each place of an epoch about equally often, and each pair in a row."""
+    """Each image takes each place of an epoch about equally often; each pair is adjacent about equally often."""
     count, epochs = 8, 2000
     numbers = input_fn._permutations(0, count, 3).rebatch(count * epochs)
     walk = next(iter(numbers)).numpy().reshape(epochs, count)

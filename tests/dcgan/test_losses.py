@@ -23,7 +23,8 @@ BY_HAND = {
         (math.log(2) + math.log1p(math.exp(-3))) / 2,
         (math.log(2) + math.log1p(math.exp(3))) / 2,
     ),
-    # Means are 1 and -0.5: real lies 0.5 and 2.5 above fake's, fake 1 and 2 below real's; to 1 and -1, and turned.
+    # The means are 1 and -0.5. Real logits lie 0.5 and 2.5 above the fake mean, fake logits 1 and 2 below the real one.
+    # The targets are 1 and -1, and reversed for the generator.
     'relativistic_least_squares': (
         0.5 * ((0.5**2 + 1.5**2) / 2 + (0 + 1) / 2),
         0.5 * ((1.5**2 + 3.5**2) / 2 + (2**2 + 3**2) / 2),
@@ -50,7 +51,7 @@ def test_a_discriminator_that_knows_nothing_has_a_loss_of_two_ln_two():
 
 def test_label_smoothing_moves_the_best_answer_to_real_images_only():
     loss = losses.LOSSES['non_saturating'].discriminator
-    far = tf.fill([1, 1], -50.0)  # Fake images rejected for sure, so that only the real term is left.
+    far = tf.fill([1, 1], -50.0)  # Fake images are certainly rejected, so only the real term is left.
     at_target = tf.fill([1, 1], math.log(0.9 / 0.1))
     entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
     assert float(loss(at_target, far, 0.9)) == pytest.approx(entropy, rel=1e-5)

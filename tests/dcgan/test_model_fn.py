@@ -68,7 +68,7 @@ def test_one_step_moves_everything_once(tmp_path):
 @pytest.mark.parametrize('network', [networks.GENERATOR, networks.DISCRIMINATOR])
 def test_each_optimizer_moves_its_own_network_only(tmp_path, network):
     with tf.Graph().as_default(), v1.Session() as session:
-        build(TRAIN, tmp_path, update=JOINT)  # Else the generator's waits for the discriminator's.
+        build(TRAIN, tmp_path, update=JOINT)  # In an alternating update the generator's waits for the discriminator's.
         variables = {variable.op.name: variable for variable in v1.trainable_variables()}
         session.run(v1.global_variables_initializer())
         before = session.run(variables)

@@ -96,7 +96,7 @@ def test_moving_averages_follow_the_mean_of_both_passes():
         session.run(updates)
         mean, variance = session.run([by_name['net/norm/moving_mean:0'], by_name['net/norm/moving_variance:0']])
     assert mean == pytest.approx(0.1 * (1 + 3) / 2)
-    # From 1 towards the sample variance of 32 values of distance 1 to their mean.
+    # From 1 towards the sample variance of 32 values, each 1 away from their mean.
     assert variance == pytest.approx(0.9 + 0.1 * 32 / 31)
 
 
@@ -111,7 +111,7 @@ def test_without_moving_averages_a_picture_does_not_depend_on_its_batch():
 
 
 def test_modulation_starts_as_plain_batch_norm_and_then_depends_on_the_noise():
-    """Two images of the same activations, made from different noise."""
+    """Two images have the same activations, but different noise."""
     with tf.Graph().as_default(), v1.Session() as session:
         x = tf.random.stateless_normal([1, 4, 4, 6], [0, 1]) * tf.ones([2, 1, 1, 1])
         condition = tf.random.stateless_normal([2, 8], [0, 2])

@@ -17,7 +17,7 @@ def sigma(kernel: np.ndarray) -> float:
 
 
 def test_the_kernels_in_use_have_a_largest_singular_value_of_one(tmp_path):
-    """After some steps of training, by one power iteration a step."""
+    """After some training steps, with one power iteration per step."""
     with tf.Graph().as_default() as graph, v1.Session() as session:
         v1.set_random_seed(1)
         train_op = build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL, update=JOINT).train_op
@@ -28,7 +28,7 @@ def test_the_kernels_in_use_have_a_largest_singular_value_of_one(tmp_path):
             session.run(train_op)
         used = session.run([op.outputs[0] for op in quotients])
     sigmas = [sigma(kernel) for kernel in used if kernel.ndim > 1 and kernel.shape[-1] > 1]
-    assert len(sigmas) == 3  # Of the convolutions; that of the dense layer is a vector, whose length is exact.
+    assert len(sigmas) == 3  # Of the convolutions; the dense layer's kernel is a vector, whose length is exact.
     assert sigmas == pytest.approx([1.0] * 3, abs=0.05)
 
 
@@ -51,12 +51,12 @@ def test_real_and_fake_pass_share_one_iteration(tmp_path):
         assigned = [op.inputs[0].op.name for op in graph.get_operations() if op.type == 'AssignVariableOp']
     layers = {f'discriminator/{layer}/u' for layer in ('conv0', 'conv1', 'conv2', 'dense')}
     assert sorted(name for name in reads if name in layers) == sorted(layers)
-    # Once to begin with, and once a step.
+    # Once at initialisation, and once per step.
     assert sorted(name for name in assigned if name in layers) == sorted([*layers, *layers])
 
 
 def test_what_is_trained_does_not_depend_on_the_length_of_a_kernel():
-    """Its gradient is at right angles to it, as that of anything divided by its own size."""
+    """The gradient is orthogonal to the kernel, because the kernel is divided by its own size."""
     kernel = tf.constant(np.random.default_rng(0).normal(size=[8, 1]), tf.float32)
 
     @tf.function

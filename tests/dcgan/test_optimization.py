@@ -28,7 +28,7 @@ def assert_same_gradients(network: str, one: dict, two: dict) -> None:
     for name in moments:
         layer = name.rpartition('/')[0].rpartition('/')[0]
         scale = max(np.abs(two[other]).max() for other in moments if other.startswith(layer))
-        # A bias in front of batch norm has no gradient: what is there is rounding, summed over thousands of pixels.
+        # A bias before batch norm has no gradient: its values are rounding errors, summed over thousands of pixels.
         tolerance = 1e-4 if np.abs(two[name]).max() < 1e-4 * scale else 1e-5
         np.testing.assert_allclose(one[name], two[name], rtol=0, atol=tolerance * scale + 1e-12, err_msg=name)
 
@@ -42,14 +42,14 @@ def assert_same_gradients(network: str, one: dict, two: dict) -> None:
     ids=['spectral', 'relativistic'],
 )
 def test_the_generator_is_judged_by_the_moved_discriminator(changes, tmp_path):
-    """The joint step is the judge: from the same weights for D; and for G from those that D has come to."""
+    """The joint step is the reference: for D from the same weights, for G from D's updated weights."""
     changes = {'learning_rate': 0.01, 'generator_norm': 'batch', **changes}
     _, before, after = run_steps(tmp_path, steps=1, update=ALTERNATING, **changes)
     moved = {name: after[name] for name in before if name.startswith('discriminator/')}
     joint, judged = joint_steps(tmp_path, [before, {**before, **moved}], **changes)
     assert_same_gradients(networks.DISCRIMINATOR, after, joint)
     assert_same_gradients(networks.GENERATOR, after, judged)
-    with pytest.raises(AssertionError):  # And those of the discriminator before it moved are others.
+    with pytest.raises(AssertionError):  # D's weights before its update give other gradients.
         assert_same_gradients(networks.GENERATOR, after, joint)
     statistics = [name for name in before if 'moving_' in name]
     assert all(np.allclose(after[name], joint[name], rtol=1e-5) for name in statistics)
@@ -83,13 +83,13 @@ def test_the_ratio_of_the_slopes_is_that_of_the_losses(name, logit):
 
 
 def test_a_discriminator_that_is_certain_loses_no_gradient():
-    """Its own slope at such a logit is 0 in float32; the ratio stays finite, so that nothing becomes no number."""
+    """D's own slope at such a logit is 0 in float32; the ratio stays finite, so nothing becomes NaN."""
     with v1.Graph().as_default(), v1.Session() as session:
         assert np.isfinite(session.run(losses.LOSSES['non_saturating'].slope_ratio(v1.constant([[-500.0]])))).all()
 
 
 def test_each_player_learns_at_its_own_rate(tmp_path):
-    """Adam's first step is as long as its rate, whatever the gradient."""
+    """The length of Adam's first step is the learning rate, for any gradient."""
     _, before, after = run_steps(tmp_path, steps=1, g_learning_rate=1e-3, d_learning_rate=5e-3)
     for network, rate in (('generator', 1e-3), ('discriminator', 5e-3)):
         name = f'{network}/dense/kernel'

@@ -27,7 +27,7 @@ def test_a_penalty_of_a_plane_is_known(name, expected):
 
 
 def test_r1_looks_at_real_images_only():
-    """A critic that is steep at 1 and flat at 0 is penalised where the real images are."""
+    """A critic that is steep at 1 and flat at 0 is penalised only if the real images are at 1."""
 
     @tf.function
     def penalty(real, fake):

@@ -17,9 +17,9 @@ from trainer.dcgan import architecture, input_fn, optimization
 from trainer.dcgan.hparams import HParams
 
 BATCH = 1024
-# What only a TPU does, and XLA's registry on a machine without one does not list.
+# Only a TPU has these, and XLA's registry on a machine without one does not list them.
 TPU_ONLY = {'InfeedDequeueTuple', 'OutfeedEnqueueTuple', 'CrossReplicaSum', 'TPUReplicateMetadata'}
-# Batch norm's scratch for a GPU, which no other device fills.
+# Batch norm's scratch outputs, which only a GPU fills.
 SCRATCH = {('FusedBatchNormV3', 5), ('FusedBatchNormGradV3', 3), ('FusedBatchNormGradV3', 4)}
 _built: dict = {}
 
@@ -30,7 +30,7 @@ def noise_input_fn(params: dict) -> tf.data.Dataset:
 
 
 def program(mode: str, size: int, cores: int, options: str = 'default') -> tpu_program.TpuProgram:
-    """The real networks, batch 1,024; built once, as several tests look at each."""
+    """The real networks, batch 1,024; built once, because several tests look at each."""
     key = mode, size, cores, options
     if key not in _built:
         made = noise_input_fn if mode == 'infer' else input_fn.null_input_fn
@@ -54,7 +54,7 @@ def unsummed(found: tpu_program.TpuProgram) -> set[str]:
     return {name for name, gradient in gradients.items() if nodes[gradient].op != 'CrossReplicaSum'}
 
 
-# A Pod cannot predict (TPUEstimator says so), which is why samples are drawn from checkpoints, on the host.
+# A Pod cannot predict (TPUEstimator says so), so samples are generated from checkpoints, on the host.
 MODES = [('train', 8), ('train', 32), ('eval', 8), ('eval', 32), ('infer', 8)]
 GRAPHS = [(mode, cores, size, 'default') for mode, cores in MODES for size in architecture.IMAGE_SIZES]
 GRAPHS += [('train', 8, 32, options) for options in OPTIONS if options != 'default']
@@ -88,7 +88,7 @@ def has_xla_kernel(op: str) -> bool:
 
 @pytest.mark.parametrize('op', ['ScalarSummary', 'ImageSummary', 'PrintV2', 'EagerPyFunc', 'DecodeJpeg'])
 def test_the_check_of_kernels_sees_what_a_tpu_has_not(op):
-    """TPUEstimator builds a graph with any of these without a word."""
+    """TPUEstimator silently builds a graph with any of these."""
     assert not has_xla_kernel(op)
 
 
@@ -98,7 +98,7 @@ def test_every_shape_on_the_tpu_is_static(mode, cores, size, options):
     graph = step.step.get_concrete_function().graph
     needed = [op for op in graph.get_operations() if op.type.startswith(('Resource', 'Assign'))]
     needed += [tensor.op for tensor in graph.outputs]
-    for op in needed:  # Grows while it is walked, back along the data; what nobody uses, XLA drops.
+    for op in needed:  # Grows during this walk back along the data; XLA drops unused operations.
         needed.extend({tensor.op for tensor in op.inputs} - set(needed))
     assert len(needed) > 30
     outputs = [(op.type, i, tensor) for op in needed for i, tensor in enumerate(op.outputs)]
@@ -108,7 +108,7 @@ def test_every_shape_on_the_tpu_is_static(mode, cores, size, options):
 
 @pytest.mark.parametrize('forgotten', ['generator', 'discriminator'])
 def test_a_forgotten_cross_shard_optimizer_is_seen(forgotten, monkeypatch):
-    """TensorFlow 2.15 accepts the graph in silence, and eight replicas drift apart."""
+    """TensorFlow 2.15 silently accepts the graph, and the eight replicas drift apart."""
     make = optimization._adam
     monkeypatch.setattr(
         optimization, '_adam', lambda network, params: make(network, {**params, 'use_tpu': network != forgotten})
@@ -119,7 +119,7 @@ def test_a_forgotten_cross_shard_optimizer_is_seen(forgotten, monkeypatch):
 
 
 def test_each_host_reads_other_records(tmp_path):
-    """The deployment that TPUEstimator itself tells four hosts, and the images that each then reads."""
+    """Takes the deployment that TPUEstimator itself gives four hosts, and checks the images that each reads."""
     data = write_dataset(tmp_path / 'data', train=96, holdout=0, shards=3)
     source = dataset.verify(dataset.find(data, manifest.TRAIN), 32, 3, 'auto', 'auto')
     contexts = []
@@ -142,7 +142,7 @@ def test_each_host_reads_other_records(tmp_path):
 
 
 class Deployment:
-    """As much of TPUContext as an input_fn sees."""
+    """The part of TPUContext that an input_fn sees."""
 
     def __init__(self, host: int, hosts: int):
         self._deployment = '', host, hosts, 8
@@ -153,7 +153,7 @@ class Deployment:
 
 @pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
 def test_tensorflows_own_tpu_rewrite_accepts_the_graph(size):
-    """The part of the TPU compiler that is TensorFlow's: it clusters the graph and cuts it into compile and execute."""
+    """TensorFlow's own part of the TPU compiler, which clusters the graph and splits it into compile and execute."""
     text = tf.mlir.experimental.convert_graph_def(program('train', size, 8).graph, pass_pipeline='')
     host = '/job:localhost/replica:0/task:0/device:'
     devices = ', '.join(f'"{host}{device}"' for device in ['CPU:0', 'TPU_SYSTEM:0', *(f'TPU:{i}' for i in range(8))])
@@ -164,7 +164,7 @@ def test_tensorflows_own_tpu_rewrite_accepts_the_graph(size):
 
 
 def test_the_functions_of_a_body_can_be_read_back():
-    """`XlaStep` and `unsummed` stand on this reading of TPUEstimator's graph."""
+    """`XlaStep` and `unsummed` rely on reading TPUEstimator's graph this way."""
     found = program('train', 32, 8)
     graph, _ = function_def_to_graph.function_def_to_graph_def(found.body())
     assert {node.op for node in graph.node} >= {'ResourceApplyAdam', 'Conv2D', 'InfeedDequeueTuple'}

@@ -1,4 +1,4 @@
-"""The TPU's own training step, run through XLA on this machine and held against the CPU trainer's."""
+"""The TPU's own training step, run through XLA on this machine and compared with the CPU trainer's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pixels() -> tf.Tensor:
 
 
 def one_noise_for_all(monkeypatch) -> None:
-    """XLA and TensorFlow's own kernels turn the same seed into different numbers, so both get these."""
+    """XLA and TensorFlow's own kernels turn the same seed into different numbers, so both get this noise."""
     uniform = np.random.default_rng(2).uniform(size=BATCH * 4).astype(np.float32)
     z = tf.constant(np.random.default_rng(1).normal(size=[BATCH, 8]), tf.float32).numpy()
     monkeypatch.setattr(model_fn.tf.random, 'stateless_normal', lambda *_: tf.constant(z))
@@ -86,11 +86,11 @@ OPTIONS = {
 
 @pytest.mark.parametrize('changes, count', OPTIONS.values(), ids=OPTIONS)
 def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkeypatch):
-    """In float32, from the same weights, images and noise; with folded convolutions on the one side only.
+    """Both run in float32, from the same weights, images and noise; only the TPU's step has folded convolutions.
 
-    Adam's first moment after a step is the gradient times a constant. The weights themselves are no measure: Adam moves
-    one whose gradient is rounding noise by the whole learning rate, in either direction. The gradient penalty, which
-    differentiates a gradient, goes through the folded convolutions twice.
+    Adam's first moment after a step is the gradient times a constant. The weights themselves cannot be compared: if a
+    gradient is rounding noise, Adam changes its weight by the whole learning rate, in either direction. The gradient
+    penalty, which differentiates a gradient, goes through the folded convolutions twice.
     """
     one_noise_for_all(monkeypatch)
     hparams = tiny_hparams(compute_dtype='float32', learning_rate=5e-3, **changes)
@@ -105,10 +105,10 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
     for name in [*gradients, *(name for name in after if '/moving_' in name)]:
         layer = name.split('/Adam')[0].rpartition('/')[0]
         scale = max(np.abs(after[other]).max() for other in after if other.startswith(layer) and 'Adam_1' not in other)
-        # A bias in front of batch norm has no gradient: what is there is rounding, summed over thousands of pixels.
+        # A bias before batch norm has no gradient: its values are rounding errors, summed over thousands of pixels.
         tolerance = 1e-4 if np.abs(after[name]).max() < 1e-4 * scale else 2e-5
         np.testing.assert_allclose(found[name], after[name], rtol=0, atol=tolerance * scale, err_msg=name)
-    if changes.get('loss') != 'wasserstein':  # A critic's loss need not fall.
+    if changes.get('loss') != 'wasserstein':  # The loss of a critic need not fall.
         assert_it_trains(step, first=2)
 
 
@@ -116,7 +116,7 @@ def test_the_tpu_step_trains_in_bfloat16(tmp_path):
     before, _ = cpu_step(tiny_hparams(), str(tmp_path), steps=0)
     step = tpu_step(
         tiny_hparams(compute_dtype='auto', learning_rate=5e-3, augment='none')
-    )  # Which is bfloat16 on a TPU.
+    )  # auto is bfloat16 on a TPU.
     load(step, before)
     assert_it_trains(step, first=1)
 
@@ -131,7 +131,7 @@ def assert_it_trains(step: tpu_program.XlaStep, first: int) -> None:
 
 
 def test_each_replica_draws_noise_of_its_own():
-    """With one noise for all, a batch of 1,024 would hold 128 distinct images."""
+    """If all replicas had the same noise, a batch of 1,024 would hold 128 distinct images."""
     drawn = set()
     for replica in range(8):
         with mock.patch.object(xla, 'replica_id', lambda replica=replica: tf.constant(replica)):

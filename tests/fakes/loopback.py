@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that speaks JSON: what the fakes of Google's APIs have in common."""
+"""An HTTP server on loopback that speaks JSON: the common base of the fakes of Google's APIs."""
 
 from __future__ import annotations
 

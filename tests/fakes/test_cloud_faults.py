@@ -1,4 +1,4 @@
-"""Each fault of the Cloud Storage on loopback bites, and is recovered from or told by the real clients."""
+"""Each fault of the Cloud Storage on loopback takes effect, and the real clients recover from it or report it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.cloud.gcs import IDENTITY
 from tests.fakes.test_cloud_gcs import BLOB, read, write
 
 pytestmark = LEAVES_CONNECTIONS
-SEND = 'uploadType=resumable.*upload_id'  # the request of an upload that carries the data
+SEND = 'uploadType=resumable.*upload_id'  # the request of an upload that has the data
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Cloud Storage on loopback is one for the real clients, as far as this software uses it."""
+"""The Cloud Storage on loopback works with the real clients, as far as this software uses it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_google_cloud_storage_works_at_its_real_address(gcs, client):
     blob.delete()
     assert gcs.server.paths(gcs.bucket) == [f'{gcs.bucket}/large']
     hosts = {request.host for request in gcs.server.requests}
-    hosts.discard('iamcredentials.googleapis.com')  # Asked by some versions of google-auth where the account may work.
+    hosts.discard('iamcredentials.googleapis.com')  # Some versions of google-auth ask it where the account may be used.
     assert hosts == {'oauth2.googleapis.com', 'storage.googleapis.com'}
     assert client.project == PROJECT
 
@@ -187,7 +187,7 @@ def test_a_delete_spares_what_was_replaced_meanwhile(gcs, client):
     with pytest.raises(exceptions.PreconditionFailed):
         bucket.delete_blob('lock', if_generation_match=old.generation)
     with pytest.raises(exceptions.NotFound, match='No such object'):
-        old.download_as_bytes()  # it asks for the generation that it saw
+        old.download_as_bytes()  # it requests the generation that it has seen
     bucket.delete_blob('lock', if_generation_match=bucket.get_blob('lock').generation)
     assert gcs.server.paths(gcs.bucket) == []
 

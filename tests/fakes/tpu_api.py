@@ -1,4 +1,4 @@
-"""The Cloud TPU API on loopback, as far as one `get` of one node, with a script of what to answer."""
+"""The Cloud TPU API on loopback: it answers the `get` of one node by a script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def node(state: str = 'READY', kind: str = 'v3-8', health: str = 'HEALTHY', port
 
 
 class FakeTpuApi(JsonApi):
-    """Answers each question with the next of `answers`, a node or an HTTP status, and the last one for ever."""
+    """Answers each request with the next of `answers`, a node or an HTTP status, and repeats the last one for ever."""
 
     def __init__(self, *answers: dict | int) -> None:
         self.answers = list(answers)

@@ -1,8 +1,8 @@
-"""The programs that TPUEstimator makes for Cloud TPU, built and run on a machine that has none.
+"""Builds and runs the programs that TPUEstimator makes for Cloud TPU, on a machine without a TPU.
 
-TPUEstimator asks the hardware one question, how many cores and hosts there are. With that one answer given here it
-builds the very graph that a TPU would get. Its training loop's body can then run through XLA on a CPU once the three
-operations that only a TPU has are replaced.
+TPUEstimator asks the hardware only how many cores and hosts there are. This module gives that answer, and TPUEstimator
+builds exactly the graph that a TPU would get. The body of its training loop can then run through XLA on a CPU, after
+the three operations that only a TPU has are replaced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CORES_PER_HOST = 8
 
 @dataclasses.dataclass(frozen=True)
 class TpuProgram:
-    """One graph of TPUEstimator's for `cores` TPU cores.
+    """One graph from TPUEstimator for `cores` TPU cores.
 
     Attributes:
       graph: what the host would send to the TPU system.
@@ -55,7 +55,7 @@ class TpuProgram:
         return {function.signature.name: function for function in self.graph.library.function}
 
     def loop(self) -> v1.NodeDef:
-        """The While that runs on the TPU: many steps without the host."""
+        """The While loop that runs on the TPU: many steps without the host."""
         (loop,) = (node for node in self.graph.node if node.op == 'While' and '_tpu_replicate' in node.attr)
         return loop
 
@@ -64,10 +64,10 @@ class TpuProgram:
         return self.functions()[self.loop().attr['body'].func.name]
 
     def device_ops(self) -> set[str]:
-        """The operations that are compiled for the TPU, those in functions included."""
+        """The operations that are compiled for the TPU, including those in functions."""
         found = [node for node in self.graph.node if '_tpu_replicate' in node.attr]
         functions, seen = self.functions(), set()
-        for node in found:  # Grows while it is walked: functions called by functions follow.
+        for node in found:  # The list grows during the loop: functions that functions call are appended.
             for name in _called(node) - seen:
                 seen.add(name)
                 found.extend(functions[name].node_def)
@@ -75,12 +75,12 @@ class TpuProgram:
 
 
 def build(hparams: HParams, mode: str, input_fn: InputFn, model_dir: str, cores: int = 8) -> TpuProgram:
-    """Has TPUEstimator build the graph of a mode, 'train', 'eval' or 'infer', for `cores` TPU cores."""
+    """Makes TPUEstimator build the graph of a mode, 'train', 'eval' or 'infer', for `cores` TPU cores."""
     with tpu_system(cores), tf.Graph().as_default() as graph:
         options = RunOptions(model_dir=model_dir)
         machine = Machine(_cluster(cores), cores, schedule.iterations_per_loop(0, options))
         estimator = make_estimator(hparams, options, machine, hparams.train_batch_size)
-        estimator._rendezvous[mode] = None  # What train() and its like would have set.
+        estimator._rendezvous[mode] = None  # train() and its like would have set it.
         v1.train.create_global_step()
         features = estimator._call_input_fn(input_fn, mode)
         estimator._call_model_fn(features, None, mode, estimator.config)
@@ -91,7 +91,7 @@ def build(hparams: HParams, mode: str, input_fn: InputFn, model_dir: str, cores:
 
 
 def _cluster(cores: int) -> tf.distribute.cluster_resolver.ClusterResolver:
-    """A TPU VM, or a Pod that is reached over the network; nothing is ever sent there."""
+    """A TPU VM, or a Pod that would be reached over the network; nothing is ever sent to it."""
     if cores <= CORES_PER_HOST:
         return tf.distribute.cluster_resolver.TPUClusterResolver('local')
     workers = [f'10.0.0.{host + 1}:8470' for host in range(cores // CORES_PER_HOST)]
@@ -101,7 +101,7 @@ def _cluster(cores: int) -> tf.distribute.cluster_resolver.ClusterResolver:
 
 @contextlib.contextmanager
 def tpu_system(cores: int) -> Iterator[None]:
-    """Answers for the hardware: `cores` cores, eight to a host."""
+    """Answers for the hardware: `cores` cores, eight per host."""
     hosts = -(-cores // CORES_PER_HOST)
     metadata = tf.tpu.experimental.TPUSystemMetadata(cores, hosts, cores // hosts, None, [])
     with mock.patch.object(tpu_system_metadata, '_query_tpu_system_metadata', lambda *_, **__: metadata):
@@ -112,7 +112,7 @@ class XlaStep:
     """One core's step, taken out of TPUEstimator's loop and compiled by XLA for this machine.
 
     The infeed becomes the arguments and the outfeed the results. The sum over cores becomes the value times the number
-    of cores: what they would add up to if all had this core's pixels and noise.
+    of cores, which is the sum if all cores had the pixels and noise of this one.
 
     Attributes:
       variables: all variables of the graph by their names, zero until assigned.
@@ -147,14 +147,14 @@ class XlaStep:
         used = {name for node in self._graph.node for name in node.input}
         inputs = {name: v1.get_default_graph().capture(value) for name, value in self._arguments.items()}
         inputs.update({name: tensor for name, tensor in named.items() if name in used})
-        computed = [name for name in self._outfeed if name not in named]  # Predictions pass their stop signal through.
+        computed = [name for name in self._outfeed if name not in named]  # Predictions pass through their stop signal.
         results = tf.import_graph_def(self._graph, inputs, return_elements=computed, name='')
         named.update(zip(computed, results))
         return [named[name] for name in self._outfeed]
 
 
 def _for_any_device(body: v1.GraphDef, cores: int) -> v1.GraphDef:
-    """The body less what comes from outside and what only a TPU can do."""
+    """The body without its external inputs and the operations that only a TPU has."""
     result = v1.GraphDef()
     outside = {
         node.name for node in body.node if node.op in ('Placeholder', 'InfeedDequeueTuple', 'OutfeedEnqueueTuple')
@@ -166,7 +166,7 @@ def _for_any_device(body: v1.GraphDef, cores: int) -> v1.GraphDef:
         copy.CopyFrom(node)
         copy.device = ''
         copy.attr.pop('_tpu_replicate', None)
-        copy.attr.pop('_class', None)  # Says which operation to stand beside, and may name one that is gone.
+        copy.attr.pop('_class', None)  # Names an operation to be placed with, which may be removed.
         del copy.input[:]
         copy.input.extend(name for name in node.input if name.lstrip('^') not in outside)
         if node.op == 'XlaReplicaId':

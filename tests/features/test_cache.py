@@ -97,14 +97,14 @@ def test_a_damaged_file_is_made_again(dataset32, caplog):
         for _ in range(2):
             check(extraction.of_set(train, extractor), train)
         assert extractor.seen == 24, damage
-        assert caplog.text.count('the kept features are made again: ') == 1, damage
+        assert caplog.text.count('the cached features are computed again: ') == 1, damage
 
 
 def test_where_nothing_can_be_written_the_features_are_the_same(dataset32, caplog):
     pathlib.Path(dataset32, 'features').write_text('in the way')
     train = image_set.open_both(dataset32)[0]
     check(extraction.of_set(train, Means()), train)
-    assert caplog.text.count('the features are not kept for the next time: ') == 1
+    assert caplog.text.count('the features are not cached for the next time: ') == 1
 
 
 def test_an_extraction_that_is_ended_leaves_nothing(dataset32):
@@ -172,7 +172,7 @@ def test_a_bucket_that_takes_nothing_costs_no_more_than_the_time(gcs, remote32, 
         check(extraction.of_set(train, extractor), train)
     assert refused.hits
     assert extractor.seen == 2 * 24
-    assert caplog.text.count('the features are not kept for the next time: ') == 2
+    assert caplog.text.count('the features are not cached for the next time: ') == 2
 
 
 def test_a_bucket_that_does_not_answer_for_a_moment_is_asked_again(gcs, remote32):

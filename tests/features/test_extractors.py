@@ -70,7 +70,7 @@ def test_the_script_unpickles_arrays_and_nothing_else():
 
     found = reference._Unpickler(io.BytesIO(pickle.dumps({'conv1': [Old()]}, protocol=3))).load()
     np.testing.assert_array_equal(found['conv1'][0], array)
-    with pytest.raises(pickle.UnpicklingError, match='system is no part of an array'):
+    with pytest.raises(pickle.UnpicklingError, match='system is not part of an array'):
         reference._Unpickler(io.BytesIO(pickle.dumps(os.system))).load()
 
 
@@ -131,7 +131,7 @@ def test_features_are_the_same_inside_the_session_of_a_training_run(name):
 
 
 class Means(Extractor):
-    """Two numbers of each picture: enough to follow pictures through batches and files."""
+    """Two numbers for each picture: enough to follow pictures through batches and files."""
 
     name, version, title = 'means', '1', 'the mean of each picture'
     batch = 8

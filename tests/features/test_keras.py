@@ -1,4 +1,4 @@
-"""Nothing here reaches a network: the proxy of all tests is a port at which nobody listens."""
+"""No test here reaches a network: the proxy of all of them is a port on which nothing listens."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def no_network(monkeypatch, tmp_path):
     monkeypatch.setenv('KERAS_HOME', str(tmp_path / 'keras'))
     monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')
     monkeypatch.setenv('no_proxy', '')
-    monkeypatch.setattr('urllib.request._opener', None)  # Else the first download of the process has set the proxy.
+    monkeypatch.setattr(
+        'urllib.request._opener', None
+    )  # Else the first download of the process would have fixed the proxy.
 
 
 def vgg16() -> keras.Model:
-    """Random, but for the first block: its first three channels hand on blue, green and red."""
+    """Random except for the first block, whose first three channels pass on blue, green and red."""
     network = keras.applications.VGG16(weights=None, include_top=False, input_shape=(None, None, 3))
     for name in ('block1_conv1', 'block1_conv2'):
         kernel, bias = network.get_layer(name).get_weights()
@@ -81,7 +83,7 @@ def test_a_file_with_the_top_layers_does_as_well(extractor, tmp_path, vgg16_file
     pictures = smooth_images(1, 32)
     for layer, expected in extractor.extract(pictures).items():
         np.testing.assert_array_equal(other.extract(pictures)[layer], expected)
-    assert other.version != extractor.version  # Of another file nothing kept is used.
+    assert other.version != extractor.version  # Features cached with another file are not used.
     assert 'weights of top.h5' in other.title
 
 
@@ -103,7 +105,7 @@ def test_a_download_that_fails_is_one_line_with_the_way_out():
         registry.make('vgg16')
     message = str(raised.value)
     assert message.startswith('the ImageNet weights of VGG16 cannot be downloaded (URL fetch failure on https://')
-    assert message.endswith('give --feature_weights=FILE.h5, or use squeezenet, whose weights are at hand')
+    assert message.endswith('give --feature_weights=FILE.h5, or use squeezenet, whose weights come with the package')
     assert '\n' not in message
 
 
@@ -117,7 +119,7 @@ def test_inception_is_the_network_of_keras(monkeypatch, tmp_path):
     expected = network(np.full((1, 299, 299, 3), COLOUR, np.float32) / 127.5 - 1).numpy()
     asked = []
 
-    def blank(**options) -> keras.Model:  # To build it again takes three seconds.
+    def blank(**options) -> keras.Model:  # Building it again takes three seconds.
         asked.append(options)
         network.set_weights([np.zeros_like(w) for w in network.get_weights()])
         return network
@@ -132,7 +134,7 @@ def test_inception_is_the_network_of_keras(monkeypatch, tmp_path):
 
 
 def stand_in(**_: object) -> keras.Model:
-    """The mean of each channel, after a convolution that is there to have weights."""
+    """The mean of each channel, after a convolution that only provides weights."""
     picture = keras.Input((299, 299, 3))
     same = keras.layers.Conv2D(3, 1, use_bias=False, kernel_initializer=tf.initializers.constant(np.eye(3)))(picture)
     return keras.Model(picture, keras.layers.GlobalAveragePooling2D()(same))
@@ -142,7 +144,7 @@ def test_inception_gets_299_px_between_minus_one_and_one(monkeypatch):
     asked = []
     monkeypatch.setattr(keras.applications, 'InceptionV3', lambda **options: asked.append(options) or stand_in())
     extractor = registry.make('inception')
-    assert [options['weights'] for options in asked] == ['imagenet']  # Keras's own, where no file is named.
+    assert [options['weights'] for options in asked] == ['imagenet']  # Keras's own, if no file is given.
     found = extractor.extract(np.full((2, 32, 32, 3), COLOUR, np.uint8))['avg_pool']
     np.testing.assert_allclose(found, np.tile(np.array(COLOUR) / 127.5 - 1, (2, 1)), rtol=1e-3)
     assert '299 px' in extractor.title

@@ -1,4 +1,4 @@
-"""Trouble with a disk is one line with the path, what is wrong and the way out; other errors are left alone."""
+"""A disk error is one line with the path, what is wrong and the fix; other errors are left alone."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def of_tensorflow(message: str) -> tf.errors.OpError:
     [
         (OSError(errno.ENOSPC, 'x', 'run/a'), errors.Transient, 'run/a: the disk is full: make room'),
         (OSError(errno.ENOSPC, 'x'), errors.Transient, 'the disk is full: make room'),
-        (OSError(errno.EACCES, 'x', b'run/a'), errors.UserError, 'run/a: this account may not do that there'),
-        (OSError(errno.EROFS, 'x', 'a'), errors.UserError, 'a: the disk may only be read'),
+        (OSError(errno.EACCES, 'x', b'run/a'), errors.UserError, 'run/a: this account has no permission'),
+        (OSError(errno.EROFS, 'x', 'a'), errors.UserError, 'a: the disk is read-only'),
         (OSError(errno.ENOTDIR, 'x', 'a'), errors.UserError, 'a: there is a file where a folder should be'),
         (OSError(errno.EMFILE, 'x'), errors.UserError, 'too many files are open: allow more'),
         (
@@ -38,13 +38,17 @@ def of_tensorflow(message: str) -> tf.errors.OpError:
         (
             IndexError('run/events.1; File too large\n\tFailed to flush 4 events'),
             errors.UserError,
-            'run/events.1: a file gets larger than this disk',
+            'run/events.1: a file would be larger than this disk',
         ),
-        (OSError(errno.EFBIG, 'x'), errors.UserError, 'a file gets larger than this disk or ulimit -f allows'),
-        (OSError(errno.ENOTCONN, 'x'), errors.Transient, 'the network disk is gone: mount it anew'),
+        (OSError(errno.EFBIG, 'x'), errors.UserError, 'a file would be larger than this disk or ulimit -f allows'),
+        (OSError(errno.ENOTCONN, 'x'), errors.Transient, 'the network disk is gone: mount it again'),
         (OSError(errno.EBUSY, 'x', 'a'), errors.UserError, 'a: device or resource busy: choose another folder'),
-        (MemoryError(), errors.UserError, 'memory is used up'),
-        (of_tensorflow('run/my x/file; Permission denied'), errors.UserError, 'run/my x/file: this account may not'),
+        (MemoryError(), errors.UserError, 'out of memory'),
+        (
+            of_tensorflow('run/my x/file; Permission denied'),
+            errors.UserError,
+            'run/my x/file: this account has no permission',
+        ),
         (
             of_tensorflow(
                 'Graph execution error:\n\nNode: save\n'
@@ -54,7 +58,7 @@ def of_tensorflow(message: str) -> tf.errors.OpError:
             'run: the disk is full',
         ),
         (of_tensorflow('x; Too many open files'), errors.UserError, 'x: too many files are open'),
-        (of_tensorflow('OOM when allocating tensor with shape [9]'), errors.UserError, 'memory is used up'),
+        (of_tensorflow('OOM when allocating tensor with shape [9]'), errors.UserError, 'out of memory'),
     ],
 )
 def test_each_trouble_has_its_line_and_its_exit_code(error, kind, message):
@@ -74,7 +78,7 @@ def test_other_errors_are_not_of_a_disk(error):
 
 
 def test_a_writer_of_events_that_fails_is_one_line(tmp_path, monkeypatch, caplog):
-    """It does so in a thread of its own, and by errors of other types than those of TensorFlow's files."""
+    """It fails in its own thread, with other error types than TensorFlow's files."""
     logger = tf.get_logger()
     monkeypatch.setattr(threading, 'excepthook', threading.excepthook)
     monkeypatch.setattr(logger, 'filters', list(logger.filters))
@@ -85,7 +89,10 @@ def test_a_writer_of_events_that_fails_is_one_line(tmp_path, monkeypatch, caplog
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
     try:
-        with pytest.raises(errors.UserError, match='a file gets larger than'), disk_errors.explained('--model_dir=x'):
+        with (
+            pytest.raises(errors.UserError, match='a file would be larger than'),
+            disk_errors.explained('--model_dir=x'),
+        ):
             writer.add_summary(v1.Summary(value=[v1.Summary.Value(tag='x' * 900, simple_value=0.0)]), 1)
             writer.flush()
     finally:

@@ -1,4 +1,4 @@
-"""Two jobs, one model_dir: the second is refused while the first lives, and only then."""
+"""Two jobs with one model_dir: the second is refused while the first runs, and only then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = LEAVES_CONNECTIONS
 BEAT_S = 0.2
 HOLDS = """
 import time
-from trainer import lock
+from trainer.filesystem import lock
 with lock.hold({folder!r}, {{}}):
     print('held', flush=True)
     time.sleep(60)
@@ -94,7 +94,7 @@ def test_a_restarted_job_is_not_waited_for(gcs):
 )
 def test_what_is_no_lock_is_not_replaced(left, gcs):
     gcs.server.put(f'{gcs.bucket}/run/lock.json', left)
-    refused = pytest.raises(errors.UserError, match='is no lock of this program .*: remove it')
+    refused = pytest.raises(errors.UserError, match='is not a lock of this program .*: remove it')
     with refused, lock.hold(f'{gcs.bucket}/run', {}):
         pytest.fail('it holds it')
     assert gcs.server.get(f'{gcs.bucket}/run/lock.json') == left
@@ -109,7 +109,7 @@ def test_a_link_or_a_pipe_in_its_place_is_refused_and_not_followed(tmp_path):
     path = tmp_path / lock.LOCAL_NAME
     for make in (lambda: path.symlink_to(tmp_path / 'thesis'), lambda: os.mkfifo(path), path.mkdir):
         make()
-        with pytest.raises(errors.UserError, match='no lock: remove it'), lock.hold(str(tmp_path), {}):
+        with pytest.raises(errors.UserError, match='not a lock: remove it'), lock.hold(str(tmp_path), {}):
             pytest.fail('it holds it')
         path.rmdir() if path.is_dir() else path.unlink()
     assert (tmp_path / 'thesis').read_text() == 'mine'
@@ -122,7 +122,7 @@ def test_nothing_is_left_behind_on_a_disk(tmp_path):
 
 
 def test_a_lock_that_its_owner_removes_meanwhile_is_not_held_by_two(tmp_path):
-    """Ten at once, again and again: the file that one has just removed must not be locked by the next."""
+    """Ten at once, repeatedly: the next one must not lock the file that one has just removed."""
     inside, most = [0], [0]
     guard = threading.Lock()
 
@@ -160,7 +160,7 @@ def test_the_loser_notices(gcs):
 
 @pytest.mark.parametrize('kind', [503, 'reset', 'lost'])
 def test_a_fault_does_not_cost_the_lock(kind, gcs):
-    """Whether the write was carried out or not; after an answer that was lost, the lock is found to be ours."""
+    """Whether or not the write succeeded: if only the answer was lost, the lock is recognised as ours."""
     creating = gcs.server.fault(kind, method='POST', match='upload')
     with lock.hold(f'{gcs.bucket}/run', {}, BEAT_S) as held:
         renewing = gcs.server.fault(kind, method='POST', match='upload')

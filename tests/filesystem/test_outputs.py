@@ -1,4 +1,4 @@
-"""The rule of all outputs: absent, empty, or made by the same command; else refused before any work."""
+"""The rule for all outputs: absent, empty, or made by the same command; otherwise refused before any work."""
 
 from __future__ import annotations
 

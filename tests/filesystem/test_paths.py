@@ -37,8 +37,8 @@ def test_a_path_is_completed(given, expected, monkeypatch):
         ('s3://bucket/x', 'paths are local or gs://BUCKET/FOLDER, nothing else'),
         ('https://example.com/x.zip', 'paths are local or gs://'), ('file:///tmp', 'paths are local or gs://'),
         ('gs:/bucket', 'paths are local or gs://'), ('HDFS://x', 'paths are local or gs://'), ('gs://', 'gs://'),
-        ('~nobody-of-this-name/x', r'~nobody-of-this-name is no home folder here; write \./~nobody-of-this-name/x'),
-        ('a\nb', 'cannot be printed'), ('a\x1b[2J', 'cannot be printed'), ('a\udcffb', 'is no UTF-8'),
+        ('~nobody-of-this-name/x', r'~nobody-of-this-name is not a home folder here; write \./~nobody-of-this-name/x'),
+        ('a\nb', 'cannot be printed'), ('a\x1b[2J', 'cannot be printed'), ('a\udcffb', 'is not UTF-8'),
     ],
 )  # fmt: skip
 def test_a_path_that_cannot_be_is_named_with_the_rule(given, message):
@@ -99,7 +99,7 @@ def test_a_bucket_has_no_links():
 
 
 def test_a_run_in_such_a_folder_is_any_other_and_leaves_its_neighbours_alone(tmp_path):
-    """`*` is the worst: TensorFlow would look into the folders beside it, and delete there."""
+    """`*` is the worst: TensorFlow would search the folders beside it, and delete files there."""
     data, name = write_dataset(tmp_path / r'data[*] \x?'), r'run[64] *? \x'
     schedule = ('--save_steps=1', '--keep_checkpoints=2', '--eval_steps=2')
     flags = (*TINY, *schedule, f'--train_data={data}', f'--model_dir={name}')
@@ -111,14 +111,14 @@ def test_a_run_in_such_a_folder_is_any_other_and_leaves_its_neighbours_alone(tmp
     ended = run_module('trainer.task', *flags, '--train_steps=4', cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     run = tmp_path / name
-    assert 'at step 2' in ended.stderr  # It went on.
+    assert 'at step 2' in ended.stderr  # It resumed.
     assert checkpoints.step_of(checkpoints.newest_whole(str(run))) == 4
     assert checkpoints.step_of(checkpoints.best(str(run))) in (2, 4)
     assert export.is_ours(str(run / 'saved_model'))
     assert len(before) > 60 and before == of_neighbours(tmp_path, name)
     made = run_module('trainer.generate', f'--saved_model={name}/saved_model', '--count=2', cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    assert 'plain-' not in ended.stderr + made.stderr  # The link is nobody's business.
+    assert 'plain-' not in ended.stderr + made.stderr  # The link is not shown to the user.
 
 
 def of_neighbours(folder: pathlib.Path, name: str) -> dict[pathlib.Path, int]:

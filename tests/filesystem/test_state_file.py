@@ -1,4 +1,4 @@
-"""Files that people edit, copy and cut are believed only where every key, type and number can be."""
+"""Files that people edit, copy and truncate are used only if every key, type and number is valid."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_what_fits_is_read():
     ('text', 'problem'),
     [
         ('', 'truncated'),
-        ('null', 'it holds no object'),
-        ('[]', 'it holds no object'),
+        ('null', 'it does not hold a JSON object'),
+        ('[]', 'it does not hold a JSON object'),
         ('{"size": "3"}', r'Expected `int`, got `str` - at `\$.size`'),
         ('{"size": 3.5}', 'Expected `int`, got `float`'),
         ('{"size": true}', 'Expected `int`, got `bool`'),
         ('{"size": 3, "rate": NaN}', 'malformed'),
         ('{"size": 3, "rate": 1e999}', 'out of range'),
-        ('{"size": 3, "more": 1}', "the key 'more' is not known"),
+        ('{"size": 3, "more": 1}', "the key 'more' is unknown"),
         ('{"rate": 1}', 'missing required field `size`'),
         ('{"size": 3, "parts": [{"name": "a"}]}', 'missing required field `count`'),
         ('{"size": 3, "parts": [{"name": "\\udcff", "count": 1}]}', 'surrogate'),

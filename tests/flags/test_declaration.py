@@ -1,4 +1,4 @@
-"""Numbers as flags give them: exact, finite and within bounds that have a reason, wherever they come from."""
+"""Numbers from flags, files and callers are exact, finite, and within bounds that have a reason."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_zero_has_no_sign():
 
 @pytest.mark.parametrize(('group', 'name', 'kind'), NUMBERS)
 def test_extremes_of_every_number_are_refused_with_a_rule(group, name, kind):
-    """By the flag before anything is made of it, and by the dataclass, which files and callers go through."""
+    """By the flag, before anything uses the value, and by the dataclass, which also checks files and callers."""
     given = [-(2**63), 2**63, 10**30] + ([math.nan, math.inf, -math.inf] if kind is float else [])
     values = flags.FlagValues()
     cli.define_flags(group, values)
     for value in given:
         if kind is float and value in (2**63, 10**30) and declaration.rule_of(field_of(group, name)).upper == 3e38:
-            continue  # A weight of a loss may be as large as float32 can say.
+            continue  # The weight of a loss may be as large as float32 allows.
         with pytest.raises(flags.IllegalFlagValueError) as raised:
             values(['program', f'--{name}={value}'])
         assert 'must be' in str(raised.value) or 'choose one of' in str(raised.value) or 'expected' in str(raised.value)

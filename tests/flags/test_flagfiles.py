@@ -1,4 +1,4 @@
-"""Recipes as any editor saves them."""
+"""Recipes in the encodings that editors save."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_after_two_dashes_nothing_is_a_flag(tmp_path):
     'word', ['x' * 5000, '--' + 'x' * 5000, '-' * 5000, '--no' + 'x' * 200 + '=1'], ids=['word', 'flag', 'dashes', 'no']
 )
 def test_a_name_of_any_length_is_only_unknown(word):
-    """absl looks for a similar one by recursion."""
+    """absl would search for a similar name by recursion."""
     values = flags.FlagValues()
     cli.define_flags(HParams, values)
     if word.startswith('x'):
@@ -67,7 +67,7 @@ def test_what_is_no_recipe_is_named(tmp_path):
     (tmp_path / 'picture.png').write_bytes(b'\x89PNG\r\n\x1a\n\xff')
     (tmp_path / 'long.cfg').write_text('--x\n' * 20_000)
     for path, message in (
-        ('loop.cfg', 'included too deep: a recipe must not include itself'), ('picture.png', 'is no UTF-8 text'),
+        ('loop.cfg', 'included too deep: a recipe must not include itself'), ('picture.png', 'is not UTF-8 text'),
         ('none.cfg', 'cannot be read .No such file or directory.'), ('.', 'cannot be read .Is a directory.'),
         ('long.cfg', 'more than 10,000 flags'),
     ):  # fmt: skip
@@ -90,7 +90,7 @@ def test_what_is_no_recipe_is_named(tmp_path):
 )
 def test_a_length_takes_the_place_of_the_recipes_in_whatever_it_is_said(recipe, given, expected, tmp_path):
     (tmp_path / 'recipe.cfg').write_text(recipe)
-    for expand in (flagfiles.expanded, list):  # absl reads a recipe too, where a job names one.
+    for expand in (flagfiles.expanded, list):  # absl also reads a recipe, if a job names one.
         values = flags.FlagValues()
         cli.define_flags(HParams, values)
         cli.parse_words(expand(['task', f'--flagfile={tmp_path}/recipe.cfg', given]), values)

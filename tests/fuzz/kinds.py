@@ -1,4 +1,4 @@
-"""All kinds of input that are damaged, by name."""
+"""All kinds of input to damage, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets: manifests, shards, kept features, and image files of every format."""
+"""Data sets: manifests, shards, cached features, and image files of every format."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _damage(path: pathlib.Path, random: Random) -> None:
 
 
 def _read(data: str, random: Random) -> None:
-    """Reads a set as one of the programs does, and checks that all pixels are those that were written."""
+    """Reads a data set as one of the programs does, and checks that all pixels are those that were written."""
     program = int(random.integers(4))
     if program == 0:
         options = AuditOptions(data, extractor='pixels', neighbours=2, report_dir=f'{data}/../audit')
@@ -69,14 +69,14 @@ def _manifest(work: pathlib.Path, random: Random) -> None:
 
 
 def _shard(work: pathlib.Path, random: Random) -> None:
-    """Bytes of a file: its checksums are wrong then."""
+    """Bytes of a file, whose checksums are then wrong."""
     shards = sorted((work / 'data').glob('*.tfrecord'))
     _damage(shards[int(random.integers(len(shards)))], random)
     _read(str(work / 'data'), random)
 
 
 def _record(work: pathlib.Path, random: Random) -> None:
-    """Records whose checksums, and the manifest beside them, are right."""
+    """Damaged records with correct checksums and a correct manifest beside them."""
     folder = work / 'data'
     described = manifest.read(str(folder))
     name = described.splits[manifest.TRAIN][0].name
@@ -91,7 +91,7 @@ def _record(work: pathlib.Path, random: Random) -> None:
         entry = content['splits'][manifest.TRAIN][0]
         entry['bytes'], entry['crc32c'] = len(data), manifest.file_crc32c(str(folder / name))
         path.write_text(json.dumps(content))
-    # A flipped bit in the pixels of a record with a right checksum is another picture, which nobody can tell.
+    # A flipped bit in the pixels of a record with a correct checksum is another picture, which nothing can detect.
     pattern = f'{folder}/{name}' if foreign else str(folder)
     train = image_set.open_split(pattern, manifest.TRAIN, _SIDE, 3, verify=dataset.FULL)
     assert train
@@ -107,7 +107,7 @@ def _write_foreign(folder: pathlib.Path) -> None:
 
 
 def _appended(work: pathlib.Path, random: Random) -> None:
-    """Right records, followed by others that are right for themselves: other order, layout, shape, or schema."""
+    """Correct records, followed by others that are correct alone, but of another order, layout, shape or schema."""
     path = work / 'data' / 'x.tfrecord'
     wrong = smooth_images(int(random.integers(20, 40)), _SIDE, 3, seed=int(random.integers(1000)))
     how = int(random.integers(4))
@@ -136,7 +136,7 @@ def _features(work: pathlib.Path, random: Random) -> None:
     theirs.write_bytes(b'mine')
     _damage(path, random)
     train, _ = image_set.open_both(str(work / 'data'))
-    for _ in range(2):  # The second time they are those that were made anew.
+    for _ in range(2):  # The second time it reads those that were computed again.
         (found,) = extraction.of_set(train, Pixels()).values()
         assert np.array_equal(found, right)
     assert theirs.read_bytes() == b'mine'
@@ -167,7 +167,7 @@ def _write_images(folder: pathlib.Path) -> None:
 
 
 def _images(work: pathlib.Path, random: Random) -> None:
-    """Every file is kept or rejected with a reason, and counted."""
+    """Every file is counted, and is kept or rejected with a reason."""
     paths = sorted((work / 'photos').iterdir())
     kept = random.permutation(len(paths))[:_FILES]
     for number, path in enumerate(paths):
@@ -175,7 +175,7 @@ def _images(work: pathlib.Path, random: Random) -> None:
             path.unlink()
         elif random.random() < 0.8:
             _damage(path, random)
-    for i, picture in enumerate(smooth_images(2, 40, seed=5)):  # So that there always is a set.
+    for i, picture in enumerate(smooth_images(2, 40, seed=5)):  # So that there is always a data set.
         Image.fromarray(picture).save(work / 'photos' / f'good{i}.bmp')
     made = convert(ConvertOptions(str(work / 'photos'), str(work / 'out'), image_size=_SIDE, workers=1))
     count = sum(shard.records for shards in made.splits.values() for shard in shards)
@@ -194,7 +194,7 @@ def _write_pictures(folder: pathlib.Path) -> None:
 
 
 def _pictures_of_others(work: pathlib.Path, random: Random) -> None:
-    """What --samples reads."""
+    """The pictures that --samples reads."""
     paths = [*sorted((work / 'photos').iterdir()), work / 'compressed.npz', work / 'plain.npy']
     path = paths[int(random.integers(len(paths)))] if random.random() < 0.5 else paths[-1 - int(random.integers(2))]
     _damage(path, random)

@@ -1,4 +1,4 @@
-"""What a run leaves: hyper-parameters, checkpoints, measures, the best, SavedModels, locks, marks and pictures."""
+"""The files of a run: hyper-parameters, checkpoints, measures, the best, SavedModels, locks, marks and pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SEEDS = (1, 2)
 
 
 def _write(folder: pathlib.Path) -> None:
-    """A run of two checkpoints, with the pictures that each makes beside it."""
+    """A run with two checkpoints, and beside it the pictures from each."""
     run = folder / 'run'
     run.mkdir()
     right = {}
@@ -72,13 +72,13 @@ def _hyper_parameters(work: pathlib.Path, random: Random) -> None:
         assert type(getattr(hparams, field.name)) is kind, field.name
     hparams_file.check_change(str(work / 'run'), hparams)
     checked = loading.load(str(work / 'run'), LAST)
-    # Without its average the generator is another one.
+    # Without its EMA, the generator is another one.
     if checked.hparams.ema_half_life_kimg and checked.hparams.architecture == _HPARAMS.architecture:
         _check_pictures(work, checked)
 
 
 def _checkpoint(work: pathlib.Path, random: Random) -> None:
-    """Parts and indexes; one checkpoint stays whole, and is never lost."""
+    """Data and index files; one checkpoint stays whole, and must not be lost."""
     run = work / 'run'
     step = _STEPS[int(random.integers(2))]
     whole = {path: path.read_bytes() for path in run.glob(f'model.ckpt-{sum(_STEPS) - step}.*')}
@@ -90,7 +90,7 @@ def _checkpoint(work: pathlib.Path, random: Random) -> None:
 
 
 def _state(work: pathlib.Path, random: Random) -> None:
-    """The file `checkpoint`, which names files, and names that only look like checkpoints."""
+    """The file `checkpoint`, which names files, and file names that only look like checkpoints."""
     run = work / 'run'
     state = run / 'checkpoint'
     tokens = [*NASTY_TEXTS, '../../outside/thesis.txt', f'{work.parent}/outside/thesis.txt', 'model.ckpt-3', '"']
@@ -161,7 +161,7 @@ def _write_exported(folder: pathlib.Path) -> None:
 
 
 def _exported(work: pathlib.Path, random: Random) -> None:
-    """Its weights: the graph is a program, of which docs/cloud.md tells to run none of strangers."""
+    """Only its weights: the graph is a program, and docs/cloud.md says not to load one from a stranger."""
     folder = work / 'run' / 'saved_model'
     _damage_one(list((folder / 'variables').iterdir()), random)
     pictures = _pictures(sampler.ExportedGenerator(str(folder)))
@@ -170,7 +170,7 @@ def _exported(work: pathlib.Path, random: Random) -> None:
 
 
 def _graph(work: pathlib.Path, random: Random) -> None:
-    """Whatever its graph is, it is replaced only if it is ours, and what lies beside it stays."""
+    """A SavedModel with any graph is replaced only if it is ours, and the files beside it stay."""
     folder = work / 'run' / 'saved_model'
     _damage_one([folder / 'saved_model.pb'], random)
     stranger = random.random() < 0.5
@@ -190,7 +190,7 @@ def _write_states(folder: pathlib.Path) -> None:
 
 
 def _states(work: pathlib.Path, random: Random) -> None:
-    """data.json, the mark of an output, and a lock in a bucket, as another job may have left it."""
+    """data.json, the mark of an output, and a lock in a bucket that another job may have left."""
     for name in (run_data.FILE_NAME, outputs.MARK, 'lock.json'):
         path = work / name
         path.write_text(damaged_json(path.read_text(), random), errors='surrogateescape')
@@ -218,7 +218,7 @@ def _write_samples(folder: pathlib.Path) -> None:
 
 
 def _samples(work: pathlib.Path, random: Random) -> None:
-    """Grids of earlier steps, which become the frames of the film."""
+    """Grids of earlier steps, which become the frames of the animation."""
     paths = list((work / 'run' / 'samples').iterdir())
     damaged = _damage_one(paths, random)
     before = damaged.read_bytes()

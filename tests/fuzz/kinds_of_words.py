@@ -46,11 +46,11 @@ _PROJECT = vertex_config.ProjectOptions(
 
 
 def _nothing(folder: pathlib.Path) -> None:
-    """There is nothing to prepare."""
+    """Nothing to prepare."""
 
 
 def _flag_values(work: pathlib.Path, random: Random) -> None:
-    """Up to three flags of a command, of any value: refused by the flag's rule, or within it."""
+    """Up to three flags of a command, with any value: the value keeps the flag's rule or is refused."""
     groups = _COMMANDS[int(random.integers(len(_COMMANDS)))]
     values = flags.FlagValues()
     for group in groups:
@@ -100,7 +100,7 @@ def _recipe(work: pathlib.Path, random: Random) -> None:
 
 
 def _job(work: pathlib.Path, random: Random) -> None:
-    """A job file that is filled and checked, and one that is only checked; a bomb must not go off."""
+    """A job file that is filled and checked, and one that is only checked; a YAML bomb must not expand."""
     source = _JOBS[int(random.integers(len(_JOBS)))]
     text = damaged_lines(source.read_text(), random, (*_YAML, *NASTY_TEXTS))
     if random.random() < 0.1:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 Random = np.random.Generator
-# What people, other programs and attackers put where something else belongs.
+# Text that people, other programs and attackers put in the wrong place.
 NASTY_TEXTS = (
     '', ' ', 'x', '0', '-1', 'nan', 'inf', '1e400', '²', '１', 'true', 'null', '../../outside', '/outside', 'a/b', '..',
     '.', 'a\\b', 'a\nb', 'a\0b', '\x1b[2J', '~', 'gs://', 'gs://x/y', 's3://x', '=1+1', '%s%n', '${HOME}', '$(id)',
@@ -43,7 +43,7 @@ def damaged_json(text: str, random: Random) -> str:
 
 
 def damaged_lines(text: str, random: Random, tokens: Sequence[str] = NASTY_TEXTS) -> str:
-    """A text of lines with lines removed, repeated, moved, or words replaced by `tokens`."""
+    """A text with lines removed, repeated or moved, or words replaced by `tokens`."""
     lines = text.split('\n')
     for _ in range(int(random.integers(1, 4))):
         at = int(random.integers(len(lines)))
@@ -65,7 +65,7 @@ def damaged_lines(text: str, random: Random, tokens: Sequence[str] = NASTY_TEXTS
 
 
 def damaged_records(serialized: Sequence[bytes], random: Random) -> bytes:
-    """A TFRecord file whose checksums are right, and whose records are not."""
+    """A TFRecord file with correct checksums and damaged records."""
     made = list(serialized)
     for _ in range(int(random.integers(1, 4))):
         at = int(random.integers(len(made)))
@@ -73,13 +73,13 @@ def damaged_records(serialized: Sequence[bytes], random: Random) -> bytes:
     if random.random() < 0.2:
         made.insert(int(random.integers(len(made))), b'')
     framed = [frame(record) for record in made]
-    if random.random() < 0.2:  # A length of any size, with a right checksum of its own.
+    if random.random() < 0.2:  # Any length, with a correct checksum of the length.
         framed[int(random.integers(len(framed)))] = frame(made[0], int(2.0 ** random.uniform(0, 63.9)))
     return b''.join(framed)
 
 
 def frame(data: bytes, length: int | None = None) -> bytes:
-    """A record as a TFRecord file has it, of the length that it says."""
+    """A record as in a TFRecord file, with `length` in its header."""
     header = struct.pack('<Q', len(data) if length is None else length)
     return header + _masked_crc(header) + data + _masked_crc(data)
 
@@ -136,7 +136,7 @@ _BYTES: tuple[Callable[[bytes, Random], bytes], ...] = (
 
 
 def _places(document: Any) -> list[tuple[Any, Any]]:
-    """Every container of a document with each of its keys."""
+    """Every container in a document, with each of its keys."""
     keys = document.keys() if isinstance(document, dict) else range(len(document) if isinstance(document, list) else 0)
     found = [(document, key) for key in keys]
     return found + [place for key in keys for place in _places(document[key])]
@@ -190,10 +190,10 @@ def _example_bytes(record: bytes, random: Random) -> bytes:
 
 
 def _example_feature(record: bytes, random: Random) -> bytes:
-    """Another kind, length or number of values in one feature of a tf.train.Example, or a feature less."""
+    """Another kind, length or number of values in one feature of a tf.train.Example, or one feature removed."""
     try:
         example = tf.train.Example.FromString(record)
-    except Exception:  # It is damaged already.
+    except Exception:  # It is already damaged.
         return record
     names = sorted(example.features.feature)
     if not names:

@@ -1,4 +1,4 @@
-"""Makes tries of one kind and says how they ended."""
+"""Makes tries of one kind and reports how they ended."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from trainer import cli, errors
 Random = np.random.Generator
 RIGHT, REFUSED = 'right', 'refused'
 _LIMIT_S = 60  # Of one try; even the largest takes a few.
-_MOST_BYTES = 2 << 30  # More than a process needs for any of them.
+_MOST_BYTES = 2 << 30  # More than a process needs for any try.
 _CODES = {kind.exit_code for kind in (errors.UserError, errors.DataError, errors.AccessDenied, errors.Transient)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One input that is damaged.
+    """One input to damage.
 
     Attributes:
       name: of the kind.
       prepare: writes good input into an empty folder.
-      attempt: damages the input in a folder that `prepare` has filled, lets a program loose on it, and raises
-        AssertionError where the result is wrong. What a person would see as an error, it lets pass.
+      attempt: damages the input in a folder that `prepare` has filled, runs a program on it, and raises AssertionError
+        if the result is wrong. It passes on the errors that a user would see.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Kind:
 
 
 class Hung(BaseException):
-    """A try that does not end; no Exception, so that nothing takes it for an error of its own."""
+    """A try that does not end; not an Exception, so that no program catches it as an error of its own."""
 
 
 def run(kind: Kind, first: int, tries: int) -> dict[str, int]:
     """Makes the tries `first` to `first + tries - 1`, and returns how many ended how.
 
     Raises:
-      AssertionError: one ended in no accepted way; it names the try.
+      AssertionError: a try ended in a way that is not accepted; the message names the try.
     """
     outcomes: collections.Counter[str] = collections.Counter()
     signal.signal(signal.SIGALRM, _hung)
@@ -62,7 +62,7 @@ def run(kind: Kind, first: int, tries: int) -> dict[str, int]:
         (root / 'outside' / 'thesis.txt').write_text('a year')
         kind.prepare(root / 'good')
         for number in range(first, first + tries):
-            print(f'{kind.name} {number}', file=sys.stderr, flush=True)  # The last one, should C++ end the process.
+            print(f'{kind.name} {number}', file=sys.stderr, flush=True)  # The last one, if C++ ends the process.
             outcomes[_try(kind, root, number)] += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert peak < _MOST_BYTES, f'{kind.name}: {peak / 2**30:.1f} GiB of memory'
@@ -94,7 +94,7 @@ def _try(kind: Kind, root: pathlib.Path, number: int) -> str:
 
 
 def _fault(error: Exception) -> str:
-    """What is wrong with an error as a person would see it; '' if nothing is."""
+    """What is wrong with an error as a user would see it; '' if nothing is."""
     known = cli.explain(error)
     if known is None:
         return ''.join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -107,7 +107,7 @@ def _fault(error: Exception) -> str:
 
 
 def _listing(root: pathlib.Path, work: pathlib.Path) -> set[tuple[str, int, int]]:
-    """What lies beside the folder of the try."""
+    """The files beside the folder of the try."""
     others = (path for path in root.rglob('*') if path != work and work not in path.parents and path.is_file())
     return {(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in others}
 

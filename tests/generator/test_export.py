@@ -1,4 +1,4 @@
-"""The SavedModel replaces nothing but a SavedModel of ours, and there is one at every moment."""
+"""An export replaces only a SavedModel of ours, and one is in place at every moment."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def a_graph_that_is_none(folder: pathlib.Path, exported: pathlib.Path) -> None:
 def test_what_is_not_ours_is_refused_before_the_work_and_stays(fill, exported, checkpoint, tmp_path):
     fill(tmp_path, exported)
     before = listing(tmp_path)
-    with pytest.raises(errors.UserError, match=f'--export_dir={tmp_path} holds .*, which is no generator that this'):
+    with pytest.raises(errors.UserError, match=f'--export_dir={tmp_path} holds .*, which is not a generator exp'):
         export.check(str(tmp_path))
-    with pytest.raises(errors.UserError, match='would be replaced: choose another folder, or one that is empty'):
+    with pytest.raises(errors.UserError, match='would be replaced: choose another folder, or an empty one'):
         export.export(HPARAMS, checkpoint, str(tmp_path))
     assert listing(tmp_path) == before
     assert [path.name for path in tmp_path.parent.glob(f'*{tmp_path.name}*')] == [tmp_path.name]
@@ -95,7 +95,7 @@ def test_what_is_absent_empty_or_ours_is_replaced(kind, exported, checkpoint, tm
 
 
 def test_without_an_exchange_in_one_step_the_graph_comes_last(exported, checkpoint, tmp_path, monkeypatch):
-    """Where the system has none, and in a bucket: a kill in between leaves a whole old graph, or none."""
+    """Without such an exchange, and in a bucket, a kill in between leaves the whole old graph or none."""
     path = tmp_path / 'model'
     shutil.copytree(exported, path)
     monkeypatch.setattr(export, '_exchanged', lambda *_: False)
@@ -157,10 +157,10 @@ def test_a_folder_that_the_run_needs_is_none_to_export_into(export_dir, flag, tm
     data = write_dataset(tmp_path / 'data')
     (tmp_path / 'link').symlink_to('data')
     options = RunOptions(model_dir=str(tmp_path / 'run'), export_dir=f'{tmp_path}/{export_dir}')
-    if not flag:  # The run's own folder is taken to mean its usual place, and never replaced.
+    if not flag:  # The run's own folder stands for its usual place, and is never replaced.
         assert options.export_dir == f'{tmp_path}/run/saved_model'
         return
-    reason = f'and {flag}=.* lie in each other' if 'data' != export_dir != '.' else 'holds .*, which is no generator'
+    reason = f'and {flag}=.* overlap' if 'data' != export_dir != '.' else 'holds .*, which is not a generator'
     with pytest.raises(errors.UserError, match=f'--export_dir=.* {reason}'):
         preflight.check([data], options)
 

@@ -1,4 +1,4 @@
-"""From --use_tpu to a machine that can train, or to one line that says why not."""
+"""From --use_tpu to a machine that can train, or to a one-line error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prepare(tpu: TpuOptions, batch_size: int = 1024, environ: dict | None = None
 
 @pytest.fixture
 def tpu_vm(monkeypatch):
-    """Stands for a TPU VM with its runtime, whose checks have tests of their own."""
+    """Stands for a TPU VM with its runtime; the checks of the runtime have their own tests."""
     monkeypatch.setattr(tpu_runtime, 'check_runtime', lambda environ: None)
 
 
@@ -34,9 +34,9 @@ def test_without_a_tpu_nothing_is_looked_for():
     ('flags', 'compute_dtype', 'is_told'),
     [
         ('sse2 avx2', 'bfloat16', True),
-        ('sse2 avx512f avx512_bf16', 'bfloat16', True),  # Slower than float32 as well, by less (docs/speed.md).
+        ('sse2 avx512f avx512_bf16', 'bfloat16', True),  # Also slower than float32, but less so (docs/speed.md).
         ('sse2 avx512_bf16 amx_bf16', 'bfloat16', False),
-        ('fp asimd bf16', 'bfloat16', False),  # An Arm.
+        ('fp asimd bf16', 'bfloat16', False),  # An Arm CPU.
         ('sse2 avx2', 'auto', False),
         (None, 'bfloat16', False),
     ],
@@ -64,8 +64,8 @@ def test_a_tpu_vm_shares_the_batch_and_loops(tpu_vm, caplog):
 def test_a_batch_that_leaves_a_tpu_idle_is_told(tpu_vm, caplog):
     with tpu_program.tpu_system(8):
         prepare(TpuOptions(use_tpu=True), 16)
-    assert '--train_batch_size=16 leaves 2 images to a TPU core' in caplog.text
-    assert 'at best 128 each, by --train_batch_size=1024' in caplog.text
+    assert '--train_batch_size=16 gives each TPU core 2 images' in caplog.text
+    assert 'at best 128, with --train_batch_size=1024' in caplog.text
 
 
 def test_a_tpu_by_address_is_probed_before_tensorflow_waits_for_it():
@@ -87,13 +87,13 @@ def test_a_batch_that_the_cores_cannot_share_is_refused(tpu_vm, known):
 
 
 def test_this_machine_is_no_tpu_vm():
-    """The real checks, on whatever machine runs the tests without a TPU."""
+    """The real checks, on the machine that runs the tests, which has no TPU."""
     with pytest.raises(errors.UserError, match='--use_tpu=false'):
         prepare(TpuOptions(use_tpu=True))
 
 
 def test_a_tpu_without_cores_is_refused(tpu_vm):
-    """TensorFlow's own answer on a machine without a TPU, as one line with a remedy."""
+    """TensorFlow's own answer on a machine without a TPU, as one line with a fix."""
     with pytest.raises(errors.UserError, match='--tpu=local shows no TPU cores: .*--use_tpu=false') as refused:
         prepare(TpuOptions(use_tpu=True))
     assert '\n' not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Where a session ends, and how long a TPU may go without its host."""
+"""Where a session ends, and how many steps a TPU takes per loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS = RunOptions(sample_steps=200, save_steps=600, eval_steps=1000)
         (0, False, 2400),
         (1000, True, 2000),
         (2000, True, 2400),
-        (1234, True, 1400),  # Stopped between two checkpoints: back onto the grid first.
+        (1234, True, 1400),  # Stopped between two checkpoints: first to the next checkpoint step.
         (1234, False, 1400),
         (1400, False, 2400),
         (2390, True, 2400),

@@ -12,7 +12,7 @@ from trainer.machine.signals import GracefulStop, StopHook
 
 
 def steps(stop: GracefulStop, before_first_step: bool) -> int:
-    """Runs a session of five steps, and says how many it made."""
+    """Runs a session of five steps, and returns how many it made."""
     with tf.Graph().as_default():
         step = v1.assign_add(v1.train.create_global_step(), 1)
         made = 0

@@ -32,7 +32,7 @@ def test_a_name_is_completed_from_the_flags_first_and_then_from_vertex():
 def test_a_malformed_tpu_config(config):
     message = no_tpu('', TPU_CONFIG=config)
     assert repr(config) in message
-    assert 'no JSON object with tpu_node_name, zone, project' in message
+    assert 'not a JSON object with tpu_node_name, zone, project' in message
     assert '--tpu=NAME --tpu_zone=ZONE --gcp_project=PROJECT' in message
 
 
@@ -43,7 +43,7 @@ def test_what_is_missing_is_named():
     assert no_tpu('a', project='p').endswith(': give --tpu_zone=ZONE')
     assert no_tpu('a', zone='z').endswith(': give --gcp_project=PROJECT')
     message = no_tpu('', TPU_CONFIG='{"tpu_node_name": "a", "zone": 3}')
-    assert 'lacks zone, project: mend it, or give --tpu_zone=ZONE --gcp_project=PROJECT' in message
+    assert 'lacks zone, project: correct it, or give --tpu_zone=ZONE --gcp_project=PROJECT' in message
     message = no_tpu('')
     assert 'TPU_CONFIG, which Vertex AI sets and which is not set here' in message
     assert '--tpu=NAME' in message

@@ -1,4 +1,4 @@
-"""TPUs in all their states, told by a loopback API to the real cloud_tpu_client and googleapiclient."""
+"""TPUs in all their states, which a loopback API reports to the real cloud_tpu_client and googleapiclient."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def test_the_wait_has_an_end(state):
             'PREEMPTED',
             'took the machine back: gcloud compute tpus tpu-vm delete mytpu --zone=us-central1-b --project=demo',
         ),
-        ('TERMINATED', 'maintenance or the end of its time ended it: gcloud compute tpus tpu-vm delete mytpu'),
+        ('TERMINATED', 'maintenance or its time limit ended it: gcloud compute tpus tpu-vm delete mytpu'),
         ('STOPPED', 'start it: gcloud compute tpus tpu-vm start mytpu --zone=us-central1-b --project=demo'),
         ('STOPPING', 'when it has stopped, start it: gcloud compute tpus tpu-vm start mytpu'),
-        ('DELETING', 'create it anew, or name another TPU'),
+        ('DELETING', 'create it again, or name another TPU'),
         ('UNKNOWN', 'its repair failed: gcloud compute tpus tpu-vm delete mytpu'),
         ('HIDING', 'gcloud compute tpus tpu-vm describe mytpu'),
         ('HIDDEN', 'gcloud compute tpus tpu-vm describe mytpu'),
@@ -144,7 +144,7 @@ def test_a_tpu_that_leaves_ready_between_two_questions(worker):
 
 
 def test_the_service_that_the_client_builds_itself(worker, monkeypatch):
-    """Discovery and request with real credentials objects; only the look for them is not real."""
+    """Discovery and request with real credentials objects; only the search for credentials is replaced."""
     token = oauth2client.client.AccessTokenCredentials('token', 'test')
     credentials = cloud_tpu_client.client.client.GoogleCredentials
     monkeypatch.setattr(credentials, 'get_application_default', lambda: token)
@@ -161,7 +161,7 @@ def test_no_credentials(tmp_path, monkeypatch):
     for name in ('GOOGLE_APPLICATION_CREDENTIALS', 'SERVER_SOFTWARE'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('CLOUDSDK_CONFIG', str(tmp_path))
-    monkeypatch.setattr(oauth2client.client, 'NO_GCE_CHECK', 'True')  # It would ask the metadata server.
+    monkeypatch.setattr(oauth2client.client, 'NO_GCE_CHECK', 'True')  # Otherwise it would ask the metadata server.
     with pytest.raises(errors.UserError) as caught:
         tpu_node.wait_until_ready(ADDRESS, 5)
     message = one_line(caught)
@@ -201,7 +201,7 @@ def test_cores():
     ['v5litepod-8', 'v5e-8', 'v5p-8', 'v6e-8', 'ct5lp-hightpu-8t', 'ct6e-standard-4t', 'TPU_V5_LITEPOD', 'tpu7x'],
 )
 def test_a_type_with_pjrt_only_is_refused(kind):
-    message = refusal(node('CREATING', kind=kind))  # It is not worth a wait.
+    message = refusal(node('CREATING', kind=kind))  # Refused at once, without a wait.
     assert f'the TPU is a {kind}: ' in message
     for words in ('v5e, v5p, v6e', '90807', 'v2 or v3', 'tpu-vm-tf-2.15.*-se', '--use_tpu=false'):
         assert words in message

@@ -20,7 +20,7 @@ def refusal(environ: dict[str, str], **seams) -> str:
 
 @pytest.fixture
 def lib(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder with a libtpu.so in it, which nobody may load: it is no library."""
+    """A folder with a libtpu.so that nobody may load: it is not a real library."""
     folder = tmp_path / 'lib'
     folder.mkdir()
     (folder / 'libtpu.so').write_bytes(b'not an ELF file')
@@ -29,7 +29,7 @@ def lib(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def bare(tmp_path: pathlib.Path) -> dict:
-    """The loader's view of a machine that is no TPU VM."""
+    """The loader's view of a machine that is not a TPU VM."""
     return {'folders': [str(tmp_path / 'usr')], 'loader_cache': str(tmp_path / 'absent')}
 
 
@@ -58,7 +58,7 @@ def test_without_libtpu_it_says_where_it_looked_and_how_to_get_it(bare):
     message = refusal({'LD_LIBRARY_PATH': '/opt/a::/opt/b'}, **bare)
     for words in ("'/opt/a', '/opt/b', " + repr(bare['folders'][0]), bare['loader_cache'], 'pip package'):
         assert words in message
-    for words in ('no TPU VM', 'tpu-vm-tf-2.15.*-se', 'libtpu/1.9.0/libtpu.so -o /lib/libtpu.so'):
+    for words in ('not a TPU VM', 'tpu-vm-tf-2.15.*-se', 'libtpu/1.9.0/libtpu.so -o /lib/libtpu.so'):
         assert words in message
 
 
@@ -84,7 +84,7 @@ def test_libtpu_is_found_wherever_the_loader_would_find_it(lib, bare, tmp_path, 
 
 def test_tpu_library_path_alone_counts_when_set(lib):
     message = refusal({'TPU_LIBRARY_PATH': '/absent/libtpu.so'}, folders=[str(lib)])
-    assert "TPU_LIBRARY_PATH='/absent/libtpu.so' is no file: unset it" in message
+    assert "TPU_LIBRARY_PATH='/absent/libtpu.so' is not a file: unset it" in message
 
 
 def test_the_ordinary_wheel_is_refused_and_names_the_one_to_take(lib):

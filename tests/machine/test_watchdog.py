@@ -1,4 +1,4 @@
-"""A job that hangs ends, with an exit code and the place where it hung."""
+"""A job that hangs ends with an exit code, and logs where it hung."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from tests.conftest import ROOT, write_dataset
 from tests.processes import start_module
 from trainer.machine import watchdog
 
-# The trainer as it is, on an input pipeline that stops giving after two batches.
+# The real trainer, on an input pipeline that stops after two batches.
 STALLED = """
 import time
 import numpy as np
 import tensorflow as tf
-from trainer import cli, inputs, task
+from trainer import cli, task
+from trainer.dcgan import input_fn as inputs
 
 def two_batches_and_no_more(*_):
     def batches():
@@ -38,7 +39,7 @@ cli.run(task.main, task.__doc__, task._GROUPS)
 
 
 class Recorder(watchdog.Watchdog):
-    """Notes the end instead of ending the tests with it."""
+    """Records the end instead of ending the process of the tests."""
 
     def __init__(self, timeout_s: float):
         super().__init__(timeout_s)
@@ -64,17 +65,17 @@ def test_a_training_that_stalls_ends_with_4_and_the_stacks(tmp_path):
     assert re.search(r"no progress for 4 s in phase 'train: step [12]'", ended.stderr)
     assert '--stall_timeout_s=4' in ended.stderr
     assert 'most recent call first' in ended.stderr
-    assert 'in _train' in ended.stderr  # Where the main thread stood.
+    assert 'in _train' in ended.stderr  # Where the main thread was.
     for phase in ('init', 'compile', 'step '):
         assert f'phase: train: {phase}' in ended.stderr
 
 
 @pytest.mark.parametrize(('work', 'code'), [('dog.progress()', 0), ('pass', watchdog.EXIT_CODE)])
 def test_only_time_in_which_the_process_ran_counts(work, code, tmp_path):
-    """Ctrl-Z and fg, a closed laptop, a paused machine: twice the patience, and nothing has stalled."""
+    """After Ctrl-Z and fg, a closed laptop or a paused machine: twice the timeout passes, but nothing has stalled."""
     (tmp_path / 'job.py').write_text(f"""
 import sys, time
-from trainer.watchdog import Watchdog
+from trainer.machine.watchdog import Watchdog
 with Watchdog(1.0) as dog:
     print('begun', file=sys.stderr, flush=True)
     for _ in range(30):

@@ -16,7 +16,7 @@ def directions(count: int, centre: int, spread: float, seed: int) -> np.ndarray:
 
 
 def contaminated(share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Features of a set in which a share is foreign, and alike among themselves; and which they are."""
+    """Features of a set in which a share of images is foreign but alike, and a mask of the foreign ones."""
     foreign = round(400 * share)
     raw = np.concatenate([directions(400 - foreign, 0, 0.2, 0), directions(foreign, 1, 0.03, 1)])
     return raw, np.arange(400) >= 400 - foreign
@@ -27,7 +27,7 @@ def test_foreign_images_are_least_typical_also_where_they_are_densest(share):
     raw, foreign = contaminated(share)
     lowest = np.argsort(local_density(raw))[: foreign.sum()]
     assert foreign[lowest].mean() > 0.95
-    # By its nearest neighbours each of them is more typical than any other image.
+    # By nearest neighbours each foreign image is more typical than any other image.
     embedded = Space.of(raw).embed(raw)
     distances = neighbours.nearest(embedded, embedded, 10, exclude_self=True)[1].mean(axis=1)
     assert distances[foreign].max() < distances[~foreign].min()

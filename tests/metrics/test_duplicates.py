@@ -31,7 +31,7 @@ class Pictures:
 
 @functools.cache
 def flag(name: str) -> Image.Image:
-    """A square cut of a flag, RGB, with colours as pale as those of cloth, which can be brighter yet."""
+    """A square crop of a flag, RGB, with colours as pale as those of cloth, so that they can become brighter."""
     image = open_image(COUNTRY_FLAGS / f'{name}.png').convert('RGBA').convert('RGB')
     image = Image.blend(image, Image.new('RGB', image.size, 'grey'), 0.25)
     left = (image.width - image.height) // 2

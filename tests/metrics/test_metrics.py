@@ -47,7 +47,7 @@ def test_kid_of_small_sets_takes_half_of_the_smaller():
 
 
 def test_kid_of_two_kernels_worked_out_by_hand():
-    """Two subsets of one of two pairs each: cosines 1 within, 0 between; unbiased within, so nothing is subtracted."""
+    """Each subset has two rows of each set; cosines are 1 within a set and 0 between sets, so kernels are 8 and 1."""
     real, fake = np.tile([[1.0, 0.0]], (4, 1)), np.tile([[0.0, 1.0]], (4, 1))
     found = kid.cosine_kid(real.astype(np.float32), fake.astype(np.float32), subsets=3)
     assert (found.mean, found.std, found.subset_size) == (pytest.approx(8 + 8 - 2, abs=1e-5), 0, 2)
@@ -55,7 +55,7 @@ def test_kid_of_two_kernels_worked_out_by_hand():
 
 @pytest.mark.parametrize('dimensions', [4, 64, 1024])
 def test_cosine_kid_sees_a_shift_in_any_number_of_dimensions(dimensions):
-    """Rows of a quarter of the set turned round; unscaled, the kernel of 1,024 dimensions would see 1e-5."""
+    """One row replaces a quarter of the set; unscaled, the kernel of 1,024 dimensions would see only 1e-5."""
     one, other = gaussian(200, dimensions), gaussian(200, dimensions, seed=1)
     other[:50] = one[0]
     assert abs(kid.cosine_kid(one, gaussian(200, dimensions, seed=2)).mean) < 0.05
@@ -94,7 +94,7 @@ def test_twins_are_counted_both():
 
 
 def test_mann_whitney_worked_out_by_hand():
-    """Distances 1 and 3 of the hold-out, 2 and 3 of samples: of four pairs two are farther, one is a tie."""
+    """The hold-out has distances 1 and 3, samples 2 and 3: in two of four pairs the sample is farther, one is a tie."""
     train, holdout, samples = (np.array(values, np.float32)[:, None] for values in ([0], [1, 3], [2, 3]))
     found = copying.copying_test(train, holdout, samples)
     assert found.nearer == pytest.approx(1.5 / 4)

@@ -1,4 +1,4 @@
-"""The metrics against the packages that people compare with, whose numbers tests/reference/metrics.py stored."""
+"""The metrics compared with the usual packages, whose numbers tests/reference/metrics.py stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint of another model, or of another program, ends in one line, and binds nobody."""
+"""A checkpoint of another model or program ends in a one-line error, and leaves no hparams.json behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HPARAMS = tiny_hparams()
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory) -> str:
-    """Of a run whose generator alone is kept."""
+    """Of a run of which only the generator is kept."""
     return write_run(tmp_path_factory.mktemp('run'), 3, HPARAMS)
 
 
@@ -59,7 +59,7 @@ def test_training_needs_both_networks_and_their_optimizers(checkpoint):
 
 def test_one_of_another_program_is_refused_and_leaves_no_hyper_parameters(tmp_path):
     checkpoint = foreign(tmp_path)
-    with pytest.raises(errors.UserError, match='it is of another program, or of other hyper-parameters'):
+    with pytest.raises(errors.UserError, match='it comes from another program or from other hyper-parameters'):
         checkpoint_check.check(checkpoint, HPARAMS, to_train=False)
     before = sorted(path.name for path in tmp_path.iterdir())
     flags = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--use_tpu=false', f'--model_dir={tmp_path}')

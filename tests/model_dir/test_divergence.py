@@ -1,4 +1,4 @@
-"""What a run does when a number stops being one: back to a checkpoint once, then the end."""
+"""What a run does after a NaN or infinite value: it goes back to a checkpoint once, then it ends."""
 
 from __future__ import annotations
 
@@ -47,15 +47,13 @@ def seed_on_record(model_dir: pathlib.Path) -> int:
 
 
 def test_a_run_that_diverges_twice_ends_with_its_last_good_checkpoint(seeds, dataset32, tmp_path, monkeypatch, caplog):
-    """The second time, no loss comes by the hook, as on a TPU, and Estimator finds it by itself."""
+    """The second time the hook sees no loss, as on a TPU, and Estimator itself finds the NaN."""
     check = progress._check_finite
     monkeypatch.setattr(progress, '_check_finite', lambda *values: check(*values) if seeds == [5] else None)
-    with pytest.raises(
-        errors.TrainingDiverged, match=r'^the loss is nan at step \d, with other random numbers too'
-    ) as end:
+    with pytest.raises(errors.TrainingDiverged, match=r'^the loss is nan at step \d, also with another seed') as end:
         run(dataset32, tmp_path / 'run', 20, train_steps=20, learning_rate=1e38, seed=5)
     assert (end.value.exit_code, '\n' in str(end.value)) == (3, False)
-    assert len(re.findall(r'loss is (nan|inf) at step \d: going back to step 0, this once', caplog.text)) == 1
+    assert len(re.findall(r'loss is (nan|inf) at step \d: going back to step 0 once', caplog.text)) == 1
     assert (seeds, seed_on_record(tmp_path / 'run')) == ([5, 6], 5)
     assert (tmp_path / 'run' / 'metrics.csv').read_text().rstrip().endswith('diverged')
     reader = tf.train.load_checkpoint(checkpoints.recover(str(tmp_path / 'run')))
@@ -65,7 +63,7 @@ def test_a_run_that_diverges_twice_ends_with_its_last_good_checkpoint(seeds, dat
 def test_a_run_that_diverges_once_goes_back_to_a_whole_checkpoint_and_on(
     seeds, dataset32, tmp_path, monkeypatch, caplog
 ):
-    """Checkpoints at 2 and 4; then a weight breaks, and the checkpoint of 4 is cut short."""
+    """Checkpoints at steps 2 and 4; then a weight becomes NaN, and the checkpoint of step 4 is truncated."""
     model_dir, left = tmp_path / 'run', []
 
     class Breaking(checkpoints.ResumeHook):
@@ -89,7 +87,7 @@ def test_a_run_that_diverges_once_goes_back_to_a_whole_checkpoint_and_on(
     monkeypatch.setattr(checkpoints, 'ResumeHook', Breaking)
     caplog.set_level(logging.INFO, 'absl')
     assert run(dataset32, model_dir, train_steps=6) == 0
-    assert 'loss is nan at step 5: going back to step 2, this once' in caplog.text
+    assert 'loss is nan at step 5: going back to step 2 once' in caplog.text
     assert (seeds, seed_on_record(model_dir)) == ([0, 1], 0)
     assert left == [[0, 2]]
     assert [point.step for point in History(str(model_dir), 6).points] == [0, 2, 4, 6]

@@ -1,4 +1,4 @@
-"""TensorBoard's events: in one place, whatever wrote them; in a bucket, each byte once."""
+"""TensorBoard's events: all writers put them in one place; each byte is uploaded to a bucket once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_bucket_gets_every_event_and_no_byte_twice(gcs, dataset32, tmp_path):
     sizes = {path: len(gcs.server.get(path)) for path in gcs.server.paths(f'{folder}/') if not path.endswith('/')}
     sent = [request for request in gcs.server.requests if request.method == 'PUT' and 'logs/' in request.path]
     growing = sum(size for path, size in sizes.items() if '/train/' in path)
-    # Only the scalars of the steps, a few dozen bytes each, go again with each checkpoint.
+    # Only the scalars of the steps, a few dozen bytes each, are uploaded again with each checkpoint.
     assert sum(request.request_bytes for request in sent) <= sum(sizes.values()) + len(sent) * growing
     assert growing < 0.05 * sum(sizes.values())
     assert max(collections.Counter(request.path for request in sent if '/train/' not in request.path).values()) == 1

@@ -1,4 +1,4 @@
-"""A run knows its data: what was measured on others is put away, and evaluate and explore need not be told."""
+"""A run knows its data: measures on other data are set aside, and evaluate and explore find the data themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainer.run import experiment
 
 
 def train(folder: pathlib.Path, data: str, steps: int) -> int:
-    """Goes on to `steps` in folder/run, with an evaluation each two."""
+    """Trains on to `steps` in folder/run, with an evaluation every two steps."""
     options = RunOptions(
         str(folder / 'run'), sample_steps=2, save_steps=2, eval_steps=2, log_steps=2, sample_count=4, eval_samples=16,
         extractor='pixels', stop_after_evals_without_best=1,
@@ -60,8 +60,8 @@ def test_other_data_are_measured_anew_and_nothing_is_lost(two_steps, tmp_path, c
     write_dataset(folder / 'other', train=40, holdout=10)
     with caplog.at_level('WARNING', 'absl'):
         train(folder, str(folder / 'other'), 6)
-    assert 'was trained to step 2 on 24 images' in caplog.text and 'goes on with 40 images' in caplog.text
-    assert 'begin anew' in caplog.text
+    assert 'was trained to step 2 on 24 images' in caplog.text and 'continues with 40 images' in caplog.text
+    assert 'start again' in caplog.text
     aside = folder / 'run' / f'best_of_{best["data"]}_step_2'
     assert f'the best checkpoint on other data is kept in {aside}' in caplog.text
     assert json.loads((aside / 'best.json').read_text()) == best
@@ -78,7 +78,7 @@ def test_the_same_data_elsewhere_are_the_same_data(two_steps, tmp_path, caplog):
     (folder / 'one').rename(folder / 'moved')
     with caplog.at_level('WARNING', 'absl'):
         train(folder, str(folder / 'moved'), 4)
-    assert 'begin anew' not in caplog.text and not list((folder / 'run').glob('best_of_*'))
+    assert 'start again' not in caplog.text and not list((folder / 'run').glob('best_of_*'))
     assert run_data.read(str(folder / 'run')).train_data == str(folder / 'moved')
 
 
@@ -93,7 +93,7 @@ def test_the_checksum_is_of_both_splits(changes, differs, tmp_path):
 
 
 def test_evaluate_and_explore_know_the_data_of_the_run(two_steps, tmp_path):
-    """Also when a run and the set inside it are moved together, or are read from another folder."""
+    """Also if a run and the data set inside it are moved together, or are read from another folder."""
     folder = two_steps.copy(tmp_path / 'before')
     (folder / 'one').rename(folder / 'run' / 'data')
     known = run_data.read(str(folder / 'run'))
@@ -120,7 +120,7 @@ def test_evaluating_on_other_data_is_said(two_steps, tmp_path, caplog):
         run_data.warn_of_change(str(two_steps.folder / 'run'), *opened(two_steps.folder / 'one'))
         assert not caplog.text
         run_data.warn_of_change(str(two_steps.folder / 'run'), train_set, holdout)
-    assert 'was trained on 24 images, and these are 30, not all of them the same' in caplog.text
+    assert 'was trained on 24 images, but these 30 images are not the same' in caplog.text
 
 
 def test_a_run_that_does_not_say_asks(tmp_path):
@@ -136,7 +136,7 @@ def test_evaluations_on_other_data_do_not_count(tmp_path):
     history.add(10, kid=0.5)
     history.write()
     other = History(str(tmp_path), 10, data='two')
-    other.add(10, twins=0.5)  # The grid that a run begins with.
+    other.add(10, twins=0.5)  # The first grid of a run.
     other.add(20, kid=0.75)
     assert [(point.step, point.data) for point in other.points] == [(10, 'one'), (10, 'two'), (20, 'two')]
     assert [point.step for point in other.current] == [10, 20]

@@ -1,4 +1,4 @@
-"""The end of a run whose pictures have not become better for several evaluations."""
+"""Early stopping of a run whose pictures have not become better for several evaluations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(data: str, model_dir: pathlib.Path, **changes) -> int:
 
 @pytest.fixture
 def reported(monkeypatch) -> list[tuple[int, float]]:
-    """Has pictures measured as KIDS says, whatever they are; what a tuning service is told: step and KID."""
+    """Replaces each measured KID by that of KIDS; returns the step and KID of each report to a tuning service."""
     told: list[tuple[int, float]] = []
     evaluate = Monitor.evaluate
 
@@ -92,7 +92,7 @@ def evaluated(tmp_path) -> RunOptions:
         ({'stop_after_evals_without_best': 0}, 400, False),
         ({'stop_after_evals_without_best': 2}, 399, False),  # The last evaluation was of a checkpoint that is lost.
         ({'stop_after_evals_without_best': 1, 'extractor': ''}, 400, False),
-        ({'stop_after_evals_without_best': 1, 'extractor': 'squeezenet'}, 400, False),  # Of another scale.
+        ({'stop_after_evals_without_best': 1, 'extractor': 'squeezenet'}, 400, False),  # Its KIDs have another scale.
     ],
 )
 def test_what_is_in_the_folder_decides(evaluated, changes, step, ends):

@@ -146,7 +146,7 @@ def test_the_best_is_exported_on_request(data, trained_run, tmp_path, monkeypatc
 
 
 def test_the_discriminator_on_the_host_is_the_one_that_was_trained(trained_run):
-    """Against the estimator's own evaluation, which goes another way to the same weights."""
+    """Compared with the estimator's own evaluation, which reads the same weights in another way."""
     pixels = smooth_images(20, 32, seed=len('holdout'))
     checkpoint = checkpoints.path(str(trained_run), 4)
     logits = discriminator.CheckpointDiscriminator(tiny_hparams()).restore(checkpoint).logits(pixels)
@@ -180,7 +180,7 @@ def test_data_sets_open_with_their_names(data):
     np.testing.assert_array_equal(np.concatenate(list(train.batches(7))), train.pixels())
     np.testing.assert_array_equal(train.pixels(5), train.pixels()[:5])
     names = [entry.name for entry in train.entries()]
-    assert names[:2] == ['train0.png', 'train2.png']  # In two shards, dealt out in turn.
+    assert names[:2] == ['train0.png', 'train2.png']  # Images alternate between two shards.
     source = smooth_images(24, 32, seed=len('train'))
     np.testing.assert_array_equal(train.pixels()[names.index('train7.png')], source[7])
 

@@ -1,4 +1,4 @@
-"""Histories as runs gave them: python -m tests.benchmarks.verdicts makes more."""
+"""Histories like those of real runs: python -m tests.benchmarks.verdicts makes more."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_a_young_generator_is_not_taken_for_a_collapsed_one():
 
 
 def test_grids_of_twins_are_a_slow_start_before_they_are_a_collapse():
-    """Of hands at 64 px by the joint step, each grid after 16,000 images more; KID 5.83 and 6.03 at the last two."""
+    """Hands at 64 px with the joint update, a grid every 16,000 images; KID 5.83 and 6.03 at the last two."""
     twins = [1.0, 1.0, 1.0, 1.0, 1.0]
     found = [verdicts.judge(grids(twins[:end])) for end in range(2, 6)]
     assert [verdict.word for verdict in found] == [*[verdicts.SLOW] * 3, verdicts.COLLAPSING]
-    assert '100% of the samples have a near twin, of real images 2%, after 3 of the 4 grids' in found[2].reason
+    assert '100% of the samples have a near-duplicate, against 2% of real images, after 3 of the 4' in found[2].reason
     last = [*grids(twins)[:4], Point(600, twins=1.0, twins_real=0.02, kid=6.03)]
     last[3] = Point(450, twins=1.0, twins_real=0.02, kid=5.83)
     assert verdicts.judge(last).word == verdicts.COLLAPSING
@@ -48,7 +48,7 @@ def test_twins_are_a_slow_start_for_as_long_as_kid_falls():
         (
             grids([*YOUNG, 0.9, 0.95, 1.0]),
             verdicts.COLLAPSING,
-            '92% of the samples have a near twin, of real images 2%',
+            '92% of the samples have a near-duplicate, against 2% of real images',
         ),
         (grids(YOUNG, d_gap=0.9, d_holdout=0.1), verdicts.OVERFITS, 'differ from training images 90% as much'),
         (grids(YOUNG, d_gap=0.1, d_holdout=0.1), verdicts.HEALTHY, '17% twins'),
@@ -73,7 +73,7 @@ def test_it_diverges_when_the_pictures_stay_worse_than_they_were():
     once = [Point(i, kid=kid) for i, kid in enumerate([*kids, 6.0])]
     assert verdicts.judge(once).word == verdicts.HEALTHY
     verdict = verdicts.judge([*once, Point(6, kid=5.0)])
-    assert (verdict.word, 'KID 5.00, and it was 2.10' in verdict.reason) == (verdicts.DIVERGED, True)
+    assert (verdict.word, 'KID 5.00, up from a best of 2.10' in verdict.reason) == (verdicts.DIVERGED, True)
 
 
 def test_it_diverges_when_the_pictures_never_come_near():

@@ -70,7 +70,7 @@ def make_page(samples: int = 30, count: int = 60, size: int = 16, title: str = '
 
 
 def read_script(text: str) -> dict:
-    """What a data script assigns."""
+    """The value that a data script assigns."""
     match = re.fullmatch(r'explore\.data\["(\w+)"\]=(.*);\n', text)
     assert match, text[:80]
     return json.loads(match[2])

@@ -1,4 +1,4 @@
-"""Trained weights, as small as weights start."""
+"""Trained weights, scaled down to their initial size."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from trainer.pretrained import rescaling
 DEFAULT = tiny_hparams(
     generator_norm='self_modulated', generator_output='refined', discriminator_input='features'
 ).architecture
-# What variables that are not near 0 are between.
+# Ranges of the variables that are not near 0.
 _POSITIVE = {'scale': (4.0, 8.0), 'moving_variance': (0.5, 1.0)}
 
 
 class Trained:
-    """Both networks with random weights, larger than they start, and random statistics."""
+    """Both networks with random weights, larger than initial ones, and random statistics."""
 
     def __init__(self, architecture: Architecture):
         self.graph = tf.Graph()
@@ -56,7 +56,7 @@ def test_images_stay_and_the_discriminator_becomes_unsure(architecture):
         assert np.sqrt(np.mean(weights**2)) == pytest.approx(layers.INIT_STDDEV)
     images, logits = trained.run(trained.values)
     images_after, logits_after = trained.run(small)
-    # Batch norm adds 1e-5 to a variance: of smaller activations that is more.
+    # Batch norm adds 1e-5 to a variance, which is more in proportion to smaller activations.
     np.testing.assert_allclose(images_after, images, atol=0.02)
     last = f'{networks.LAST_OF_DISCRIMINATOR}/kernel'
     shrunk = layers.INIT_STDDEV / np.sqrt(np.mean(trained.values[last] ** 2))

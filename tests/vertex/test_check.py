@@ -1,4 +1,4 @@
-"""What is refused in a job for Vertex AI, and with which line."""
+"""Mistakes in a job for Vertex AI: each is refused, and the error names its line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 from tests.vertex.test_config import filled
 from trainer import errors, vertex_config
 
-# One mistake each: the job, what is replaced, by what, a text of the line that must be named ('' is the first line of
-# what it is replaced by), and words of the error.
+# One mistake each: the job, the text to replace, its replacement, a text in the line that the error must name ('' means
+# the first line of the replacement), and words of the error.
 SHAPE = [
     ('gpu', 'replicaCount: 1', 'replicas: 1', '', 'did you mean replicaCount?'),
     ('gpu', 'scheduling:', 'schedulin:', '', 'did you mean scheduling?'),
@@ -21,7 +21,7 @@ SHAPE = [
     ('gpu', 'replicaCount: 1', 'replica_count: 1', '', 'gcloud would post this one unread: write replicaCount'),
     ('tpu_v3', 'acceleratorCount: 8', 'accelerator_count: 8', '', 'write acceleratorCount'),
     ('gpu', 'replicaCount: 1', 'replicaCount: 1\n  replicaCount: 2', 'replicaCount: 2', 'given twice'),
-    ('gpu', '  timeout: 86400s', '\ttimeout: 86400s', '', 'this is no YAML'),
+    ('gpu', '  timeout: 86400s', '\ttimeout: 86400s', '', 'this is not YAML'),
     ('gpu', 'timeout: 86400s', 'timeout: 86400', '', 'put it into quotes'),
     ('gpu', 'timeout: 86400s', 'timeout: 1e5', '', 'put it into quotes'),
     ('gpu', 'timeout: 86400s', 'timeout:', '', 'it has no value'),
@@ -40,8 +40,8 @@ SHAPE = [
     ('hptuning', 'trialJobSpec:', 'jobSpec:', '', 'write what it holds at the top level'),
 ]
 MACHINE = [
-    ('cpu_smoke', 'e2-standard-4', 'e3-standard-4', 'e3-', 'is no machine type for training'),
-    ('cpu_smoke', 'machineType: e2-standard-4', 'machineType: e2-standard', '', 'is no machine type for training'),
+    ('cpu_smoke', 'e2-standard-4', 'e3-standard-4', 'e3-', 'is not a machine type for training'),
+    ('cpu_smoke', 'machineType: e2-standard-4', 'machineType: e2-standard', '', 'is not a machine type for training'),
     ('cpu_smoke', 'machineType: e2-standard-4', 'machineType: a2-highgpu-1g', '', 'NVIDIA_TESLA_A100'),
     ('gpu', '    acceleratorCount: 1\n', '', 'acceleratorType:', 'go together'),
     ('gpu', '    acceleratorType: NVIDIA_TESLA_T4\n', '', 'acceleratorCount:', 'go together'),
@@ -73,10 +73,10 @@ TASK = [
     ('python_package', 'trainer.task\n', 'trainer.tsk\n', 'trainer.tsk', 'write pythonModule: trainer.task'),
     ('python_package', '    - gs://my-bucket/packages', '#', 'packageUris:', 'expected a list'),
     ('python_package', 'packageUris:\n', 'packageUris: []\n#', 'pythonPackageSpec:', 'packageUris is missing or empty'),
-    ('python_package', '- gs://my-bucket/packages/', '- dist/', '- dist', 'is no package in Cloud Storage'),
-    ('python_package', 'tf-cpu.2-15', 'tf-cpu.2-17', '2-17', "none of Vertex AI's images of TensorFlow 2.15"),
+    ('python_package', '- gs://my-bucket/packages/', '- dist/', '- dist', 'is not a package in Cloud Storage'),
+    ('python_package', 'tf-cpu.2-15', 'tf-cpu.2-17', '2-17', "not one of Vertex AI's images of TensorFlow 2.15"),
     ('gpu', 'imageUri: ', 'command: [x]  # ', 'containerSpec:', 'imageUri is missing'),
-    ('gpu', 'imageUri: us-central1-docker.pkg.dev/my', 'imageUri: us-central1-docker.pkg.dev/MY', '', 'is no image'),
+    ('gpu', 'imageUri: us-central1-docker.pkg.dev/my', 'imageUri: us-central1-docker.pkg.dev/MY', '', 'not an image'),
     ('gpu', '\nscheduling:', f'{PACKAGE}\nscheduling:', 'pythonPackageSpec', 'keep one of the two'),
     ('gpu', '  containerSpec:', '  diskSpec:', 'imageUri', 'there is no such key here'),
     ('tpu_v3', 'dcgan-tpu:', 'dcgan-cpu:', 'dcgan-cpu:', 'this is the image for a CPU, and the machine is a TPU'),
@@ -85,12 +85,12 @@ TASK = [
     ('gpu', 'my-bucket/runs', '${BUCKET}/runs', '${BUCKET}', 'a placeholder that nobody filled'),
     ('gpu', 'my-bucket/runs', '$BUCKET/runs', '$BUCKET', 'a placeholder that nobody filled'),
     ('gpu', 'my-bucket/runs', '<bucket>/runs', '<bucket>', 'a placeholder that nobody filled'),
-    ('gpu', 'my-bucket/runs', 'My_Bucket/runs', 'My_Bucket', "'My_Bucket' is no bucket name"),
-    ('gpu', 'gs://my-bucket/data', 'gs://BUCKET/data', 'BUCKET', "'BUCKET' is no bucket name"),
+    ('gpu', 'my-bucket/runs', 'My_Bucket/runs', 'My_Bucket', "'My_Bucket' is not a bucket name"),
+    ('gpu', 'gs://my-bucket/data', 'gs://BUCKET/data', 'BUCKET', "'BUCKET' is not a bucket name"),
     ('gpu', 'gs://my-bucket/runs', 'runs', 'outputUriPrefix', 'is not in Cloud Storage'),
     ('gpu', 'baseOutputDirectory:\n  outputUriPrefix', '#\n#', 'workerPoolSpecs:', 'would be lost with its machine'),
-    ('gpu', 'dcgan-trainer@my-project.iam.gserviceaccount.com', 'me@gmail.com', 'me@gmail', 'is no service account'),
-    ('gpu', '/tensorboards/789', '', 'projects/123456', 'is no TensorBoard'),
+    ('gpu', 'dcgan-trainer@my-project.iam.gserviceaccount.com', 'me@gmail.com', 'me@gmail', 'is not a service account'),
+    ('gpu', '/tensorboards/789', '', 'projects/123456', 'is not a TensorBoard'),
     ('gpu', 'serviceAccount:', '#', 'tensorboard:', 'needs the serviceAccount'),
 ]  # fmt: skip
 ARGS = [
@@ -107,7 +107,7 @@ ARGS = [
     ('tpu_v3', 'gs://my-bucket/data', 'gs://my-bucket/data,--seed=1', 'data,', "a comma, where gcloud's --args"),
     ('tpu_v3', 'gs://my-bucket/data', 'gs://my-bucket/data,', 'data,', "a comma, where gcloud's --args"),
     ('gpu', '- --train_kimg=1280', '- --flagfile=my.cfg', '', 'the images hold the files configs/*.cfg'),
-    ('python_package', '- --train_kimg=1024', '- --flagfile=configs/demo.cfg', '', 'a package carries no recipes'),
+    ('python_package', '- --train_kimg=1024', '- --flagfile=configs/demo.cfg', '', 'a package contains no recipes'),
     ('tpu_v3', '--use_tpu=true', '--use_tpu=false', '--use_tpu', 'pays for a TPU and does not use it'),
     ('tpu_v3', '- --use_tpu=true', '- --nouse_tpu', '', 'pays for a TPU and does not use it'),
     ('tpu_v3', '- --use_tpu=true', '- --beta1=0.5', 'args:', 'pays for a TPU and does not use it'),
@@ -168,9 +168,9 @@ def test_one_mistake_is_refused_with_its_line(mistake):
     assert '\n' not in message
 
 
-# Right in a way of their own: each must pass.
+# Unusual but correct: each must pass.
 VARIANTS = [
-    ('gpu', 'replicaCount: 1', 'replicaCount: "1"'),  # As gcloud ai custom-jobs describe shows it.
+    ('gpu', 'replicaCount: 1', 'replicaCount: "1"'),  # As shown by gcloud ai custom-jobs describe.
     ('gpu', 'acceleratorType: NVIDIA_TESLA_T4', 'acceleratorType: NVIDIA_TESLA_P100'),
     ('gpu', '    args:', '    command: [python3, -m, trainer.task]\n    args:'),
     ('gpu', 'enableWebAccess: true', 'enableDashboardAccess: true'),

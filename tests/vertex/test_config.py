@@ -1,4 +1,4 @@
-"""The jobs of configs/vertex: filled, each passes; with one mistake, each is refused with its line."""
+"""The jobs of configs/vertex: each passes when filled; with one mistake, each is refused with the line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROJECT = ProjectOptions(
     image='us-central1-docker.pkg.dev/my-project/dcgan/dcgan',
     tensorboard='projects/123456/locations/us-central1/tensorboards/789',
 )
-# gcloud carries the API's own definition of these messages.
+# gcloud contains the API's own definition of these messages.
 GCLOUD = pytest.mark.skipif(
     shutil.which('gcloud') is None, reason='gcloud is not installed: it has the definition of the API to compare with'
 )
@@ -93,7 +93,7 @@ def test_the_smoke_job_ends_soon_and_the_spot_job_comes_back():
         ({'name': 'My_Run'}, 'a short name'),
         ({'data': 'data/photos64'}, 'must be gs://BUCKET/FOLDER'),
         ({'data': 'gs://b/data # all'}, 'without blanks'),
-        ({'service_account': 'me@gmail.com'}, 'is no service account'),
+        ({'service_account': 'me@gmail.com'}, 'is not a service account'),
     ],
 )
 def test_a_wrong_option_fills_nothing(changed, words, tmp_path):
@@ -115,7 +115,7 @@ def test_one_wrong_job_fills_none_and_some_can_be_chosen(tmp_path):
     written = vertex_config.fill_all(PROJECT, dataclasses.replace(files, only='gpu,cpu_smoke'))
     assert sorted(path.name for path in (tmp_path / 'jobs').glob('*.yaml')) == ['cpu_smoke.yaml', 'gpu.yaml']
     assert written == [str(tmp_path / 'jobs' / 'gpu.yaml'), str(tmp_path / 'jobs' / 'cpu_smoke.yaml')]
-    with pytest.raises(errors.UserError, match="'gpus' is none of cpu_smoke, gpu"):
+    with pytest.raises(errors.UserError, match="'gpus' is not one of cpu_smoke, gpu"):
         vertex_config.fill_all(PROJECT, dataclasses.replace(files, only='gpus'))
 
 
@@ -153,7 +153,7 @@ def api_messages() -> dict[str, str]:
 
 
 def fields_of(body: str) -> dict[str, str]:
-    """The fields of a message's class, written as vertex_schema.MESSAGES writes them."""
+    """The fields of a message's class, in the form of schema.MESSAGES."""
     kinds = {'String': 'string', 'Integer': 'int', 'Float': 'double', 'Boolean': 'bool'}
     required = re.findall(r'^    (\w+): (?:Immutable\. )?Required\.', body, re.MULTILINE)
     fields = {}
@@ -168,7 +168,7 @@ def fields_of(body: str) -> dict[str, str]:
 def test_the_tables_of_keys_are_those_of_the_api():
     messages = api_messages()
     tables = dict(schema.MESSAGES)
-    tuning = fields_of(messages[schema.TUNING_JOB])  # gcloud sets the rest of it, or asks for it in flags.
+    tuning = fields_of(messages[schema.TUNING_JOB])  # gcloud sets the other fields, or takes them from flags.
     for name, kind in tables.pop(schema.TUNING_JOB).items():
         assert tuning[name].rstrip('!') == kind.rstrip('!')
     assert len(tables) > 20

@@ -36,7 +36,7 @@ def test_jobs_for_accelerators_get_their_machine_and_arguments(cloud):
         'tpu_v3_spot': {'machineType': 'cloud-tpu', 'acceleratorType': 'TPU_V3', 'acceleratorCount': 8},
     }
     jobs = {name: cloud.submit(files[name]) for name in machines}
-    assert set(files) - set(jobs) == {'cpu_smoke', 'python_package', 'hptuning'}  # Those that run, in other tests.
+    assert set(files) - set(jobs) == {'cpu_smoke', 'python_package', 'hptuning'}  # These run in other tests.
     for name, job in jobs.items():
         assert job.wait() == 'SUCCEEDED', job.text()
         (pool,) = job.resource['jobSpec']['workerPoolSpecs']

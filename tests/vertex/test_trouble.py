@@ -1,4 +1,4 @@
-"""Jobs of Vertex AI that do not go well: mistakes, machines that are taken away, two jobs in one folder."""
+"""Jobs of Vertex AI that fail: mistakes, preempted machines, two jobs in one folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_jobs_fail_with_our_exit_code_and_our_line_in_the_log(cloud):
     assert denied.wait() == 'FAILED'
 
     for job, code in ((absent, errors.DataError.exit_code), (denied, errors.AccessDenied.exit_code)):
-        assert job.exit_codes == [code]  # disableRetries: once.
+        assert job.exit_codes == [code]  # disableRetries: one start only.
         assert f'exited with a non-zero status of {code}.' in job.error
         assert 'Traceback' not in job.text()
         assert_left_nothing(job)
@@ -44,7 +44,7 @@ def test_jobs_fail_with_our_exit_code_and_our_line_in_the_log(cloud):
 
 
 def test_a_package_job_whose_machine_dies_is_restarted_and_goes_on(cloud):
-    """The package comes from the bucket. Nothing tells the job that it ends, so its lock stays behind."""
+    """The package comes from the bucket. The job ends without a signal, so its lock stays behind."""
     cloud.gcs.server.put(f'{cloud.gcs.bucket}/packages/tpu_dcgan-0.1.0.tar.gz', cloud.sdist.read_bytes())
     job = cloud.submit(cloud.fill()['python_package'])
     job.wait_for('step_000002.png')
@@ -64,7 +64,7 @@ def test_one_folder_takes_one_job_and_a_preempted_one_resumes(cloud):
     spec['workerPoolSpecs'][0]['containerSpec']['args'] += [*SMALL, *LONG]
     path.write_text(yaml.safe_dump(spec))
     vertex_config.check_job(str(path), path.read_text())
-    # While its first checkpoint is on the way, which takes no CPU, it holds the folder and shows that it lives.
+    # While it uploads its first checkpoint, which takes no CPU, it holds the folder and renews its lock.
     stalled = cloud.gcs.server.fault('stall', method='PUT', match=r'model\.ckpt-0.*\.data-', times=3)
     first = cloud.submit(path)
     first.wait_for('training images')

@@ -1,4 +1,4 @@
-"""Records on disk: their schema, the checks that they pass, and a data set as numbered images.
+"""Records on disk: their schema, their checks, and a data set as numbered images.
 
 Imports `filesystem` and what is below it.
 """

@@ -22,8 +22,8 @@ from trainer.storage import gcs
 T = TypeVar('T')
 R = TypeVar('R')
 QUICK, FULL, TRUST = 'quick', 'full', 'trust'
-_SAMPLE_OF_A_SHARD = 32  # Records; none of the samples of 16 that layout.py was measured with was misjudged.
-_AT_ONCE = 16  # Shards.
+_SAMPLE_OF_A_SHARD = 32  # Records; in the measurements for layout.py, no sample of 16 was misjudged.
+_AT_ONCE = 16  # Shards read in parallel.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DataSource:
 
 
 def find(data: str, split: str) -> list[ShardFile]:
-    """Lists the shards of a data-set folder, a file or a pattern; [] if the folder's manifest has none of the split.
+    """Lists the shards of a data-set folder, a file or a pattern; [] if the folder's manifest does not have the split.
 
     Raises:
       errors.DataError: nothing matches, a folder has no manifest, or a shard is unknown to the manifest beside it.
@@ -58,7 +58,7 @@ def find(data: str, split: str) -> list[ShardFile]:
 
 
 def mixed_splits(data: str, shards: Sequence[ShardFile]) -> str:
-    """A warning where a pattern takes the hold-out of a data set together with what it is held out from; else ''."""
+    """A warning if a pattern takes the hold-out of a data set together with its training split; else ''."""
     folders = {os.path.dirname(shard.path) for shard in shards if shard.expected}
     held_out = {
         os.path.join(folder, shard.name)
@@ -71,8 +71,8 @@ def mixed_splits(data: str, shards: Sequence[ShardFile]) -> str:
     if not all(counts):
         return ''
     return (
-        f'{data} takes {counts[0]:,} images to train on and {counts[1]:,} that were held out from training, so that '
-        f'nothing is left to judge by: name the folder instead, {next(iter(folders))}'
+        f'{data} takes {counts[0]:,} images to train on and {counts[1]:,} that were held out from training, so no '
+        f'hold-out is left: name the folder instead, {next(iter(folders))}'
     )
 
 
@@ -81,13 +81,13 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
 
     Args:
       shards: from `find`, at least one.
-      image_size, channels: what the model was told to expect.
+      image_size, channels: what the model expects.
       record_layout: 'auto', 'hwc' or 'chw'.
-      mode: 'full' reads every byte, 'quick' sizes and some records, 'auto' is full for local files; 'trust' is quick
-        and believes what flag or records say of the layout.
+      mode: 'full' reads every byte, 'quick' reads sizes and some records, 'auto' is full for local files and else
+        quick; 'trust' is quick and believes the layout that flag or records declare.
 
     Raises:
-      errors.DataError: the first thing that is wrong, naming the shard and the fix.
+      errors.DataError: the first error, with the shard and the fix.
     """
 
     def scan(shard: ShardFile) -> Scan:
@@ -104,35 +104,35 @@ def verify(shards: list[ShardFile], image_size: int, channels: int, record_layou
 
 
 def sample_shards(paths: list[str]) -> list[list[Record]]:
-    """From the start of each shard a sample to examine for itself; all together are enough for a set.
+    """Reads a sample from the start of each shard: enough to examine each shard alone, and all together the set.
 
     Raises:
-      errors.DataError: a shard is damaged or of no known schema.
+      errors.DataError: a shard is damaged or has no known schema.
     """
     per_shard = max(_SAMPLE_OF_A_SHARD, -(-layout.SAMPLE_IMAGES // len(paths)))
     return _of_each(lambda path: shard_file.sample_records(path, per_shard), paths)
 
 
 def of_one_geometry(sample: list[Record]) -> list[Record]:
-    """The records of the sample that have the geometry of its first."""
+    """The records of the sample that have the geometry of its first record."""
     first = sample[0]
     return [record for record in sample if record.geometry == first.geometry]
 
 
 def examine_layout(sample: list[Record]) -> layout.LayoutEvidence:
-    """What the pixels of raw records say about their layout; those of another geometry than the first are left out."""
+    """Examines the pixels of raw records for their layout; leaves out records with another geometry than the first."""
     flat = np.stack([np.frombuffer(record.data, np.uint8) for record in of_one_geometry(sample)])
     return layout.examine(flat, *sample[0].geometry)
 
 
 def _of_each(function: Callable[[T], R], shards: Sequence[T]) -> list[R]:
-    """Calls the function on all shards, many at once: each waits for the answers of Cloud Storage most of the time."""
+    """Calls the function on all shards in parallel: each call mostly waits for Cloud Storage."""
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(function, shards))
 
 
 def _matching(pattern: str) -> list[str]:
-    """The files that a path or a pattern names; its folder is taken as it is written if there is one of that name."""
+    """The files that a path or a pattern names. If its folder exists as written, only the file name is a pattern."""
     if tf.io.gfile.exists(pattern):
         return [pattern]
     folder, name = os.path.split(pattern)
@@ -161,7 +161,7 @@ def _entry(path: str, promised: dict[str, manifest.Shard] | None) -> manifest.Sh
 
 
 def _layout(shards: Sequence[ShardFile], scans: Sequence[Scan], record_layout: str, trusted: bool) -> str:
-    """The layout to read: as declared by flag or records, else what the pixels say; no shard's pixels contradict it."""
+    """The layout to read: as the flag or the records declare, else from the pixels. Checks it against every shard."""
     firsts = [scan.first for scan in scans]
     if firsts[0].encoding == records.ENCODED or firsts[0].channels == 1:
         return records.HWC
@@ -176,9 +176,7 @@ def _layout(shards: Sequence[ShardFile], scans: Sequence[Scan], record_layout: s
         _check_layout(path, chosen, examine_layout(sample))
         for chunk in scan.chunks:
             _check_layout(f'{path}, from record {chunk.begin} on,', chosen, chunk.evidence)
-    logging.info(
-        'record layout %s, %s; %s', chosen, 'as declared' if declared else 'found out from the pixels', evidence
-    )
+    logging.info('record layout %s, %s; %s', chosen, 'as declared' if declared else 'found from the pixels', evidence)
     return chosen
 
 
@@ -186,7 +184,7 @@ def _declared(paths: list[str], firsts: Sequence[Record]) -> str:
     """The layout that the records themselves declare, '' if they do not."""
     found = {first.layout: path for path, first in zip(paths, firsts)}
     if len(found) > 1:
-        raise errors.DataError(f'{" and ".join(found.values())} are of different layouts: name one kind of records')
+        raise errors.DataError(f'{" and ".join(found.values())} have different layouts: name one kind of records')
     (declared,) = found
     if declared not in (records.HWC, records.CHW, ''):
         raise errors.DataError(f'{paths[0]} says its layout is {declared!r}: give --record_layout=hwc or chw')
@@ -196,7 +194,7 @@ def _declared(paths: list[str], firsts: Sequence[Record]) -> str:
 def _layout_from_pixels(path: str, evidence: layout.LayoutEvidence) -> str:
     if not evidence.verdict:
         raise errors.DataError(
-            f'{path} does not say in which order its pixels are, and they do not tell: {evidence}; '
+            f'{path} does not declare the order of its pixels, and the pixels do not show it: {evidence}; '
             'give --record_layout=hwc or --record_layout=chw (python -m convert.inspect_tfrecords shows both)'
         )
     return evidence.verdict
@@ -205,7 +203,7 @@ def _layout_from_pixels(path: str, evidence: layout.LayoutEvidence) -> str:
 def _check_layout(path: str, chosen: str, evidence: layout.LayoutEvidence) -> None:
     if evidence.verdict not in ('', chosen):
         raise errors.DataError(
-            f'{path} is to be read as {chosen}, but its pixels are {evidence.verdict}: {evidence}; train with '
-            f'--record_layout={evidence.verdict.lower()} or convert the images again; if {chosen} is right all the '
-            'same, add --verify_data=trust'
+            f'{path} would be read as {chosen}, but its pixels are {evidence.verdict}: {evidence}; train with '
+            f'--record_layout={evidence.verdict.lower()} or convert the images again; if {chosen} is right, add '
+            '--verify_data=trust'
         )

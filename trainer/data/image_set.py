@@ -1,4 +1,4 @@
-"""All images of one split in the order of their records, with their names: what is measured, looked at and audited."""
+"""All images of one split in the order of their records, with their names: for metrics, browsing and audits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from trainer.data.dataset import DataSource, ShardFile
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What a record says beside its pixels.
+    """What a record holds besides its pixels.
 
     Attributes:
-      name: path of the source file below the folder that was converted, '' if the record does not say.
+      name: path of the source file below the converted folder, '' if the record does not have it.
       label: index into the class names, -1 for none.
     """
 
@@ -36,7 +36,7 @@ class ImageSet:
 
     Attributes:
       source: the verified shards.
-      shards: the same, with what their manifest says.
+      shards: the same, with their manifest entries.
       image_size, channels: of each image.
       labels: the class names, () if unknown.
     """
@@ -54,7 +54,7 @@ class ImageSet:
 
     @functools.cached_property
     def checksum(self) -> str:
-        """16 hexadecimal digits that change whenever an image does; reads shards that no manifest describes."""
+        """16 hexadecimal digits that change whenever an image does; reads the shards that have no manifest."""
         digest = hashlib.sha256(f'{self.source.format.encoding} {self.source.format.layout}'.encode())
         for shard in self.shards:
             crc32c = shard.expected.crc32c if shard.expected else manifest.file_crc32c(shard.path)
@@ -65,13 +65,13 @@ class ImageSet:
         return self.source.records
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
+        """Yields uint8 [N, H, W, C] in order, N = `size` except in the last batch."""
         with shard_file.explained(self.folder):
             for serialized in self._serialized().batch(size).prefetch(2):
                 yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
 
     def pixels(self, count: int | None = None) -> np.ndarray:
-        """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB an image at 64 px."""
+        """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB per image at 64 px."""
         serialized = self._serialized().take(len(self) if count is None else count).batch(256)
         form = self.source.format
         with shard_file.explained(self.folder):
@@ -96,16 +96,16 @@ def open_split(
     record_layout: str = 'auto',
     verify: str = dataset.QUICK,
 ) -> ImageSet | None:
-    """Opens one split of a data-set folder, or foreign records by a pattern; None if the folder has none of the split.
+    """Opens one split of a data-set folder, or foreign records by a pattern; None if the folder lacks the split.
 
     Args:
       data: folder, file or pattern, local or gs://, as --train_data.
       split: 'train' or 'holdout'; a pattern has no splits.
-      image_size, channels: what to insist on; 0 takes what the first record has.
+      image_size, channels: required values; 0 takes those of the first record.
       record_layout, verify: as --record_layout and --verify_data.
 
     Raises:
-      errors.DataError: nothing is there, or what is there is damaged or of another size.
+      errors.DataError: there are no records, or they are damaged or of another size.
     """
     shards = dataset.find(data, split)
     if not shards:
@@ -129,10 +129,10 @@ def open_both(
     record_layout: str = 'auto',
     verify: str = dataset.QUICK,
 ) -> tuple[ImageSet, ImageSet | None]:
-    """The training split, and the hold-out if there is one: of `holdout_data`, else of the folder `data`.
+    """The training split, and the hold-out if there is one: from `holdout_data`, else from the folder `data`.
 
     Raises:
-      errors.DataError: as `open_split`, or there are no training images.
+      errors.DataError: as in `open_split`, or there are no training images.
     """
     train = open_split(data, manifest.TRAIN, image_size, channels, record_layout, verify)
     if train is None:

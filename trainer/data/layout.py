@@ -1,9 +1,9 @@
-"""Finds out from the pixels whether raw image bytes are stored [height, width, channel] or [channel, height, width].
+"""Detects from the pixels whether raw image bytes are stored [height, width, channel] or [channel, height, width].
 
-Bytes read in the wrong order are noise that a model trains on without any error. Roughness tells the orders apart:
-images are smooth, so neighbours differ less in the right reading. Grouping saves grey images stored as RGB, whose equal
-bytes make the wrong reading smooth: in HWC order every third step from byte to byte leaves a pixel, and the others stay
-inside one; in CHW order no step is special.
+Bytes read in the wrong order are noise, on which a model trains without any error. Roughness tells the orders apart:
+images are smooth, so neighbours differ less in the right order. Grey images stored as RGB also need grouping, because
+their equal bytes make the wrong order look smooth. In HWC order every third step from byte to byte leaves a pixel, and
+the others stay inside one; in CHW order no step is special.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from trainer.data.records import CHW, HWC
 # 1.24 times as rough as the right one (medians 1.9 to 2.9; noise 1.00). HWC bytes fell to 0.79 in grey, and vertical
 # gradients in grey to 0.33, which roughness alone would call CHW.
 MARGIN = 1.3
-# Grouping of the same samples: CHW at most 0.08; HWC at least 0.12 in colour, 1.00 in grey. It is less sure where the
-# width is a multiple of the channels (flags of 48 px, CHW: 0.42, so no verdict), which none of our image sizes is.
+# Grouping of the same samples: CHW at most 0.08; HWC at least 0.12 in colour, 1.00 in grey. It is less reliable if
+# the width is a multiple of the channels (flags of 48 px, CHW: 0.42, so no verdict); none of our image sizes is.
 PLANAR, GROUPED = 0.1, 0.5
 # Below this ratio grouped bytes prove nothing: CHW pixel art enlarged three times looks like grey HWC bytes.
 GROUPED_MARGIN = 0.5
-# Of single images, 0.2 % of the photos and 6 % of the checkerboards were misjudged; of samples of 8 images, none.
+# Alone, 0.2 % of the photos and 6 % of the checkerboards were misjudged; in samples of 8 images, none.
 MIN_IMAGES = 8
 SAMPLE_IMAGES = 256
 
-# Grouping means nothing where steps along rows are rarer than this share of all: stripes, vertical gradients.
+# Grouping means nothing if steps along rows are a smaller share of all than this: stripes, vertical gradients.
 _MIN_SIDEWAYS = 0.05
 
 
@@ -38,8 +38,8 @@ class LayoutEvidence:
     """What a sample of images says about the order of their bytes.
 
     Attributes:
-      hwc, chw: roughness in [0, 255] under either reading.
-      images, channels: how many were examined, of how many channels.
+      hwc, chw: roughness in [0, 255] when read in either order.
+      images, channels: the number of images examined, and their channels.
       grouping: 0 (no step is special) to 1 (the bytes of a pixel are equal); None if rows are too flat to tell.
     """
 
@@ -51,12 +51,12 @@ class LayoutEvidence:
 
     @property
     def ratio(self) -> float:
-        """`chw / hwc`: above 1 speaks for HWC, below 1 for CHW; 1 if nothing varies."""
+        """`chw / hwc`: above 1 suggests HWC, below 1 CHW; 1 if nothing varies."""
         return self.chw / self.hwc if self.hwc else math.inf if self.chw else 1.0
 
     @property
     def verdict(self) -> str:
-        """HWC, CHW, or '' if the pixels do not say: too few images, flat colours, noise, line drawings."""
+        """HWC, CHW, or '' if the pixels do not show it: too few images, flat colours, noise, line drawings."""
         if self.channels == 1:
             return HWC
         if self.images < MIN_IMAGES or not self.hwc or not self.chw:
@@ -80,12 +80,12 @@ class LayoutEvidence:
 
 
 def roughness(pixels: np.ndarray) -> float:
-    """uint8 [N, H, W, C] -> the mean absolute difference of neighbours, in [0, 255], down and sideways alike."""
+    """uint8 [N, H, W, C] -> the mean absolute difference of neighbours, in [0, 255], averaged over both axes."""
     return (_mean(_steps(pixels, axis=1)) + _mean(_steps(pixels, axis=2))) / 2
 
 
 def examine(flat: np.ndarray, height: int, width: int, channels: int) -> LayoutEvidence:
-    """Weighs both readings of raw image bytes, uint8 [N, height * width * channels], SAMPLE_IMAGES of them or so.
+    """Compares both orders of raw image bytes, uint8 [N, height * width * channels], with N about SAMPLE_IMAGES.
 
     Raises:
       ValueError: `flat` has another type or shape.
@@ -98,7 +98,7 @@ def examine(flat: np.ndarray, height: int, width: int, channels: int) -> LayoutE
 
 
 def measure(image: np.ndarray, height: int, width: int, channels: int) -> tuple[float, float, float, float, float]:
-    """The numbers that `weigh` needs of one image, uint8 [height * width * channels].
+    """The numbers that `weigh` needs for one image, uint8 [height * width * channels].
 
     They are the roughness as HWC, the mean steps along rows and down columns as CHW, and the difference and the sum of
     the mean step that leaves an HWC pixel and the mean step that stays inside one.
@@ -112,7 +112,7 @@ def measure(image: np.ndarray, height: int, width: int, channels: int) -> tuple[
 
 
 def weigh(measures: np.ndarray, channels: int) -> LayoutEvidence:
-    """float64 [N, 5], a row of `measure` for each image -> what all of them say together."""
+    """float64 [N, 5], a row of `measure` for each image -> the evidence of all images together."""
     count = len(measures)
     hwc, sideways, down, uneven, total = (float(value) for value in measures.sum(axis=0) / max(count, 1))
     chw = (sideways + down) / 2

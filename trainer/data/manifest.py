@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 TRAIN, HOLDOUT = 'train', 'holdout'
 SPLITS = (TRAIN, HOLDOUT)
 _READ_BYTES = 1 << 20
-_MOST = 1 << 53  # Of records or bytes: beyond, JSON's numbers are not exact.
+_MOST = 1 << 53  # Records or bytes: larger numbers are not exact in JSON.
 _LARGEST = 1 << 16  # Side of an image, px.
 _NONE_OF_OURS, _CONVERT_AGAIN = 'is not a data set manifest', 'convert the images again'
 
@@ -33,7 +33,7 @@ class Shard:
       crc32c: CRC32C of the whole file, eight hexadecimal digits.
 
     Raises:
-      ValueError: what no shard can be; above all a name that is not one of this folder.
+      ValueError: a value that no shard can have; above all a name outside this folder.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not paths.is_plain_name(self.name):
-            raise ValueError(f'the name {self.name!r} of a shard is not that of a file in this folder')
+            raise ValueError(f'the shard name {self.name!r} is not the name of a file in this folder')
         if not (0 < self.records <= _MOST and 0 < self.bytes <= _MOST and re.fullmatch('[0-9a-f]{8}', self.crc32c)):
-            raise ValueError(f'records, bytes or crc32c of {self.name} are those of no shard')
+            raise ValueError(f'records, bytes or crc32c of {self.name} are not valid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Manifest:
       schema_version: of the file.
 
     Raises:
-      ValueError: what no data set can be.
+      ValueError: a value that no data set can have.
     """
 
     image_size: int
@@ -84,10 +84,10 @@ class Manifest:
         if self.schema_version != SCHEMA_VERSION:
             raise ValueError(f'it has schema version {self.schema_version}, this program reads {SCHEMA_VERSION}')
         if not (0 < self.image_size <= _LARGEST and self.channels in (1, 3)):
-            raise ValueError(f'images of {self.image_size} px and {self.channels} channels are none of ours')
+            raise ValueError(f'images of {self.image_size} px and {self.channels} channels are not supported')
         unknown = sorted(set(self.splits) - set(SPLITS))
         if unknown:
-            raise ValueError(f'the split {unknown[0]!r} is neither of {", ".join(SPLITS)}')
+            raise ValueError(f'the split {unknown[0]!r} is not one of {", ".join(SPLITS)}')
         names = [shard.name for shards in self.splits.values() for shard in shards]
         if len(set(names)) < len(names):
             raise ValueError('a shard is listed twice')
@@ -107,7 +107,7 @@ class Manifest:
         """Parses the text of the file `path`.
 
         Raises:
-          errors.DataError: not JSON, another schema version, a key missing or unknown, or a value that cannot be.
+          errors.DataError: not JSON, another schema version, a key missing or unknown, or an impossible value.
         """
         try:
             return state_file.parse(text, cls)
@@ -119,13 +119,13 @@ def read(folder: str) -> Manifest:
     """Reads the manifest of a local or gs:// data-set folder.
 
     Raises:
-      errors.DataError: there is none, so the folder is no data set, or it cannot be understood.
+      errors.DataError: there is no manifest, so the folder is not a data set, or the manifest is not valid.
     """
     path = posixpath.join(folder, FILE_NAME)
     found = state_file.read(path, Manifest, fix=_CONVERT_AGAIN, complaint=_NONE_OF_OURS, error=errors.DataError)
     if found is None:
         raise errors.DataError(
-            f'{folder} has no {FILE_NAME}, so it is no data set: make one with python -m '
+            f'{folder} has no {FILE_NAME}, so it is not a data set: make one with python -m '
             f'convert.images_to_tfrecords --input_dir=IMAGES --output_dir=DATA, or name foreign records by a pattern '
             f"such as '{folder}/*.tfrecord'"
         )
@@ -138,7 +138,7 @@ def is_in(folder: str) -> bool:
 
 
 def write(folder: str, manifest: Manifest) -> None:
-    """Writes the manifest into `folder`, whole or not at all; written last, it makes the folder a data set."""
+    """Writes the manifest into `folder`, whole or not at all. It is written last, and makes the folder a data set."""
     files.write_bytes(posixpath.join(folder, FILE_NAME), manifest.to_json().encode())
 
 

@@ -1,6 +1,6 @@
 """The TFRecord schemas: how an image becomes a record, and how records become a batch of pixels.
 
-The project's own schema, one `tf.train.Example` an image:
+The project's own schema, one `tf.train.Example` per image:
 
     image     bytes   height * width * channels uint8 pixels in [height, width, channel] order
     height, width, channels   int64
@@ -8,9 +8,9 @@ The project's own schema, one `tf.train.Example` an image:
     label     int64   index into the manifest's labels, -1 for none
     filename  bytes   path of the source file below the input folder, UTF-8
 
-`image` and `label` alone are what victordibia/tpuDCGAN (HWC) and tensorflow/tpu's CIFAR converter (CHW) wrote, so one
-parser reads all three. `image/encoded` with an optional `image/class/label` (JPEG or PNG, as the TensorFlow models
-write them) is the other schema; a JPEG or PNG file in `image` is what TensorFlow Datasets writes.
+victordibia/tpuDCGAN (HWC) and tensorflow/tpu's CIFAR converter (CHW) wrote only `image` and `label`, so one parser
+reads all three. The other schema is that of the TensorFlow models: `image/encoded` (JPEG or PNG) with an optional
+`image/class/label`. TensorFlow Datasets writes a JPEG or PNG file into `image`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RecordFormat:
     Attributes:
       encoding: RAW (uint8 bytes) or ENCODED (a JPEG or PNG file).
       layout: HWC or CHW, the order of raw bytes; encoded images are always HWC.
-      key: the feature that has them; '' is the usual one of the encoding.
+      key: the feature that holds them; '' means the usual one of the encoding.
     """
 
     encoding: str = RAW
@@ -50,20 +50,20 @@ class RecordFormat:
 
     @property
     def feature(self) -> str:
-        """The name of the feature that has the pixels."""
+        """The name of the feature that holds the pixels."""
         return self.key or _USUAL_KEYS[self.encoding]
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One record as found, before anything is assumed of it.
+    """One record as it was read, without any assumptions.
 
     Attributes:
       encoding: RAW or ENCODED.
-      key: the feature that has the image, '' for the usual one of the encoding.
+      key: the feature that holds the image, '' for the usual one of the encoding.
       data: the pixel bytes, or the encoded file.
-      height, width, channels: as declared, or worked out from the bytes.
-      layout: as declared by the record, '' if it does not say.
+      height, width, channels: as declared, or computed from the number of bytes.
+      layout: as the record declares it, '' if it does not.
       label: -1 if absent.
       filename: '' if absent.
     """
@@ -101,7 +101,7 @@ def encode_example(pixels: np.ndarray, label: int, filename: str) -> bytes:
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
         raise ValueError(f'pixels must be uint8 [height, width, channels], not {pixels.dtype} {list(pixels.shape)}')
-    # Filled in place: to build it of Feature objects takes three times as long, once for each image converted.
+    # Filled in place: building it from Feature objects takes three times as long, for every converted image.
     example = tf.train.Example()
     feature = example.features.feature
     for key, number in zip(_GEOMETRY_KEYS, pixels.shape):
@@ -109,7 +109,7 @@ def encode_example(pixels: np.ndarray, label: int, filename: str) -> bytes:
     feature[_LABEL_KEYS[RAW]].int64_list.value.append(label)
     feature[_RAW_KEY].bytes_list.value.append(pixels.tobytes())
     feature['layout'].bytes_list.value.append(HWC.encode())
-    # A file name that is not UTF-8 must not cost the image.
+    # A file name that is not UTF-8 must not lose the image.
     feature['filename'].bytes_list.value.append(filename.encode('utf-8', 'surrogateescape'))
     return example.SerializeToString(deterministic=True)
 
@@ -122,7 +122,7 @@ def decode_example(serialized: bytes) -> Record:
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
-    except Exception as error:  # protobuf's DecodeError has a different home in each implementation.
+    except Exception as error:  # protobuf's DecodeError is in a different module in each implementation.
         raise errors.DataError(f'the record is not a tf.train.Example ({error})') from None
     if _ENCODED_KEY in features:
         return _decode_encoded(features, _ENCODED_KEY)
@@ -130,8 +130,8 @@ def decode_example(serialized: bytes) -> Record:
         as_file = _bytes_of(features, _RAW_KEY).startswith(_MAGIC)
         return _decode_encoded(features, _RAW_KEY) if as_file else _decode_raw(features)
     raise errors.DataError(
-        f'the record has no image: its keys are {sorted(features)}, and none of {_RAW_KEY!r} (raw uint8) or '
-        f'{_ENCODED_KEY!r} (JPEG, PNG) is among them; make records with python -m convert.images_to_tfrecords'
+        f'the record has no image: it has the keys {sorted(features)}, but neither {_RAW_KEY!r} (raw uint8) nor '
+        f'{_ENCODED_KEY!r} (JPEG, PNG); make records with python -m convert.images_to_tfrecords'
     )
 
 
@@ -180,7 +180,7 @@ def _decode_encoded(features: Mapping[str, tf.train.Feature], key: str) -> Recor
     try:
         height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
     except tf.errors.OpError:
-        raise errors.DataError(f'{key!r} holds {len(data)} bytes that are no JPEG, PNG, GIF or BMP') from None
+        raise errors.DataError(f'{key!r} holds {len(data)} bytes that are not a JPEG, PNG, GIF or BMP file') from None
     label_key = _LABEL_KEYS[ENCODED] if key == _ENCODED_KEY else _LABEL_KEYS[RAW]
     label = _int_of(features, label_key, -1)
     return Record(
@@ -194,7 +194,7 @@ def _square_geometry(size: int) -> tuple[int, int, int]:
         side = math.isqrt(size // channels)
         if side and side * side * channels == size:
             return side, side, channels
-    raise errors.DataError(f'the record holds {size} bytes, which is no square image of 3 or 1 channels')
+    raise errors.DataError(f'the record holds {size} bytes, which fit no square image of 3 or 1 channels')
 
 
 def _filename_of(features: Mapping[str, tf.train.Feature]) -> str:

@@ -1,7 +1,7 @@
-"""Reads single TFRecord files on the host, and turns what can be wrong with one into a sentence.
+"""Reads single TFRecord files on the host, and explains in a sentence what is wrong with one.
 
-TensorFlow believes the length that stands before a record, and ends the process where it names more memory than there
-is. So the lengths are looked at here, before it reads.
+TensorFlow trusts the length before each record, and ends the process if that asks for more memory than there is. So
+this module checks the lengths before TensorFlow reads.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from trainer.storage import gcs
 _HEADER, _FOOTER = struct.Struct('<QI'), struct.Struct('<I')  # Length and its checksum; checksum of the data.
 _FRAMING_BYTES = _HEADER.size + _FOOTER.size
 _MASK_DELTA = 0xA282EAD8  # Of TFRecord's masked CRC32C.
-_UNPACK = 'unpack it first, such as by gunzip'
+_UNPACK = 'unpack it first, for example with gunzip'
 _IMAGES, _SAVE = 'give the folder of the images', 'save its images as PNG, and give their folder'
-# How a file begins that is none of TFRecords, what it is, and what to do.
+# Files that are not TFRecords: how they begin, what they are, and what to do.
 _OTHERS = (
     ((b'\x1f\x8b',), 'compressed by gzip', _UNPACK),
     ((b'\x78\x01', b'\x78\x5e', b'\x78\x9c', b'\x78\xda'), 'compressed by zlib', _UNPACK),
-    ((b'PK\x03\x04', b'Rar!', b'7z\xbc\xaf'), 'an archive and no TFRecord file', 'unpack it, and give the folder'),
+    ((b'PK\x03\x04', b'Rar!', b'7z\xbc\xaf'), 'an archive, not a TFRecord file', 'unpack it, and give the folder'),
     (
         (b'\xff\xd8\xff', b'\x89PNG', b'GIF8', b'RIFF', b'BM', b'II*\0', b'MM\0*'),
-        'an image and no TFRecord file',
+        'an image, not a TFRecord file',
         _IMAGES,
     ),
-    ((b'\x93NUMPY', b'\x89HDF', b'PAR1'), 'an array or a table and no TFRecord file', _SAVE),
+    ((b'\x93NUMPY', b'\x89HDF', b'PAR1'), 'an array or a table, not a TFRecord file', _SAVE),
 )
 _COPY = 'copy it again, or convert the images again'
 
 
 def first_record(path: str) -> Record:
-    """Decodes the first record of a shard; raises as `sample_records`."""
+    """Decodes the first record of a shard; raises like `sample_records`."""
     return sample_records(path, 1)[0]
 
 
@@ -52,7 +52,7 @@ def sample_records(path: str, count: int) -> list[Record]:
     """Decodes up to `count` records from the start of a shard, at least one.
 
     Raises:
-      errors.DataError: the file is absent, empty, damaged, or of no known schema.
+      errors.DataError: the file is absent, empty or damaged, or has no known schema.
     """
     found = list(itertools.islice(decoded(path), count))
     if not found:
@@ -61,7 +61,7 @@ def sample_records(path: str, count: int) -> list[Record]:
 
 
 def decoded(path: str) -> Iterator[Record]:
-    """Decodes the records of a shard one after the other; raises as `serialized`, and for what is no image record."""
+    """Decodes the records of a shard one after the other; raises like `serialized`, and if a record is not an image."""
     for number, record in enumerate(serialized(path)):
         try:
             yield records.decode_example(record)
@@ -70,7 +70,7 @@ def decoded(path: str) -> Iterator[Record]:
 
 
 def serialized(path: str) -> Iterator[bytes]:
-    """Reads the records of a local or gs:// shard, with their checksums.
+    """Reads the records of a local or gs:// shard and checks their checksums.
 
     Raises:
       errors.DataError: the file is absent, damaged or compressed.
@@ -88,7 +88,7 @@ def serialized(path: str) -> Iterator[bytes]:
 
 
 def lengths(path: str) -> list[int]:
-    """The length of each record in a local shard, from their headers alone, which takes a microsecond each.
+    """The length of each record in a local shard, from the headers alone, which takes a microsecond per record.
 
     Raises:
       errors.DataError: the file is absent, cut short or compressed, or a header is damaged.
@@ -103,12 +103,12 @@ def lengths(path: str) -> list[int]:
 
 
 def first_record_bytes(path: str) -> int:
-    """How many bytes of the file the first record takes."""
+    """The number of bytes that the first record takes in the file."""
     return len(next(serialized(path))) + _FRAMING_BYTES
 
 
 def count_records(path: str) -> int:
-    """Reads a whole shard, which checks the CRC of every record, and returns how many it holds.
+    """Reads a whole shard, checks the CRC of every record, and returns the number of records.
 
     Raises:
       errors.DataError: the shard is damaged.
@@ -118,7 +118,7 @@ def count_records(path: str) -> int:
 
 @contextlib.contextmanager
 def explained(paths: str) -> Iterator[None]:
-    """Raises what TensorFlow finds wrong with the records of `paths` while it reads or parses them as DataError."""
+    """Turns the errors of TensorFlow when it reads or parses the records of `paths` into DataError."""
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
@@ -132,24 +132,24 @@ def explained(paths: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[tuple[Any, int]]:
-    """The file, to read and seek, and its size in bytes."""
+    """Opens the file to read and seek; yields it and its size in bytes."""
     try:
         size = tf.io.gfile.stat(path).length
         if not (gcs.is_remote(path) or os.path.isdir(path) or files.leads_to_regular(path)):
-            raise errors.DataError(f'{path} is a pipe or a device, and no TFRecord file: name a file')
-        # TensorFlow's file asks C++ for each few bytes.
+            raise errors.DataError(f'{path} is a pipe or a device, not a TFRecord file: name a file')
+        # TensorFlow's file object would call C++ for every few bytes.
         make = tf.io.gfile.GFile if gcs.is_remote(path) else open
         file = make(path, 'rb')
     except (FileNotFoundError, tf.errors.NotFoundError):
         raise errors.DataError(f'{path} is listed in {manifest.FILE_NAME} but absent: convert again') from None
     except IsADirectoryError:
-        raise errors.DataError(f'{path} is a folder, and no TFRecord file: name a file') from None
+        raise errors.DataError(f'{path} is a folder, not a TFRecord file: name a file') from None
     with file:
         yield file, size
 
 
 def _length_at(path: str, file: Any, offset: int, size: int) -> int:
-    """Reads the header at `offset`, where the file is, and returns the length of the record behind it."""
+    """Reads the header at `offset`, the position of the file, and returns the length of the record after it."""
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
         raise errors.DataError(f'{path} is damaged (truncated record at {offset}): {_COPY}')
@@ -161,7 +161,7 @@ def _length_at(path: str, file: Any, offset: int, size: int) -> int:
         raise errors.DataError(f'{path} is damaged (corrupted record at {offset}): {_COPY}')
     if offset + length + _FRAMING_BYTES > size:
         raise errors.DataError(
-            f'{path} is damaged (the record at {offset} says that it has {length:,} bytes, and the file ends before): '
+            f'{path} is damaged (the record at {offset} says that it has {length:,} bytes, but the file ends before): '
             f'{_COPY}'
         )
     return length

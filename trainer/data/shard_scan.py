@@ -1,4 +1,4 @@
-"""Holds one shard against its manifest, against the model, and each of its records against the first."""
+"""Compares one shard with its manifest and with the model, and each of its records with the first."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trainer.data import layout, manifest, records, shard_file
 from trainer.data.records import Record
 from trainer.storage import gcs
 
-# All records of a set are looked at a chunk at a time, or of a large one so many chunks, at a tenth of a millisecond an
-# image of 64 px: what was appended to a shard later may be of the other order.
+# The pixels of a set are examined in chunks: all of them, or this many in a large set. It takes a tenth of a
+# millisecond per image of 64 px. One sample is not enough: records appended later may have the other order.
 _CHUNK, _MOST_CHUNKS = 16, 512
 
 
@@ -28,7 +28,7 @@ class ShardFile:
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """What the pixels of a stretch of records say of their layout."""
+    """What the pixels of a chunk of records say about their layout."""
 
     begin: int
     evidence: layout.LayoutEvidence
@@ -41,7 +41,7 @@ class Scan:
     Attributes:
       first: its first record.
       records: how many it has.
-      chunks: what stretches of it say of their layout, where all of it was read.
+      chunks: what chunks of it say about their layout, if all of it was read.
     """
 
     first: Record
@@ -54,12 +54,12 @@ def scan(shard: ShardFile, image_size: int, channels: int, full: bool, shards: i
 
     Args:
       shard: from `dataset.find`.
-      image_size, channels: what the model was told to expect.
-      full: whether every byte is read; otherwise sizes, the first record and the number of records are checked.
-      shards: of the set, which share the stretches whose pixels are looked at.
+      image_size, channels: what the model expects.
+      full: whether to read every byte; otherwise only sizes, the first record and the number of records are checked.
+      shards: number of shards in the set, which share the limit on chunks.
 
     Raises:
-      errors.DataError: the first thing that is wrong.
+      errors.DataError: the first error.
     """
     first = shard_file.first_record(shard.path)
     _check_geometry(shard.path, first, image_size, channels)
@@ -71,7 +71,7 @@ def _check_geometry(path: str, record: Record, image_size: int, channels: int) -
     found = record.geometry
     if found == (image_size, image_size, channels):
         return
-    # JPEG and PNG files are decoded to the channels that are asked for.
+    # JPEG and PNG files are decoded to the requested channels.
     if record.encoding == records.ENCODED and found[:2] == (image_size, image_size):
         return
     height, width, depth = found
@@ -92,9 +92,10 @@ def _check_size(shard: ShardFile) -> None:
 
 
 def _count(shard: ShardFile) -> int:
-    """The number of records, without reading more of them than it takes to be sure.
+    """The number of records; reads no more than it takes to be sure.
 
-    Of a foreign file none can be guessed from the first: a file name or a label of another length makes another record.
+    For a foreign file, the first record does not tell the number: the length of a record varies with the lengths of its
+    file name and label.
     """
     if not gcs.is_remote(shard.path):
         count = len(shard_file.lengths(shard.path))
@@ -103,12 +104,12 @@ def _count(shard: ShardFile) -> int:
         return count
     if shard.expected:
         return shard.expected.records
-    logging.info('%s: counting its records, for it has no %s beside it', shard.path, manifest.FILE_NAME)
+    logging.info('%s: counting its records, because it has no %s beside it', shard.path, manifest.FILE_NAME)
     return shard_file.count_records(shard.path)
 
 
 def _read(shard: ShardFile, first: Record, shards: int) -> Scan:
-    """Reads a shard to its end: each record must be like the first, and the file what its manifest describes."""
+    """Reads a shard to its end: each record must be like the first, and the file must match its manifest."""
     chosen = _chunks(_count(shard), shards)
     chunks: list[Chunk] = []
     count, sample = 0, []
@@ -133,7 +134,7 @@ def _examined(end: int, sample: list[np.ndarray], first: Record) -> Chunk:
 
 
 def _chunks(count: int, shards: int) -> set[int]:
-    """Which stretches of _CHUNK records to look at: all of them, or as many as are looked at in all, evenly spread."""
+    """The chunks of _CHUNK records to examine: all, or as many as the limit allows this shard, evenly spread."""
     most, present = max(_MOST_CHUNKS // shards, 1), -(-count // _CHUNK)
     return set(np.linspace(0, present - 1, min(most, present)).astype(int).tolist()) if present else set()
 
@@ -150,8 +151,8 @@ def _check_alike(path: str, number: int, record: Record, first: Record) -> None:
         )
     if record.layout != first.layout:
         raise errors.DataError(
-            f'{path} says of record 0 that its layout is {first.layout or "unknown"}, and of record {number} that it '
-            f'is {record.layout or "unknown"}: convert the images again'
+            f'{path} declares the layout {first.layout or "unknown"} in record 0, but {record.layout or "unknown"} in '
+            f'record {number}: convert the images again'
         )
 
 

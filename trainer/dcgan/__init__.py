@@ -1,4 +1,4 @@
-"""The model: hyper-parameters, networks, losses, the training step, with model_fn and input_fn side by side.
+"""The model: hyper-parameters, networks, losses, the training step, model_fn and input_fn.
 
-Knows no folder of a run, no Cloud Storage, no Vertex AI and no page. Imports `data` and `flags`.
+It does not know run folders, Cloud Storage, Vertex AI or the page. Imports `data` and `flags`.
 """

@@ -11,13 +11,13 @@ FILTER_MULTIPLIERS = {
     128: (1, 2, 4, 8, 16),
 }
 IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
-BOTTOM_SIZE = 4  # Both networks meet at a 4x4 map.
+BOTTOM_SIZE = 4  # Side of the smallest feature map of both networks.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 DECONV, REFINED = GENERATOR_OUTPUTS = ('deconv', 'refined')
 IMAGE, FEATURES = DISCRIMINATOR_INPUTS = ('image', 'features')
 FULL_SIZE_KERNEL = 3  # px
-_FEWEST_REFINING_FILTERS = 8  # For three colours.
-_INPUT_FILTERS = 8  # Twice as many brought nothing: docs/quality.md.
+_FEWEST_REFINING_FILTERS = 8  # Enough for three colours.
+_INPUT_FILTERS = 8  # Twice as many brought no gain: docs/quality.md.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Architecture:
       minibatch_stddev: whether the discriminator sees how much the images of a batch differ.
       generator_norm: BATCH or SELF_MODULATED.
       kernel_size: side of the kernels of all stride-2 layers, px.
-      generator_output: what makes the images: DECONV, a transposed convolution of features of half their size, as in
-        the DCGAN paper; or REFINED, which adds to it a convolution of features of the images' own size.
-      discriminator_input: what the discriminator's first layer of stride 2 sees: the IMAGE, as in the DCGAN paper; or
-        it and FEATURES of its own size.
+      generator_output: the generator's last layer. DECONV: a transposed convolution from half the image size, as in the
+        DCGAN paper. REFINED: the same plus a convolution of full-size features.
+      discriminator_input: what the discriminator's first stride-2 layer sees. IMAGE: the image, as in the DCGAN paper.
+        FEATURES: the image and full-size features of it.
     """
 
     image_size: int
@@ -60,15 +60,15 @@ class Architecture:
 
     @property
     def refining_filters(self) -> int:
-        """Features of the images' own size in the generator; 0 where there are none."""
+        """Number of full-size features in the generator; 0 if there are none."""
         return max(_FEWEST_REFINING_FILTERS, self.filters[0] // 4) if self.generator_output == REFINED else 0
 
     @property
     def input_filters(self) -> int:
-        """Features of the images' own size in the discriminator; 0 where there are none."""
+        """Number of full-size features in the discriminator; 0 if there are none."""
         return _INPUT_FILTERS if self.discriminator_input == FEATURES else 0
 
 
 def filters(image_size: int, base_filters: int) -> tuple[int, ...]:
-    """Looks the size up and scales its row by `base_filters`."""
+    """The row of the table for `image_size`, times `base_filters`."""
     return tuple(base_filters * multiplier for multiplier in FILTER_MULTIPLIERS[image_size])

@@ -1,8 +1,8 @@
 """Differentiable augmentation: random changes to all that the discriminator sees (Zhao et al. 2020, arXiv:2006.10738).
 
-Real and generated images are changed alike, in the loss of the discriminator and in that of the generator, so that
-nothing of it shows in the samples, while the discriminator has far more images to learn by heart. Shapes are static
-and every change is a sum, a product or a matrix product, as a TPU wants it.
+Real and generated images are augmented alike, in the discriminator's loss and in the generator's, so the changes do not
+show in the samples. The discriminator sees far more distinct images and memorises them less. Shapes are static, and
+every change is a sum, a product or a matrix product, which suits a TPU.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from trainer import errors
 
 AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
-# Gains shrink with the size of the set and turn into losses at about 70,000 images (tables of the paper's repository).
-# One change is too little for 232 flags, and all three are too much for 3,601 clothes; for 2,059 hands they are as good
-# (docs/quality.md). All begin once a discriminator has seen the images too often: from the first step on, a young
-# generator learns slower. Below 200 images when to begin was not measured here, and the paper's own choice stands.
+# The gain shrinks with the size of the set and becomes a loss at about 70,000 images (tables of the paper's
+# repository). One kind of change is too little for 232 flags. All three are too much for 3,601 clothes, and as good as
+# one for 2,059 hands (docs/quality.md). Augmentation from the first step slows down a young generator, so it begins
+# only when the discriminator has seen the images too often. Below 200 images the best start was not measured here, so
+# the paper's choice stands: the first step.
 _VERY_FEW, _FEW, _SOME = 200, 1000, 50_000  # Images.
 _FEW_PASSES = 30
-_SHIFT = 1 / 8  # Of the side, at most.
-_HOLE = 1 / 2  # Side of the grey square, of the image's.
+_SHIFT = 1 / 8  # Largest shift, as a share of the image's side.
+_HOLE = 1 / 2  # Side of the grey square, as a share of the image's side.
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """'color,cutout' -> ('color', 'cutout'); 'none' -> (); 'auto' -> all, as for a set of which nothing is known.
+    """'color,cutout' -> ('color', 'cutout'); 'none' -> (); 'auto' -> all, as if nothing were known of the set.
 
     Raises:
-      errors.UserError: a name is none of them.
+      errors.UserError: a name is unknown.
     """
     if text == AUTO:
         return tuple(_TRANSFORMS)
@@ -39,41 +40,42 @@ def parse(text: str) -> tuple[str, ...]:
         if name not in _TRANSFORMS:
             known = ', '.join(_TRANSFORMS)
             raise errors.UserError(
-                f'--augment={text}: {name!r} is no augmentation; give auto, none, or some of {known}, with commas '
-                'between them'
+                f'--augment={text}: {name!r} is not an augmentation; give auto, none, or some of {known}, separated by '
+                'commas'
             )
     return names
 
 
 def resolve(images: int, channels: int) -> tuple[str, int]:
-    """What 'auto' stands for with so many images, and after how many passes over them it begins."""
+    """The augmentations that 'auto' chooses for so many images, and the number of epochs after which they begin."""
     if images > _SOME:
         return NONE, 0
     passes = 0 if images < _VERY_FEW else _FEW_PASSES
     if images >= _FEW:
         return _TRANSLATION, passes
-    # Grey pictures differ in little but brightness: it would be the subject.
+    # Grey images differ in little besides brightness, so changing it would change the subject.
     return ','.join(name for name in _TRANSFORMS if name != _COLOR or channels > 1), passes
 
 
 def augment(
     images: tf.Tensor, names: Sequence[str], share: float, seed: tf.Tensor, begun: tf.Tensor | bool = True
 ) -> tf.Tensor:
-    """Changes images at random.
+    """Augments images at random.
 
-    Where every image is changed, a generator may make what is changed already, for a discriminator cannot tell (Karras
-    et al. 2020, arXiv:2006.06676, section 2.2). With half of them it can.
+    If every image were changed, the generator could learn to make images that look changed, because the discriminator
+    could not tell the difference (Karras et al. 2020, arXiv:2006.06676, section 2.2). If half of them are, it can.
 
     Args:
       images: float32 [B, H, W, C] in [-1, 1], B known.
-      names: which changes, of `parse`.
-      share: of the images to which each change is made, in [0, 1]; one is made or not whatever the others are.
+      names: the changes, as `parse` returns them.
+      share: share of the images that get each change, in [0, 1]; each change is decided independently.
       seed: int32 [2].
-      begun: bool, scalar; before it is time, the changes are such that images stay what they are, but for rounding,
-        as with those that are not chosen. To choose between changed images and others would cost a TPU 3 % of its step.
+      begun: bool scalar, whether augmentation has begun. Before, every image gets neutral changes, which alter it by
+        rounding only; so does an image that is not chosen. Selecting between changed and unchanged images would cost a
+        TPU 3 % of its step.
 
     Returns:
-      float32 [B, H, W, C], which colours may take out of [-1, 1].
+      float32 [B, H, W, C]; the change of colours may leave [-1, 1].
     """
     for number, name in enumerate(names):
         transform = _TRANSFORMS[name]
@@ -84,13 +86,13 @@ def augment(
 
 
 def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors about half of the images, float32 [B, H, W, C], left to right: for real ones only, to double the set."""
+    """Mirrors about half of the float32 images [B, H, W, C] left to right; for real images only, to double the set."""
     chosen = _uniform(images, seed, 1)[:, 0, :, None, None] < 0.5
     return tf.where(chosen, tf.reverse(images, [2]), images)
 
 
 def _color(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Brightness by up to 0.5 either way, then saturation to 0 to 2 times, then contrast to 0.5 to 1.5 times."""
+    """Shifts brightness by -0.5 to 0.5, then multiplies saturation by 0 to 2, then contrast by 0.5 to 1.5."""
     brightness, saturation, contrast = tf.unstack(uniform[:, :, :, None, None], axis=1)
     images += brightness - 0.5
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
@@ -100,10 +102,10 @@ def _color(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _translate(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Shifts by up to an eighth of the side each way; what comes in is grey.
+    """Shifts by up to an eighth of the side in each direction and fills the gap with grey.
 
-    By products with shifted unit matrices: a gather for each image would have a scatter for its gradient, slow on TPUs.
-    Columns are shifted with their channels, so that no product needs its image transposed.
+    The shifts are products with shifted identity matrices. A gather for each image would have a scatter as its
+    gradient, which is slow on TPUs. Columns are shifted with their channels, so no product needs a transposed image.
     """
     height, width, channels = images.shape[1:]
     down, right = tf.unstack(uniform[:, :, 0], axis=1)
@@ -114,7 +116,7 @@ def _translate(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _shift_matrices(uniform: tf.Tensor, side: int, channels: int) -> tf.Tensor:
-    """[B] in [0, 1) -> float32 [B, N, N], N = side * channels; row i of each has its one at column i less the shift."""
+    """[B] in [0, 1) -> float32 [B, N, N], N = side * channels; row i of each has its 1 at column i - shift."""
     most = round(side * _SHIFT)
     shift = channels * (tf.floor(uniform * (2 * most + 1)) - most)
     line = tf.range(side * channels, dtype=tf.float32)
@@ -122,7 +124,7 @@ def _shift_matrices(uniform: tf.Tensor, side: int, channels: int) -> tf.Tensor:
 
 
 def _cut_out(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Makes a square of half the side grey, which may reach over the edge (DeVries and Taylor 2017, 1708.04552)."""
+    """Makes a square of half the side grey; it may reach over the edge (DeVries and Taylor 2017, arXiv:1708.04552)."""
     height, width = images.shape[1:3]
     rows, columns = tf.unstack(uniform[:, :, 0], axis=1)
     hole = tf.logical_and(_in_hole(rows, height)[:, :, None], _in_hole(columns, width)[:, None, :])
@@ -130,7 +132,7 @@ def _cut_out(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _in_hole(uniform: tf.Tensor, side: int) -> tf.Tensor:
-    """[B] in [0, 1) -> bool [B, side]: whether a row or a column meets the hole, whose centre is drawn."""
+    """[B] in [0, 1), the place of the hole's centre -> bool [B, side]: whether a row or a column crosses the hole."""
     centre = tf.floor(uniform * (side + 1))[:, None]
     line = tf.range(side, dtype=tf.float32)[None, :]
     half = round(side * _HOLE) / 2
@@ -143,7 +145,7 @@ def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int) -> tf.Tensor:
 
 
 class _Transform(NamedTuple):
-    """A change by `numbers` random numbers of each image, uniform in [0, 1); `neutral` ones change nothing."""
+    """A change that takes `numbers` random numbers per image, uniform in [0, 1); `neutral` ones change nothing."""
 
     change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     numbers: int
@@ -153,5 +155,5 @@ class _Transform(NamedTuple):
 _TRANSFORMS = {
     _COLOR: _Transform(_color, 3, 0.5),
     _TRANSLATION: _Transform(_translate, 2, 0.5),
-    _CUTOUT: _Transform(_cut_out, 2, 2.0),  # Far outside.
+    _CUTOUT: _Transform(_cut_out, 2, 2.0),  # The hole lies far outside the image.
 }

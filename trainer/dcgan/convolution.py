@@ -1,10 +1,10 @@
-"""The convolution of stride 2 and its transpose, plain and in a form that a TPU computes faster.
+"""The stride-2 convolution and its transpose, in a plain form and in one that a TPU computes faster.
 
-A TPU multiplies matrices 128 columns wide. The transposed convolution, which is also the gradient that flows back
-through the discriminator, leaves much of that width empty where it has fewer than 128 output channels, and XLA makes
-it from an input spread out with zeros, which is slow where the image is smallest. Folding neighbouring output pixels
-into the channels cures both: a block of 1x2 or 2x2 pixels becomes one pixel of two or four times the channels (the
-sub-pixel convolution of Shi et al. 2016, arXiv:1609.05158). The numbers are the same but for rounding.
+A TPU multiplies matrices 128 columns wide. A transposed convolution with fewer than 128 output channels leaves much of
+that width empty; it is also the gradient that flows back through the discriminator. XLA computes it from an input with
+zeros between the pixels, which is slow for the smallest images. Folding neighbouring output pixels into the channels
+avoids both: a block of 1x2 or 2x2 pixels becomes one pixel with two or four times the channels (the sub-pixel
+convolution of Shi et al. 2016, arXiv:1609.05158). The results are equal up to rounding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KERNEL_SIZES = (4, 5)
 _STRIDES = [1, 2, 2, 1]
 _UNFOLDED = (1, 1)
 _MXU_WIDTH = 128
-_RGB = 4  # At most these many channels are an image's.
+_RGB = 4  # A tensor of at most so many channels is taken for an image.
 _SMALLEST = 4  # Pixels: XLA's own form is slow for an input this narrow.
 
 
@@ -38,7 +38,7 @@ def _fold(kernel: tf.Tensor, width: int) -> tuple[int, int]:
     """Rows and columns of the blocks of pixels to fold, for a deconvolution from `width` to twice the width.
 
     Measured with the TPU compiler (tests/benchmarks/tpu_compile.py): a 2x2 block has to be transposed in memory, which
-    pays for an image's three channels only; a 1x2 block is the same bytes by another shape.
+    pays only for the three channels of an image. A 1x2 block only reshapes the same bytes.
     """
     channels = kernel.shape[2]
     if channels <= _RGB:
@@ -70,7 +70,7 @@ def _deconv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _folded_deconv(x: tf.Tensor, kernel: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
-    """`_deconv` by way of [B, 2H / rows, 2W / columns, rows * columns * C]."""
+    """`_deconv`, computed at the shape [B, 2H / rows, 2W / columns, rows * columns * C]."""
     batch, height, width, _ = x.shape
     height, width, channels = 2 * height // rows, 2 * width // columns, kernel.shape[2]
     strides = [1, 2 // rows, 2 // columns, 1]
@@ -83,8 +83,9 @@ def _folded_deconv(x: tf.Tensor, kernel: tf.Tensor, rows: int, columns: int) -> 
 def _fold_kernel(kernel: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
     """[K, K, C, filters] -> [K or 3, K or 3, rows * columns * C, filters].
 
-    With SAME padding, pixel 2i - 1 of the large image is the first that pixel i of the small one sees. A zero in front
-    makes it pixel 2i - 2: six taps, for a kernel of 4 with another zero behind, which are three blocks of two.
+    With SAME padding, pixel i of the small image sees the large image from pixel 2i - 1 on. A zero tap in front makes
+    that pixel 2i - 2. The kernel then has six taps, which are three blocks of two; a kernel of 4 gets another zero tap
+    behind.
     """
     size, _, channels, filters = kernel.shape
     height, width = -(-(size + rows - 1) // rows), -(-(size + columns - 1) // columns)

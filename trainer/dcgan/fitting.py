@@ -13,7 +13,7 @@ _MANY_EPOCHS = 1000
 
 
 def fit_to_data(hparams: HParams, images: int) -> HParams:
-    """Puts what --augment=auto stands for in its place; warns of too many passes over so many training images."""
+    """Replaces --augment=auto by its choice for so many images; warns if the run passes over them too often."""
     epochs = hparams.train_steps * hparams.train_batch_size / images
     if hparams.augment == augmentation.AUTO:
         hparams = _augment_by_data(hparams, images)
@@ -25,14 +25,14 @@ def fit_to_data(hparams: HParams, images: int) -> HParams:
     if epochs > _MANY_EPOCHS and not hparams.augmentations:
         logging.warning(
             '%s steps of %d images are %s passes over %s images, and --augment=none: beyond about %s a discriminator '
-            'knows its images by heart (arXiv 2006.06676); give --augment=auto, fewer --train_kimg, or more images',
+            'memorises its images (arXiv 2006.06676); give --augment=auto, a smaller --train_kimg, or more images',
             f'{hparams.train_steps:,}', hparams.train_batch_size, f'{epochs:,.0f}', f'{images:,}', f'{_MANY_EPOCHS:,}',
         )  # fmt: skip
     return hparams
 
 
 def _augment_by_data(hparams: HParams, images: int) -> HParams:
-    """With what --augment=auto stands for; none where the run ends before it would begin, as it has a cost."""
+    """With the choice of --augment=auto; none if the run ends before it would begin, because it costs time."""
     chosen, passes = augmentation.resolve(images, hparams.channels)
     after_kimg = hparams.augment_after_kimg or passes * images / 1000
     fitted = dataclasses.replace(hparams, augment=chosen, augment_after_kimg=after_kimg)

@@ -1,4 +1,4 @@
-"""What is learned and how: the hyper-parameters."""
+"""The hyper-parameters: the model and how it is trained."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from trainer.flags.declaration import ANYWHERE, option
 
 _DEFAULT_KIMG = 96.0
 _MOST_STEPS = 1_000_000_000
-_MOST_KIMG, _MANY_IMAGES = 10_000_000, 'that is ten thousand million images'
+_MOST_KIMG, _MANY_IMAGES = 10_000_000, 'that is ten billion images'
 _LARGEST, _FLOAT32 = 3e38, 'float32 has no larger number'
 ALTERNATING, JOINT = 'alternating', 'joint'
-# What the sample images and --input=null are trained at.
+# Image size and channels for the sample images and --input=null.
 SMALLEST = {'image_size': 32, 'channels': 3}
 
 
@@ -25,8 +25,8 @@ class HParams(NetworkOptions):
 
     train_batch_size: int = option(
         16,
-        'Images a step. Few images make many steps of the same time, and on a CPU the better pictures; a GPU wants 64, '
-        'and a TPU, which splits this over its cores, 1024.',
+        'Images per step. A small batch gives more steps in the same time and, on a CPU, better pictures. Use 64 on a '
+        'GPU, and 1024 on a TPU, which splits the batch over its cores.',
         unit='images',
         lower=2,
         upper=65_536,
@@ -34,15 +34,16 @@ class HParams(NetworkOptions):
     )
     train_steps: int = option(
         0,
-        'Where training ends, counted from the very first step; 0 goes by --train_kimg. Of the two flags the later one '
-        'counts.',
+        'Length of training in steps, counted from the very first one; 0 uses --train_kimg. If both flags are given, '
+        'the later one counts.',
         unit='steps',
         lower=0,
         replaces='train_kimg',
     )
     train_kimg: float = option(
         0.0,
-        f'The same in thousands of images, whatever the batch; 0 goes by --train_steps, or takes {_DEFAULT_KIMG:g}.',
+        'Length of training in thousands of images, for any batch size; 0 uses --train_steps or, if that is 0 too, '
+        f'{_DEFAULT_KIMG:g}.',
         unit='kimg',
         lower=0,
         upper=_MOST_KIMG,
@@ -51,31 +52,33 @@ class HParams(NetworkOptions):
     )
     augment: str = option(
         augmentation.AUTO,
-        'Random changes to what the discriminator sees, against overfitting: none, or some of color, translation, '
-        'cutout with commas between; auto is all three below 1,000 images (no color for grey ones), translation up to '
-        '50,000, once the run has passed over them 30 times, below 200 from the start; none otherwise.',
+        'Random changes to what the discriminator sees, against overfitting: auto, none, or some of color, '
+        'translation, cutout, separated by commas. auto is all three below 1,000 images (no color for grey ones), '
+        'translation up to 50,000 and none above; it begins after 30 epochs, below 200 images at the first step.',
     )
     augment_share: float = option(
         0.5,
-        'Share of the images to which each change of --augment is made; with all of them the generator may draw '
-        'pictures as if they had been changed.',
+        'Share of the images that get each change of --augment; at 1 the generator may learn to make pictures that '
+        'look changed.',
         lower=0,
         upper=1,
-        why='1 is all of them',
+        why='1 is all images',
     )
     augment_after_kimg: float = option(
         0.0,
-        'Thousands of images to train on before --augment begins; 0 is from the start, or what --augment=auto chooses.',
+        'Thousands of images to train on before --augment begins; 0 begins at once, or when --augment=auto chooses.',
         unit='kimg',
         lower=0,
         upper=_MOST_KIMG,
         why=_MANY_IMAGES,
     )
-    flip: bool = option(False, 'Mirror half of the training images; not for writing, nor where left and right differ.')
+    flip: bool = option(
+        False, 'Mirror half of the training images; not for writing, nor for things whose left and right differ.'
+    )
     ema_half_life_kimg: float = option(
         10.0,
-        "Thousands of images after which weights count half in the average over the generator's, which makes all "
-        'pictures; at most 5% of those trained on so far. 0 makes pictures from the last weights.',
+        "Half-life, in thousands of images, of the exponential moving average (EMA) of the generator's weights, which "
+        'makes all pictures; limited to 5% of the images trained on so far. 0 makes pictures from the last weights.',
         unit='kimg',
         lower=0,
         upper=_MOST_KIMG,
@@ -83,20 +86,25 @@ class HParams(NetworkOptions):
     )
     update: str = option(
         ALTERNATING,
-        'Whom a step moves first: alternating moves the discriminator, and then the generator by what the moved one '
-        'says; joint moves both by gradients taken before either has moved, as in the published TPU code.',
+        'How a step updates the networks: alternating updates the discriminator, then the generator by the updated '
+        'discriminator; joint updates both simultaneously, by the gradients of the old weights, as in the published '
+        'TPU code.',
         choices=(ALTERNATING, JOINT),
     )
     loss: str = option('non_saturating', 'The GAN loss.', choices=tuple(losses.LOSSES))
-    learning_rate: float = option(4e-4, 'Step size of Adam, for both networks.', lower=0, upper=_LARGEST, why=_FLOAT32)
+    learning_rate: float = option(
+        4e-4, 'Learning rate of Adam, for both networks.', lower=0, upper=_LARGEST, why=_FLOAT32
+    )
     g_learning_rate: float = option(
-        0.0, "The generator's own; 0 is --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
+        0.0, "The generator's own learning rate; 0 uses --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
     )
     d_learning_rate: float = option(
-        0.0, "The discriminator's own; 0 is --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
+        0.0, "The discriminator's own learning rate; 0 uses --learning_rate.", lower=0, upper=_LARGEST, why=_FLOAT32
     )
     beta1: float = option(0.5, "Adam's momentum.", lower=0)
-    label_smoothing: float = option(0.0, 'Teaches the discriminator 1 - this for real images.', lower=0)
+    label_smoothing: float = option(
+        0.0, "Lowers the discriminator's target for real images from 1 to 1 - this.", lower=0
+    )
     gradient_penalty: float = option(
         0.0,
         'Weight of the gradient penalty; 10 is usual for wasserstein.',
@@ -106,30 +114,30 @@ class HParams(NetworkOptions):
     )
     r1_gamma: float = option(
         0.0,
-        "Weight of the R1 penalty on the discriminator's slope at real images; 0.01 to 0.1 is usual at 64 px, more for "
-        'larger images and smaller batches. Not together with spectral normalisation.',
+        "Weight of the R1 penalty on the discriminator's gradient at real images; 0.01 to 0.1 is usual at 64 px, more "
+        'for larger images and smaller batches. Cannot be combined with spectral normalisation.',
         lower=0,
         upper=_LARGEST,
         why=_FLOAT32,
     )
     compute_dtype: str = option(
         'auto',
-        'Arithmetic of the networks, while variables stay float32; auto is bfloat16 on a TPU, which multiplies in it '
-        'anyway, and float32 elsewhere.',
+        'Dtype of the arithmetic in the networks; variables stay float32. auto is bfloat16 on a TPU, which multiplies '
+        'in it anyway, and float32 elsewhere.',
         choices=('auto', 'float32', 'bfloat16'),
     )
     init_from: str = option(
         '',
         'What the networks start from: another run (its best checkpoint, if it has one), a checkpoint, or clothes32 or '
-        'clothes64, which come with the package; empty is at random.',
+        'clothes64, which come with the package; empty starts at random.',
         path=ANYWHERE,
     )
     init_partial: bool = option(
-        False, 'Take from --init_from what fits, and start the rest at random, where the networks differ.'
+        False, 'If the networks differ, take the variables that fit from --init_from and start the rest at random.'
     )
     freeze_d_layers: int = option(
         0,
-        "Keep so many of the discriminator's layers, from the image side, as --init_from has them (FreezeD).",
+        "Number of the discriminator's layers, from the image side, that stay as in --init_from (FreezeD).",
         unit='layers',
         lower=0,
     )
@@ -138,18 +146,18 @@ class HParams(NetworkOptions):
         'Decides initial weights, noise and shuffling.',
         lower=0,
         upper=2**31 - 2,
-        why='TensorFlow takes 32 bits, and a run that goes back takes the next one',
+        why='TensorFlow takes 32 bits, and a run that returns to a checkpoint takes the next seed',
     )
 
     def __post_init__(self) -> None:
-        """Fills in train_steps; raises UserError where two hyper-parameters do not fit each other."""
+        """Fills in train_steps; raises UserError if two hyper-parameters do not fit each other."""
         super().__post_init__()
         loss = losses.LOSSES[self.loss]
         if self.label_smoothing and not loss.takes_real_target:
             able = ', '.join(name for name, row in losses.LOSSES.items() if row.takes_real_target)
             raise errors.UserError(
                 f'--label_smoothing={self.label_smoothing} has no meaning with --loss={self.loss}, which has no target '
-                f'to soften: drop it, or choose a loss of {able}'
+                f'to soften: drop it, or choose a loss from {able}'
             )
         if self.label_smoothing >= 1:
             raise errors.UserError(f'--label_smoothing={self.label_smoothing} must be below 1; 0.1 is usual')
@@ -164,7 +172,7 @@ class HParams(NetworkOptions):
             )
         if (self.freeze_d_layers or self.init_partial) and not self.init_from:
             flag = f'--freeze_d_layers={self.freeze_d_layers}' if self.freeze_d_layers else '--init_partial'
-            raise errors.UserError(f'{flag} is about what a run starts from: add --init_from=RUN, or leave it out')
+            raise errors.UserError(f'{flag} needs a run to start from: add --init_from=RUN, or leave it out')
         augmentation.parse(self.augment)
         if not self.train_steps and not self.train_kimg:
             object.__setattr__(self, 'train_kimg', _DEFAULT_KIMG)
@@ -176,8 +184,8 @@ class HParams(NetworkOptions):
         steps = math.ceil(1000 * self.train_kimg / self.train_batch_size)
         if steps > _MOST_STEPS:
             raise errors.UserError(
-                f'--train_kimg={self.train_kimg:g} in batches of {self.train_batch_size} is {steps:,} steps: at most '
-                f'{_MOST_STEPS:,}, so give a larger --train_batch_size'
+                f'--train_kimg={self.train_kimg:g} in batches of {self.train_batch_size} is {steps:,} steps, and at '
+                f'most {_MOST_STEPS:,} are allowed: give a larger --train_batch_size'
             )
         if self.train_steps not in (0, steps):
             raise errors.UserError(
@@ -193,5 +201,5 @@ class HParams(NetworkOptions):
 
     @property
     def augment_after_steps(self) -> int:
-        """The first step that `augment` changes."""
+        """The first step with augmentation."""
         return math.ceil(1000 * self.augment_after_kimg / self.train_batch_size)

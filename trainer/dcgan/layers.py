@@ -1,4 +1,4 @@
-"""The layers of a DCGAN, on variables of our own.
+"""The layers of a DCGAN, with their own variables.
 
 Variables are always float32; the arithmetic is done in the dtype of the input, float32 or bfloat16.
 Weights start from N(0, 0.02^2), as in the DCGAN paper (Radford et al. 2016, arXiv:1511.06434, section 4).
@@ -25,7 +25,7 @@ KernelNorm = Callable[[tf.Tensor], tf.Tensor]
 
 
 def dense(x: tf.Tensor, units: int, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
-    """[B, N] -> [B, units]; `kernel_norm` makes the kernel that is used, as in all layers."""
+    """[B, N] -> [B, units]; here and in all layers, `kernel_norm` is applied to the kernel before use."""
     with v1.variable_scope(name):
         kernel, bias = _weights([x.shape[-1], units], units, x.dtype, kernel_norm)
         return tf.nn.bias_add(tf.matmul(x, kernel), bias)
@@ -74,10 +74,10 @@ def batch_norm(x: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
 
 
 def modulated_batch_norm(x: tf.Tensor, condition: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
-    """Batch normalisation whose scale and offset each image gets from what it is made from (arXiv:1810.01365).
+    """Batch normalisation whose scale and offset are computed for each image from a condition (arXiv:1810.01365).
 
-    Scale and offset are two linear functions of one hidden layer of 32 units on the condition, and start at nearly 1
-    and 0. Chen et al. 2019 give the noise vector, which is self-modulation; a class can stand beside it.
+    Scale and offset are two linear functions of one hidden layer of 32 units on the condition. They start at nearly 1
+    and 0. Chen et al. 2019 use the noise vector as the condition, which is self-modulation; a class can be added to it.
 
     Args:
       x, name, updates: as in `batch_norm`.
@@ -91,7 +91,7 @@ def modulated_batch_norm(x: tf.Tensor, condition: tf.Tensor, name: str, updates:
 
 
 def _standardized(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, updates: Updates | None) -> tf.Tensor:
-    """Subtracts the mean and divides by the deviation, of the batch or by the moving averages of the scope."""
+    """Normalises by the statistics of the batch or, without `updates`, by the moving averages of the scope."""
     shape = [x.shape[-1]]
     mean = v1.get_variable('moving_mean', shape, initializer=v1.zeros_initializer(), trainable=False)
     variance = v1.get_variable('moving_variance', shape, initializer=v1.ones_initializer(), trainable=False)
@@ -113,13 +113,13 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 def minibatch_stddev(x: tf.Tensor) -> tf.Tensor:
     """[B, H, W, C] -> [B, H, W, C + 1]: adds how much the images of a group differ (Karras et al. 2018, 1710.10196).
 
-    Groups are of 4 images where that divides B, which must be known. In a batch of a collapsed generator it is small.
+    A group has 4 images if B, which must be known, is divisible by 4. After mode collapse the difference is small.
     """
     batch, height, width, channels = x.shape
     group = math.gcd(batch, _STDDEV_GROUP)
     grouped = tf.reshape(tf.cast(x, tf.float32), [group, batch // group, height, width, channels])
     variance = tf.math.reduce_variance(grouped, axis=0)
-    # The small number keeps the square root's own gradient finite at 0.
+    # The small number keeps the gradient of the square root finite at 0.
     stddev = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=[1, 2, 3])  # [B / group]
     channel = tf.tile(stddev, [group])[:, None, None, None] * tf.ones([batch, height, width, 1])
     return tf.concat([x, tf.cast(channel, x.dtype)], axis=3)

@@ -7,7 +7,7 @@ from typing import Callable
 
 import tensorflow as tf
 
-_LOWEST_LOGIT = -50.0  # The slope there, 2e-22, is far above float32's smallest number, also as a product of others.
+_LOWEST_LOGIT = -50.0  # The slope there, 2e-22, is far above float32's smallest number, even in products.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,14 +16,14 @@ class Loss:
 
     Attributes:
       discriminator: (real_logits, fake_logits, real_target), float32 [B, 1], [B, 1] and a number -> scalar.
-      generator: (real_logits, fake_logits), float32 [B, 1] each -> scalar; the first may be None unless it compares.
-      score: logits -> the 'D(x)' that people watch: a probability where the loss has one, else the logit itself.
+      generator: (real_logits, fake_logits), float32 [B, 1] each -> scalar; the first may be None unless `compares`.
+      score: logits -> the logged 'D(x)': a probability if the loss has one, else the logit itself.
       takes_real_target: whether one-sided label smoothing (Salimans et al. 2016, arXiv:1606.03498) makes sense.
       needs_gradient_penalty: whether the loss is meaningless without --gradient_penalty.
-      slope_ratio: fake_logits -> slope of the generator's loss at each over that of the discriminator's; None where the
-        latter can be 0.
-      compares: whether images are judged by the difference of a real and a generated one's logits.
-      boundary: the logit above which D takes an image for real; None for a critic, whose zero means nothing.
+      slope_ratio: fake_logits -> derivative of the generator's loss at each, divided by that of the discriminator's;
+        None if the latter can be 0.
+      compares: whether the loss depends on differences between real and generated logits.
+      boundary: the logit above which D takes an image for real; None for a critic, whose zero has no meaning.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
@@ -37,7 +37,7 @@ class Loss:
 
 
 def _non_saturating_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, real_target: float) -> tf.Tensor:
-    """Logistic loss of Goodfellow et al. 2014, arXiv:1406.2661: 2 ln 2 where D knows nothing."""
+    """Logistic loss of Goodfellow et al. 2014, arXiv:1406.2661: 2 ln 2 if D cannot tell real from generated."""
     return _cross_entropy(real_logits, real_target) + _cross_entropy(fake_logits, 0.0)
 
 
@@ -46,7 +46,7 @@ def _non_saturating_generator(_: tf.Tensor | None, fake_logits: tf.Tensor) -> tf
 
 
 def _non_saturating_slope_ratio(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-(1 - D(x)) / D(x); bounded where D's own slope would be lost to rounding."""
+    """-(1 - D(x)) / D(x); bounded where rounding would erase D's own slope."""
     return -tf.exp(-tf.maximum(fake_logits, _LOWEST_LOGIT))
 
 
@@ -70,7 +70,7 @@ def _wasserstein_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _
 
 
 def _relativistic_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _: float) -> tf.Tensor:
-    """Logistic loss of pairs (Jolicoeur-Martineau 2019, arXiv:1807.00734): ln 2 where D knows nothing."""
+    """Logistic loss of pairs (Jolicoeur-Martineau 2019, arXiv:1807.00734): ln 2 if D cannot tell them apart."""
     return _cross_entropy(real_logits - fake_logits, 1.0)
 
 
@@ -79,7 +79,7 @@ def _relativistic_generator(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> t
 
 
 def _relativistic_least_squares_discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor, _: float) -> tf.Tensor:
-    """Least squares against the mean of the other kind, with targets 1 and -1 (RaLSGAN of arXiv:1807.00734)."""
+    """Least squares of logits minus the other kind's mean, with targets 1 and -1 (RaLSGAN of arXiv:1807.00734)."""
     above = real_logits - tf.reduce_mean(fake_logits)
     below = fake_logits - tf.reduce_mean(real_logits)
     return 0.5 * (tf.reduce_mean((above - 1.0) ** 2) + tf.reduce_mean((below + 1.0) ** 2))
@@ -121,22 +121,23 @@ LOSSES = {
 
 
 def check_logits(*logits: tf.Tensor) -> None:
-    """Raises ValueError unless all logits are [B, 1]: any other shape would broadcast into a wrong loss in silence."""
+    """Raises ValueError unless all logits are [B, 1]: any other shape would silently broadcast into a wrong loss."""
     for tensor in logits:
         if tensor.shape.rank != 2 or tensor.shape[1] != 1:
             raise ValueError(f'logits must be [B, 1], not {tensor.shape}')
 
 
 def rescale_gradient(fake: tf.Tensor, slope_ratio: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Returns `fake` unchanged, and turns the gradient of D's loss that comes back into that of the generator's loss.
+    """Returns `fake` unchanged; in the backward pass, turns the gradient of D's loss into that of the generator's loss.
 
-    Where a logit depends on its own image alone, the gradients of the two losses with respect to an image are the same
-    vector, but for one number: the ratio of the losses' slopes at the logit. So one pass back through the discriminator
-    serves both players.
+    If a logit depends on its own image alone, the gradients of the two losses with respect to an image differ only by a
+    factor: the ratio of the losses' derivatives at the logit. So one backward pass through the discriminator serves
+    both networks.
 
     Args:
       fake: float32 [B, H, W, C].
-      slope_ratio: gives float32 [B, 1], once the logits are known: slopes of the generator's loss over those of D's.
+      slope_ratio: returns float32 [B, 1], the derivatives of the generator's loss divided by those of D's. The backward
+        pass calls it, when the logits are known.
     """
 
     @tf.custom_gradient

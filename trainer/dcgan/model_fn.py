@@ -20,7 +20,7 @@ ByNetwork = Mapping[str, Updates]
 
 
 class _Stream(enum.IntEnum):
-    """What random numbers of a step are for; each use has its own."""
+    """The uses of random numbers in a step; each has a stream of its own."""
 
     NOISE, PENALTY, FLIP, AUGMENT_REAL, AUGMENT_FAKE = range(5)
 
@@ -35,10 +35,10 @@ def model_fn(
       labels: unused; a DCGAN is unconditional.
       mode: an Estimator mode key.
       params: 'hparams', an HParams; 'writer', what `scalars.host_call` takes; TPUEstimator's own keys.
-      config: tells how often there are summaries.
+      config: says how often summaries are written.
 
     Returns:
-      The spec; predictions are {'images': uint8 [B, H, W, C]}, by the trained weights: `sampler` has their average.
+      The spec. Predictions are {'images': uint8 [B, H, W, C]}, made from the trained weights; `sampler` uses the EMA.
     """
     if mode == tf.estimator.ModeKeys.PREDICT:
         generated = _generate(features['noise'], params, None)
@@ -68,7 +68,7 @@ def _train_spec(
 
 
 class _Step(NamedTuple):
-    """What a step comes to: logits of real and of generated images, losses of D and of G, and all that moves."""
+    """The results of a step: logits of real and generated images, losses of D and G, and the update operations."""
 
     logits: tuple[tf.Tensor, tf.Tensor]
     losses: tuple[tf.Tensor, tf.Tensor]
@@ -76,14 +76,14 @@ class _Step(NamedTuple):
 
 
 def _alternating_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
-    """D moves; then G does, by what the moved D says of the same images (Goodfellow et al. 2014, algorithm 1)."""
+    """Updates D, then G by the logits of the updated D for the same images (Goodfellow et al. 2014, algorithm 1)."""
     discriminator = updates[networks.DISCRIMINATOR]
     real, fake = _augment(real, fake, params)
     logits = _judge(real, tf.stop_gradient(fake), params, discriminator)
     discriminator_loss = _discriminator_loss(logits, real, fake, params, discriminator)
     moved = optimization.minimize(networks.DISCRIMINATOR, discriminator_loss, params, discriminator)
-    with tf.control_dependencies(moved):  # What is built in here reads the weights anew.
-        # Updates of their own: what the passes before shared was made from the old weights.
+    with tf.control_dependencies(moved):  # Operations built in here read the updated weights.
+        # New `Updates`: the values that the earlier passes share were made from the old weights.
         fake_logits = _discriminate(fake, params, Updates())
         compared = _discriminate(real, params, Updates()) if _loss(params).compares else None
         generator_loss = _loss(params).generator(compared, fake_logits)
@@ -92,7 +92,7 @@ def _alternating_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], 
 
 
 def _joint_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: ByNetwork) -> _Step:
-    """Both move by gradients that are taken before either does, as in the DCGAN of tensorflow/tpu."""
+    """Updates both simultaneously, by gradients taken before either update, as in the DCGAN of tensorflow/tpu."""
     discriminator = updates[networks.DISCRIMINATOR]
     slope_ratio = _loss(params).slope_ratio if networks.judges_images_alone(params['hparams'].architecture) else None
     if slope_ratio:
@@ -112,7 +112,7 @@ def _joint_step(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], update
 
 
 def _eval_spec(pixels: tf.Tensor, params: dict[str, Any]) -> v1.estimator.tpu.TPUEstimatorSpec:
-    """Evaluates the two players, with moving averages of batch norm, on images as they are."""
+    """Evaluates both networks, with the moving averages of batch norm, on images without augmentation."""
     real, fake = _real_and_fake(pixels, params, None)
     logits = _judge(real, fake, params, None)
     score = _loss(params).score
@@ -133,7 +133,7 @@ def _real_and_fake(pixels: tf.Tensor, params: dict[str, Any], updates: Updates |
 
 
 def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the discriminator sees of either."""
+    """Real and generated images as the discriminator sees them."""
     hparams = params['hparams']
     if hparams.flip:
         real = augmentation.flip(real, _seed(params, _Stream.FLIP))
@@ -189,10 +189,10 @@ def _real_target(params: dict[str, Any]) -> float:
 
 
 def _penalties(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any], updates: Updates) -> tf.Tensor:
-    """The sum of those that have a weight."""
+    """The weighted sum of the penalties whose weight is not 0."""
 
     def critic(x: tf.Tensor) -> tf.Tensor:
-        # Mixed images must not enter the discriminator's statistics.
+        # The images of a penalty must not enter the discriminator's statistics.
         return _discriminate(x, params, updates.without_statistics())
 
     weights = {name: getattr(params['hparams'], name) for name in PENALTIES}

@@ -34,7 +34,7 @@ def generator(
       architecture: the shape of the network.
       updates: collects what a training pass changes besides weights; None normalises by the moving averages.
       compute_dtype: 'float32' or 'bfloat16'; variables and the output are float32 in either case.
-      for_tpu: whether to convolve in the form that suits a TPU; B must then be known.
+      for_tpu: whether to use the convolutions that are faster on a TPU; B must then be known.
 
     Returns:
       float32 [B, image_size, image_size, channels] in [-1, 1].
@@ -69,11 +69,11 @@ def judges_images_alone(architecture: Architecture) -> bool:
 
 
 class FreeLayers(NamedTuple):
-    """Layers whose weights may be multiplied by any one number, since the batch norm behind them hides that.
+    """Layers whose weights may be scaled by any one factor, because the batch norm after them cancels it.
 
     Attributes:
       names: scopes of the layers, whose outputs are added.
-      biases: scopes of the layers whose bias has to be multiplied as well: themselves, and one before the norm.
+      biases: scopes of the layers whose bias must be scaled too: these, and any layer between them and the norm.
       norm: scope of the batch norm.
     """
 
@@ -83,9 +83,10 @@ class FreeLayers(NamedTuple):
 
 
 def free_layers(architecture: Architecture) -> list[FreeLayers]:
-    """All of both networks. The first of D have no norm of their own, but leaky ReLU hands their factor on to the next.
+    """All such layers of both networks.
 
-    What makes features of the image's own size for D is none: what D sees of the image itself would not follow it.
+    The first layers of D have no norm of their own, but leaky ReLU passes their factor on to the next layer. D's
+    convolution for full-size features is not such a layer: the image itself, which D sees beside them, has no factor.
     """
     count = len(architecture.filters)
     pairs = [(f'{GENERATOR}/dense', f'{GENERATOR}/norm{count}')]
@@ -102,9 +103,9 @@ def free_layers(architecture: Architecture) -> list[FreeLayers]:
 
 
 def discriminator_scopes(layers_: int) -> tuple[str, ...]:
-    """How the names of the variables of the discriminator's first `layers_` layers, from the image side, begin."""
+    """Prefixes of the variable names in the discriminator's first `layers_` layers, counted from the image side."""
     scopes = [f'{part}{i}' for i in range(layers_) for part in ('conv', 'norm')]
-    # What the first layer sees beside the image belongs to it.
+    # The full-size features belong to the first layer.
     features = [_FULL_SIZE_CONV, _FEATURES_CONV] if scopes else []
     return tuple(f'{DISCRIMINATOR}/{scope}/' for scope in (*features, *scopes))
 

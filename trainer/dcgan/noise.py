@@ -1,4 +1,4 @@
-"""Where the generator's input comes from: always from a seed, never from hidden state."""
+"""The generator's input noise, which always comes from a seed and never from hidden state."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ def from_seeds(seeds: tf.Tensor, noise_dim: int) -> tf.Tensor:
 def step_seed(seed: int, step: tf.Tensor, use_tpu: bool, stream: int = 0) -> tf.Tensor:
     """int32 [2]: a seed of this training step and, on a TPU, of this replica.
 
-    Without the replica in it, all cores would draw the same noise and a batch of 1,024 would hold 128 distinct images.
+    Without the replica's number, all cores would sample the same noise, and a batch of 1,024 would hold 128 distinct
+    images.
 
     Args:
       seed: the run's seed.
       step: int64 scalar, the global step.
       use_tpu: whether there are replicas to tell apart.
-      stream: another number for each use in a step, so that two random tensors do not share their bits.
+      stream: a different number for each use in a step, so that two random tensors do not share their bits.
     """
     fold_in = tf.random.experimental.stateless_fold_in
     seeds = fold_in(fold_in(tf.constant([seed, 1]), tf.cast(step, tf.int32)), stream)
     if not use_tpu:
         return seeds
-    # In TPUEstimator the public replica context answers 0 on every core; XLA's own operation knows.
+    # In TPUEstimator the public replica context gives 0 on every core; XLA's own operation gives the true number.
     from tensorflow.compiler.tf2xla.python import xla
 
     return fold_in(seeds, xla.replica_id())
 
 
 def spherical(start: tf.Tensor, end: tf.Tensor, steps: int) -> tf.Tensor:
-    """Walks from one noise vector to another along the sphere (White 2016, arXiv:1609.04468).
+    """Interpolates from one noise vector to another along the sphere (White 2016, arXiv:1609.04468).
 
     Args:
       start, end: float32 [noise_dim].
-      steps: points on the way, the start included and the end not.
+      steps: number of points, including the start but not the end.
 
     Returns:
-      float32 [steps, noise_dim]. Between vectors of the same or of opposite directions, as those of one number always
-      are, it is the straight line: of the great circles there are none or all.
+      float32 [steps, noise_dim]. Vectors of the same or of opposite directions do not define one great circle, so the
+      interpolation between them is linear. With a noise_dim of 1 that is always so.
     """
     cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end), tf.norm(start) * tf.norm(end))
     angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))

@@ -1,4 +1,4 @@
-"""What keeps the layers of the discriminator in bounds: each way is one row of `NORMS`."""
+"""Normalisation of the discriminator's layers: each kind is one row of `NORMS`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SPECTRAL = 'spectral'
 
 @dataclasses.dataclass(frozen=True)
 class Norm:
-    """One way.
+    """One kind of normalisation.
 
     Attributes:
       kernel: (kernel, updates) -> the kernel to use; called inside the layer's variable scope.
-      output: (x, name, updates) -> what follows the convolution, of all layers but the one at the image.
-      couples_images: whether an image's logit depends on the others of its batch.
+      output: (x, name, updates) -> the normalised output of a convolution; used in all layers but the one at the image.
+      couples_images: whether an image's logit depends on the other images of its batch.
     """
 
     kernel: Callable[[tf.Tensor, Updates | None], tf.Tensor]
@@ -32,15 +32,15 @@ class Norm:
 def spectral(kernel: tf.Tensor, updates: Updates | None) -> tf.Tensor:
     """Divides a kernel by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
-    The value comes from one step of the power iteration, which goes on from one training step to the next with the
-    vector `u`; as the weights change little in a step, it stays close. All passes of a step share the result.
+    Each training step does one step of the power iteration and hands the vector `u` on to the next training step. The
+    weights change little in a step, so the estimate stays close. All passes of a step share the result.
 
     Args:
       kernel: float32 [..., units], taken as a matrix of `units` columns.
-      updates: collects the next `u` of a training pass; None leaves it as it is.
+      updates: collects the next `u` of a training pass; None leaves `u` unchanged.
 
     Returns:
-      float32, of the kernel's shape and of largest singular value about 1.
+      float32 of the kernel's shape, with a largest singular value of about 1.
     """
     units = kernel.shape[-1]
     u = v1.get_variable('u', [1, units], initializer=v1.random_normal_initializer(), trainable=False)

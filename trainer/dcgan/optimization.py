@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015, arXiv:1412.6980) on either network, and what ends a step."""
+"""Adam (Kingma and Ba 2015, arXiv:1412.6980) on each network, and the end of a step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def minimize(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Upd
 
     Args:
       network: networks.GENERATOR or networks.DISCRIMINATOR.
-      loss: its own, scalar.
+      loss: the network's loss, scalar.
       params: of the model_fn.
-      updates: what the network's passes of this step have collected.
+      updates: the changes that the network's passes of this step have collected.
     """
     optimizer = _adam(network, params)
     gradients = optimizer.compute_gradients(loss, _variables(network))
@@ -31,9 +31,9 @@ def minimize(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Upd
 
 
 def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
-    """One Adam step on both networks, by the discriminator's loss.
+    """One Adam step on both networks, by one backward pass from the discriminator's loss.
 
-    `losses.rescale_gradient` turns the gradient that reaches the generator into that of its own loss.
+    `losses.rescale_gradient` turns the gradient that reaches the generator into that of the generator's loss.
     """
     optimizers = {network: _adam(network, params) for network in (networks.DISCRIMINATOR, networks.GENERATOR)}
     variables = [variable for network in optimizers for variable in _variables(network)]
@@ -49,7 +49,7 @@ def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str,
 
 
 def finish_step(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
-    """After the steps of both networks: updates the EMA of the generator, and counts the step."""
+    """Updates the generator's EMA after the updates of both networks, and counts the step."""
     hparams, steps = params['hparams'], list(moved)
     global_step = v1.train.get_global_step()
     if hparams.ema_half_life_kimg:
@@ -65,17 +65,18 @@ def _variables(network: str) -> list[tf.Variable]:
 
 
 def _without_frozen(gradients: Gradients, params: dict[str, Any]) -> Gradients:
-    """With none for the discriminator's layers that stay as they are (FreezeD, Mo et al. 2020, arXiv:2002.10964).
+    """Sets the gradients of the discriminator's frozen layers to 0 (FreezeD, Mo et al. 2020, arXiv:2002.10964).
 
-    Adam does not move what has never had a gradient; and a run that frees the layers later finds its averages there.
+    Adam does not change a variable whose gradients have all been 0. Its accumulators exist nevertheless, so a run may
+    unfreeze the layers later.
     """
     frozen = networks.discriminator_scopes(params['hparams'].freeze_d_layers)
     return [(tf.zeros_like(v) if v.op.name.startswith(frozen) else gradient, v) for gradient, v in gradients]
 
 
 def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, updates: Updates) -> list[tf.Operation]:
-    # Adam's accumulators are named after the network. Otherwise they are numbered by creation order, and a later
-    # version that swaps the two calls would swap them on resume without a word.
+    # Adam's accumulators are named after the network. Otherwise they would be numbered by creation order, and a later
+    # version that swaps the two calls would silently swap them on resume.
     with v1.variable_scope(f'{network}_optimizer'):
         return [optimizer.apply_gradients(gradients), *updates.ops()]
 

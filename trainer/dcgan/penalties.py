@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's slope: each is one row of `PENALTIES`, by the hyper-parameter that is its weight."""
+"""Penalties on the discriminator's gradient: each is one row of `PENALTIES`, by the hyper-parameter of its weight."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def gradient_penalty(critic: Critic, real: tf.Tensor, fake: tf.Tensor, seed: tf.
     Args:
       critic: images -> logits [B, 1].
       real, fake: float32 [B, H, W, C], B known.
-      seed: int32 [2], decides where between the two each image is taken.
+      seed: int32 [2], decides the point between a real and a fake image at which the gradient is taken.
     """
     mix = tf.random.stateless_uniform([real.shape[0], 1, 1, 1], seed)
-    # The small number keeps the square root's own gradient finite at 0.
+    # The small number keeps the gradient of the square root finite at 0.
     norms = tf.sqrt(_squared_slopes(critic, fake + mix * (real - fake)) + 1e-12)
     return tf.reduce_mean((norms - 1.0) ** 2)
 

@@ -1,4 +1,4 @@
-"""The numbers that each training step tells: losses, and what the discriminator thinks of real and generated images."""
+"""The scalars of a training step: losses, and the discriminator's mean scores of real and generated images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as v1
 
 from trainer.dcgan import losses
 
-# Graph collection through which hooks on the CPU find them; a TPU's go through host_call only.
+# Graph collection through which hooks find the scalars on a CPU; on a TPU they go through host_call only.
 COLLECTION = 'scalars'
 
 
@@ -35,13 +35,13 @@ def of_step(
 
 
 def collect(scalars: dict[str, tf.Tensor]) -> None:
-    """Puts the scalars where hooks on the CPU find them."""
+    """Adds the scalars to the collection in which hooks find them on a CPU."""
     for name, value in scalars.items():
         v1.add_to_collection(COLLECTION, tf.identity(value, name=f'scalars/{name}'))
 
 
 def host_call(scalars: dict[str, tf.Tensor], writer: Mapping[str, Any], every: int) -> tuple:
-    """Writes the scalars for TensorBoard from the host, where a TPU program cannot.
+    """Makes the host_call that writes the scalars for TensorBoard, because a TPU program cannot.
 
     Args:
       scalars: float32 [], by name.

@@ -1,4 +1,4 @@
-"""What a training step changes in a network besides its weights: statistics that follow them."""
+"""The variables of a network that a training step changes besides the weights: statistics of its layers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MOMENTUM = 0.9
 
 
 class Updates:
-    """Collects the changes of one network, so that its train op can make them once, after all its passes.
+    """Collects the changes of one network, so that its train op applies them once, after all its passes.
 
-    The discriminator runs twice a step, on real and on fake images: each moving average then follows the mean of the
-    two, which the global UPDATE_OPS list would apply as two racing updates.
+    The discriminator runs twice a step, on real and on fake images. Each moving average follows the mean of the two
+    statistics; the global UPDATE_OPS list would apply them as two racing updates.
     """
 
     def __init__(self) -> None:
@@ -25,28 +25,28 @@ class Updates:
         self._assigned: dict = {}
 
     def follow(self, moving: tf.Variable, batch_value: tf.Tensor) -> None:
-        """Notes that `batch_value` is this pass's statistic for the moving average `moving`."""
+        """Records `batch_value` as the statistic of this pass for the moving average `moving`."""
         self._moving[moving.name] = moving
         self._batch_values[moving.name].append(batch_value)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """What all passes of a step share: `make()` for the first that asks for `name`, its result for the others."""
+        """A value that all passes of a step share: the first request for `name` calls `make()`, later ones reuse it."""
         if name not in self._shared:
             self._shared[name] = make()
         return self._shared[name]
 
     def assign(self, variable: tf.Variable, value: tf.Tensor) -> None:
-        """Notes that `variable` becomes `value`."""
+        """Records `value` as the next value of `variable`."""
         self._assigned[variable.name] = variable, value
 
     def without_statistics(self) -> Updates:
-        """For a pass whose batch statistics are dropped; what passes share, it shares."""
+        """Updates for a pass whose batch statistics are dropped; it shares the values that passes share."""
         dropped = Updates()
         dropped._shared, dropped._assigned = self._shared, self._assigned
         return dropped
 
     def batch_values(self) -> dict[str, tf.Tensor]:
-        """The mean over the passes of each moving average's statistic, by the name of its variable."""
+        """For each moving average, by variable name, the mean of its statistic over the passes."""
         return {name: tf.add_n(values) / len(values) for name, values in self._batch_values.items()}
 
     def ops(self) -> list[tf.Operation]:

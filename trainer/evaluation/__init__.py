@@ -1,4 +1,4 @@
-"""Pictures against a data set: all measures, and a report of them.
+"""Pictures compared with a data set: all metrics, and a report of them.
 
 Imports `features`, `metrics` and `generator`.
 """

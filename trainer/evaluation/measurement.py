@@ -33,16 +33,16 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """One metric of the generated images, and beside it what real images get.
+    """One metric of the generated images, and the value that real images get.
 
     Attributes:
-      name: such as 'coverage'; a key of `evaluation_report.MEANINGS`.
+      name: such as 'coverage'; a key of `report.MEANINGS`.
       generated: the metric.
       real: the same with real images in the place of generated ones.
-      spread, real_spread: standard deviation over the subsets, where there are any.
+      spread, real_spread: standard deviation over the subsets, None without subsets.
       compared: which images `generated` comes from, for people.
       real_compared: which images `real` comes from.
-      parameters: what else decides the numbers.
+      parameters: other settings that decide the numbers.
     """
 
     name: str
@@ -60,8 +60,8 @@ class Vectors:
     """Images in one space, float32 [N, D], rows of length 1.
 
     Attributes:
-      train, generated: what is compared.
-      holdout: None if there is none, or one of fewer than MIN_HOLDOUT images.
+      train, generated: the sets to compare.
+      holdout: None if there is no hold-out, or if it has fewer than MIN_HOLDOUT images.
     """
 
     train: np.ndarray
@@ -70,15 +70,15 @@ class Vectors:
 
 
 def default_count(train_images: int) -> int:
-    """How many images to generate: as many as there are training images, but 1,000 to 10,000."""
+    """How many images to generate: as many as there are training images, but at least 1,000 and at most 10,000."""
     return min(max(train_images, _FEWEST), _MOST)
 
 
 def check_size(train_images: int, generated: int, k: int) -> None:
-    """Refuses sets that are too small for their balls.
+    """Refuses sets that are too small for k nearest neighbours.
 
     Raises:
-      errors.UserError: half of the training images, or all generated ones, have no k-th neighbour.
+      errors.UserError: one of the sets has fewer than 2 (k + 1) images, so half of it may have no k-th neighbour.
     """
     least = 2 * (k + 1)
     for count, what, fix in (
@@ -113,7 +113,7 @@ def generated_features(pictures: Pictures, extractor: Extractor) -> np.ndarray:
 
 
 def measure(vectors: Vectors, settings: Settings) -> list[Measure]:
-    """All metrics that need no features but the vectors."""
+    """All metrics that need only the vectors."""
     logging.info(
         'comparing %s training and %s generated images', f'{len(vectors.train):,}', f'{len(vectors.generated):,}'
     )
@@ -122,7 +122,7 @@ def measure(vectors: Vectors, settings: Settings) -> list[Measure]:
 
 
 def measure_fid(train: np.ndarray, generated: np.ndarray, settings: Settings) -> Measure:
-    """Frechet distance of raw features [N, D] and [M, D]; of Keras's Inception it is fid_keras, and no paper's FID."""
+    """Frechet distance of raw features [N, D] and [M, D] of Keras's Inception; not comparable with published FIDs."""
     logging.info('fid_keras: covariances of %d x %d', train.shape[1], train.shape[1])
     one, other = _halves(train, settings.seed)
     return Measure(
@@ -161,7 +161,7 @@ def _kid(vectors: Vectors, settings: Settings) -> Measure:
 
 
 def _manifold(vectors: Vectors, settings: Settings) -> list[Measure]:
-    """Of sets of one size, on which these numbers depend."""
+    """Compares sets of equal size, because these metrics depend on the size."""
     count = min(len(vectors.train), len(vectors.generated))
     order = np.random.default_rng(settings.seed).permutation(len(vectors.train))
     real, fake = vectors.train[np.sort(order[:count])], vectors.generated[:count]
@@ -189,7 +189,7 @@ def _twins(vectors: Vectors, settings: Settings) -> Measure:
 
 
 def _copying(vectors: Vectors, holdout: np.ndarray) -> list[Measure]:
-    """A hold-out held against itself gets 0, one half and 5 % by definition."""
+    """Compared with itself, a hold-out gets 0, one half and 5 % by definition."""
     found = copying.copying_test(vectors.train, holdout, vectors.generated)
     compared = (
         f'{len(vectors.generated):,} generated, {len(holdout):,} hold-out, {len(vectors.train):,} training images'

@@ -1,4 +1,4 @@
-"""The pictures that an evaluation measures: those of a generator, or those that any other tool has made."""
+"""The pictures that an evaluation measures: from a generator, or from any other tool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '
 _ARRAYS = ('.npz', '.npy')
 _MODES = {1: 'L', 3: 'RGB'}
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, tf.errors.OpError)
-MOST = 100_000  # All of them, or of their features, are kept in memory.
+MOST = 100_000  # All pictures, or all of their features, are kept in memory.
 
 
 class Pictures(abc.ABC):
@@ -32,7 +32,7 @@ class Pictures(abc.ABC):
 
     @abc.abstractmethod
     def part(self, begin: int, end: int) -> np.ndarray:
-        """uint8 [end - begin, H, W, C], of a range that is there."""
+        """The pictures of an existing range, uint8 [end - begin, H, W, C]."""
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Yields uint8 [N, H, W, C] in order, N = `size` but for the last."""
@@ -41,7 +41,7 @@ class Pictures(abc.ABC):
 
 
 class Generated(Pictures):
-    """What a generator makes of the seeds 0, 1, 2 ..."""
+    """The pictures that a generator makes from the seeds 0, 1, 2 ..."""
 
     def __init__(self, generator: Generator, count: int):
         self._generator, self._count = generator, count
@@ -55,7 +55,7 @@ class Generated(Pictures):
 
 
 class Given(Pictures):
-    """Pictures that are there."""
+    """Pictures in memory."""
 
     def __init__(self, pixels: np.ndarray):
         """Takes uint8 [N, H, W, C]."""
@@ -72,14 +72,14 @@ class Given(Pictures):
 def read(path: str, size: int, channels: int, count: int = 0) -> Given:
     """Reads pictures from a folder of image files, or from an .npz or .npy file of one array.
 
-    Pictures of another size are cut to a square about their middle and resampled, as the converter does; what cannot be
-    read is skipped, with a count.
+    Pictures of another size are cropped to their central square and resampled, as the converter does. Files that cannot
+    be read are skipped, and their number is logged.
 
     Args:
-      path: local or gs://; a folder is searched through.
+      path: local or gs://; a folder is searched with its sub-folders.
       size: side of the pictures to return, px.
       channels: 3 or 1.
-      count: the most to read, in the order of their names; 0 for all of them, up to MOST.
+      count: the largest number to read, in the order of their names; 0 reads all of them, up to MOST.
 
     Raises:
       errors.UserError: there are none, or the array is not uint8 [N, H, W, C].
@@ -87,7 +87,7 @@ def read(path: str, size: int, channels: int, count: int = 0) -> Given:
     most = count or MOST
     with refusals.explained(path, refusals.VIEWER):
         if not tf.io.gfile.exists(path):
-            raise errors.UserError(f'--samples={path} is not there: correct the path')
+            raise errors.UserError(f'--samples={path} does not exist: correct the path')
         is_array = path.endswith(_ARRAYS) and not tf.io.gfile.isdir(path)
         found = _of_array(path, most) if is_array else _of_folder(path, most)
         pictures = [_fitted(picture, size, channels) for picture in found]
@@ -108,7 +108,7 @@ def _of_array(path: str, most: int) -> Iterator[Image.Image]:
         if len(names) > 1:
             raise ValueError(f'it holds {len(names)} arrays ({", ".join(names[:5])}): save one')
         array = loaded[names[0]] if names else np.asarray(loaded)
-    except Exception as error:  # Of a damaged one: whatever zip, zlib, numpy and Python's own tokenizer stumble over.
+    except Exception as error:  # For a damaged file zip, zlib, numpy and Python's own tokenizer raise many types.
         raise errors.UserError(f'--samples={path} cannot be read: {errors.one_line(str(error))[:200]}') from None
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in _MODES:
         raise errors.UserError(
@@ -145,7 +145,7 @@ def _opened(path: str) -> Image.Image:
     with tf.io.gfile.GFile(path, 'rb') as file:
         data = file.read()
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # What Pillow finds odd, it reads.
+        warnings.simplefilter('ignore')  # Pillow warns of odd files, but reads them.
         picture = Image.open(io.BytesIO(data))
         picture.load()
     return picture

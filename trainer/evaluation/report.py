@@ -1,4 +1,4 @@
-"""An evaluation for people, as a table, and for programs, as JSON."""
+"""The report of an evaluation: a table for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMN, _WIDTH = 20, 110
 MEANINGS: dict[str, Callable[[Measure], str]] = {
     'kid': lambda m: (
         'distance from generated to training images, lower is better; a perfect generator gets what real images get. '
-        'Compare it only with one of the same data and extractor'
+        'Compare it only with a KID on the same data by the same extractor'
     ),
     'precision': lambda m: (
         f'{m.generated:.0%} of the generated images lie where training images do; low means that they do not look real'
@@ -26,38 +26,38 @@ MEANINGS: dict[str, Callable[[Measure], str]] = {
         f'{m.generated:.0%} of the training images lie where generated images do; low means little variety'
     ),
     'density': lambda m: (
-        f'{m.generated:.2f} times as many training images about a generated image as about a real one; far below 1 '
-        'means that they do not look real, far above that only the commonest kinds are made'
+        f'{m.generated:.2f} times as many training images are near a generated image as near a real one; far below 1 '
+        'means that generated images do not look real, far above 1 that only the commonest kinds are generated'
     ),
     'coverage': lambda m: (
-        f'generated images are near {m.generated:.0%} of the training images; low means collapse, or, where precision '
+        f'generated images are near {m.generated:.0%} of the training images; low means mode collapse or, if precision '
         'is low too, that they look too unreal to be near any'
     ),
     'twins': lambda m: (
-        f'{m.generated:.0%} of {m.compared} have a near twin among the others, {m.real:.0%} of as many training '
-        'images; far more means collapse'
+        f'{m.generated:.0%} of {m.compared} have a near-duplicate among the others, against {m.real:.0%} of as many '
+        'training images; far more means mode collapse'
     ),
     'copying_z': lambda m: (
         'whether generated images are nearer to training images than the hold-out is: below -3 means copying, 0 is '
-        'right, above 3 means farther away than real images are'
+        'ideal, above 3 means that they are farther away than real images'
     ),
     'copying_nearer': lambda m: (
         f'in {m.generated:.0%} of all pairs the generated image is nearer to a training image than the hold-out image '
-        'is; half means no copying, whatever the number of images'
+        'is; half means no copying, for any number of images'
     ),
     'copying_close': lambda m: (
         f'{m.generated:.0%} of the generated images are as near to a training image as the nearest {m.real:.0%} of the '
         'hold-out; far more means that some are copies'
     ),
     'fid_keras': lambda m: (
-        "Frechet distance by Keras's Inception, lower is better; no published FID can be compared with it, nor one of "
+        "Frechet distance by Keras's Inception, lower is better; not comparable with published FIDs, nor with one of "
         'another number of images'
     ),
 }
 
 
 def table(title: str, measures: Sequence[Measure], remarks: Sequence[str]) -> str:
-    """The numbers, what they mean and what they come from, for a terminal."""
+    """The numbers, their meanings and the images they come from, for a terminal."""
     width = max(len(measure.name) for measure in measures) + 2
     lines = [title, '', f'{"":{width}}{"generated":>{_COLUMN}}{"real images":>{_COLUMN}}']
     for measure in measures:
@@ -73,7 +73,7 @@ def table(title: str, measures: Sequence[Measure], remarks: Sequence[str]) -> st
 
 
 def to_json(facts: dict[str, Any], measures: Sequence[Measure]) -> bytes:
-    """Everything, as the bytes of a JSON file."""
+    """The whole report, as the bytes of a JSON file."""
     found = {measure.name: dataclasses.asdict(measure) for measure in measures}
     for values in found.values():
         values.pop('name')
@@ -81,7 +81,7 @@ def to_json(facts: dict[str, Any], measures: Sequence[Measure]) -> bytes:
 
 
 def version() -> str:
-    """Version of this package, '' where it is not installed."""
+    """Version of this package, '' if it is not installed."""
     try:
         return importlib.metadata.version('tpu-dcgan')
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Features kept beside the data set that they are of: a float16 .npy file for each layer, in the folder `features`.
+"""The cache of features in the data set's folder: a float16 .npy file for each layer, in the folder `features`.
 
-A file's name has the checksum of the images, the extractor and its version, so that none is taken for another. Records
-without a manifest lie in a folder that is not ours, and theirs are not kept.
+A file's name has the checksum of the images, the extractor and its version, so files cannot be mixed up. Features of
+records without a manifest are not cached, because their folder is not ours.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ FOLDER = 'features'
 _NAME = re.compile(r'([0-9a-f]{16})-[a-z0-9]+-[0-9][\w.]*(?:-\w+)?-\w+\.npy')
 _LARGEST = float(np.finfo(np.float16).max)
 _HEADER_BYTES = 128  # Of any array of two dimensions.
-_SUM = struct.Struct('<I')  # CRC32C of the numbers, behind them.
+_SUM = struct.Struct('<I')  # CRC32C of the numbers, stored after them.
 _ROWS = 1024  # To read at once.
 
 Features = dict[str, np.ndarray]
 
 
 def read(images: ImageSet, extractor: Extractor) -> Features | None:
-    """The features that are kept, for each layer float16 [N, D] mapped from its file; None if they are not."""
+    """The cached features, for each layer float16 [N, D] mapped from its file; None if there are none."""
     paths = _paths(images, extractor)
     if not paths:
         return None
@@ -47,28 +47,28 @@ def read(images: ImageSet, extractor: Extractor) -> Features | None:
         if not all(tf.io.gfile.exists(path) for path in paths.values()):
             return None
         return {layer: _mapped(path, len(images)) for layer, path in paths.items()}
-    except Exception as error:  # numpy raises what it stumbles over in a damaged header, errors of tokenize included.
-        logging.warning('the kept features are made again: %s', errors.one_line(str(error)))
+    except Exception as error:  # For a damaged header numpy raises many types, even errors of tokenize.
+        logging.warning('the cached features are computed again: %s', errors.one_line(str(error)))
         return None
 
 
 def write(images: ImageSet, extractor: Extractor, batches: Iterable[Features]) -> Features:
-    """Writes features as they come, keeps the files, and maps them; if they cannot be kept, maps temporary ones.
+    """Writes features as they come, caches the files, and maps them; if they cannot be cached, maps temporary ones.
 
-    What `batches` raises leaves nothing behind.
+    If `batches` raises, no file is left behind.
     """
     paths = _paths(images, extractor)
     with _workshop(paths) as folder:
         local = {layer: os.path.join(folder, f'{layer}.npy') for layer in extractor.layers}
         _write(local, batches)
-        features = {layer: np.load(path, mmap_mode='r') for layer, path in local.items()}  # They outlive the names.
+        features = {layer: np.load(path, mmap_mode='r') for layer, path in local.items()}  # The maps outlive the names.
         if paths:
             _keep(images, [(local[layer], path) for layer, path in paths.items()])
     return features
 
 
 def _keep(images: ImageSet, moves: Iterable[tuple[str, str]]) -> None:
-    """Puts files where they belong; a folder that takes none costs no more than the time to make them again."""
+    """Moves files into the cache; if the folder cannot be written, the only cost is the time to compute them again."""
     try:
         for local, path in moves:
             if gcs.is_remote(path):
@@ -78,11 +78,11 @@ def _keep(images: ImageSet, moves: Iterable[tuple[str, str]]) -> None:
                 os.replace(local, path)
         _remove_stale(images)
     except (OSError, tf.errors.OpError, errors.UserError) as error:
-        logging.warning('the features are not kept for the next time: %s', errors.one_line(str(error)))
+        logging.warning('the features are not cached for the next time: %s', errors.one_line(str(error)))
 
 
 def _remove_stale(images: ImageSet) -> None:
-    """Removes what an older data set in the same folder has left, by names that nothing else gives."""
+    """Removes the features of an older data set in the same folder; nothing else has names like theirs."""
     folder = os.path.join(images.folder, FOLDER)
     splits = (dataset.find(images.folder, split) for split in manifest.SPLITS)
     current = {dataclasses.replace(images, shards=tuple(shards)).checksum for shards in splits} | {images.checksum}
@@ -93,7 +93,7 @@ def _remove_stale(images: ImageSet) -> None:
 
 
 def _paths(images: ImageSet, extractor: Extractor) -> dict[str, str]:
-    """Where the features of each layer belong; {} if they are not to be kept."""
+    """The file for the features of each layer; {} if they are not cached."""
     if not all(shard.expected for shard in images.shards):
         return {}
     folder = os.path.join(images.folder, FOLDER)
@@ -103,12 +103,12 @@ def _paths(images: ImageSet, extractor: Extractor) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _workshop(paths: dict[str, str]) -> Iterator[str]:
-    """A temporary folder, on the file system of `paths` where that is possible: to rename is to publish."""
+    """A temporary folder, on the file system of `paths` if possible, because a rename then publishes a file."""
     with contextlib.ExitStack() as stack:
         folder = None
         beside = os.path.dirname(next(iter(paths.values()), ''))
         if beside and not gcs.is_remote(beside):
-            with contextlib.suppress(OSError):  # `_keep` will find the same reason, and says it.
+            with contextlib.suppress(OSError):  # `_keep` will fail for the same reason, and logs it.
                 os.makedirs(beside, exist_ok=True)
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='.making-', dir=beside))
         yield folder or stack.enter_context(tempfile.TemporaryDirectory(prefix='features-'))
@@ -147,11 +147,11 @@ def _mapped(path: str, rows: int) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix='features-') as folder:
         local = os.path.join(folder, 'layer.npy')
         tf.io.gfile.copy(path, local)
-        return _checked(local, path, rows)  # It outlives the name.
+        return _checked(local, path, rows)  # The map outlives the name.
 
 
 def _checked(local: str, path: str, rows: int) -> np.ndarray:
-    """Maps a file; raises ValueError where it is not what was written, for wrong features make wrong measures."""
+    """Maps a file; raises ValueError if it is not what was written, because wrong features make wrong metrics."""
     features = np.load(local, mmap_mode='r')
     if features.dtype != np.float16 or features.ndim != 2 or len(features) != rows:
         raise ValueError(f'{path} holds {features.dtype} {list(features.shape)}, not float16 [{rows}, D]')

@@ -1,4 +1,4 @@
-"""TensorFlow outside of any graph, wherever the caller is."""
+"""Eager execution of TensorFlow, even if the caller is inside a graph."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar('T')
 
 
 def eagerly(function: Callable[..., T], *args: Any) -> T:
-    """Calls the function where operations run at once, also when called while a graph of an Estimator is being used."""
+    """Calls the function eagerly, even while a graph of an Estimator is in use."""
     if tf.executing_eagerly():
         return function(*args)
-    # A default graph is of one thread, so a new one has none; `tf.init_scope` would stay in a v1 graph.
+    # A default graph belongs to one thread, so a new thread has none; `tf.init_scope` would stay in a v1 graph.
     with futures.ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *args).result()

@@ -1,4 +1,4 @@
-"""Features of many images: of a data set, kept beside it, or of pictures just made."""
+"""Features of many images: of a data set, cached in its folder, or of new pictures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from trainer.data.image_set import ImageSet
 from trainer.features import cache
 from trainer.features.extractor import Extractor
 
-# Called with the number of images done so far after each batch; what it raises ends the extraction.
+# Called after each batch with the number of images done so far; an exception from it ends the extraction.
 Tick = Callable[[int], None]
 
 
 def of_set(images: ImageSet, extractor: Extractor, tick: Tick | None = None) -> dict[str, np.ndarray]:
     """Raw features of a data set, for each layer float16 [N, D] in the order of its records.
 
-    They are worked out once and kept in the folder of the data set, then mapped into memory: what is not looked at
-    takes none. Arithmetic wants float32, which `space.Space` makes of them a block at a time.
+    They are computed once, cached in the folder of the data set, and mapped into memory, so unused parts take none.
+    Arithmetic needs float32; `space.Space` converts them a block at a time.
     """
     kept = cache.read(images, extractor)
     if kept is not None:
@@ -40,7 +40,7 @@ def of_pixels(pixels: np.ndarray, extractor: Extractor, tick: Tick | None = None
 
 
 def of_batches(batches: Iterable[np.ndarray], extractor: Extractor, tick: Tick | None = None) -> dict[str, np.ndarray]:
-    """Raw features of batches of uint8 [N, H, W, C], put together."""
+    """Raw features of batches of uint8 [N, H, W, C], concatenated."""
     parts = list(_extracted(batches, extractor, tick))
     return {layer: np.concatenate([part[layer] for part in parts]) for layer in extractor.layers}
 

@@ -1,4 +1,4 @@
-"""What a feature extractor is."""
+"""The interface of feature extractors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Extractor(abc.ABC):
     """Turns images into vectors, one for each of its layers.
 
     Attributes:
-      name: its key in the registry; stands in every result.
-      version: changes whenever the features of a picture would; kept features of another version are not used.
-      title: in full, for people: network, whose weights, at which size the images go in.
-      batch: how many pictures to give it at once; many more take longer on a CPU.
-      layers: their names, from early (colour, texture) to late (shape); the two may be one.
+      name: its key in the registry; part of every result.
+      version: must change whenever the features of a picture change; cached features of another version are not used.
+      title: a description for people: the network, the origin of its weights, the size of its input.
+      batch: the number of pictures to give it at once; much larger batches are slower on a CPU.
+      layers: names of the layers, from early (colour, texture) to late (shape); early and late may be the same.
     """
 
     name: str
@@ -26,12 +26,12 @@ class Extractor(abc.ABC):
 
     @property
     def early(self) -> str:
-        """The layer in which near means alike in colour and texture."""
+        """The layer whose near neighbours are alike in colour and texture."""
         return self.layers[0]
 
     @property
     def late(self) -> str:
-        """The layer in which near means alike in shape and content; metrics use it."""
+        """The layer whose near neighbours are alike in shape and content; metrics use it."""
         return self.layers[-1]
 
     @abc.abstractmethod

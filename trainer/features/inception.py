@@ -1,7 +1,7 @@
 """InceptionV3 (Szegedy et al. 2016, arXiv 1512.00567), on which fid_keras is computed.
 
-Keras's weights and a bilinear resize are not what published FIDs were computed with: figures compare with each other
-alone.
+Published FIDs were computed with other weights and another resize than Keras's weights and the bilinear resize here, so
+compare values of fid_keras only with each other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SIDE = 299
 
 
 class Inception(KerasNetwork):
-    """The mean over the image of its last maps, 2,048 of them."""
+    """The last 2,048 feature maps, each averaged over the image."""
 
     name = 'inception'
     network = 'InceptionV3'

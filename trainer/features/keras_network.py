@@ -17,7 +17,7 @@ from trainer.features.maps import PICTURES, rgb
 
 
 class KerasNetwork(Extractor):
-    """An extractor whose network Keras makes; its weights are sought when one is made, not before.
+    """An extractor whose network Keras makes; the weights are loaded when an extractor is made, not before.
 
     Attributes:
       network: its name for people.
@@ -29,11 +29,11 @@ class KerasNetwork(Extractor):
         """Loads the weights.
 
         Args:
-          weights: the local or gs:// path of an .h5 file as Keras saves it, of the network with or without its top
-            layers; '' has Keras download those of ImageNet, once for all runs of this machine.
+          weights: local or gs:// path of an .h5 file that Keras saved for the network, with or without its top layers.
+            '' lets Keras download the ImageNet weights, once for all runs on this machine.
 
         Raises:
-          errors.UserError: they cannot be had, or are of another network.
+          errors.UserError: the weights cannot be loaded, or belong to another network.
         """
         self._model = eagerly(self._loaded, weights)
         self._forward = tf.function(self._build, input_signature=[PICTURES])
@@ -43,7 +43,7 @@ class KerasNetwork(Extractor):
         return eagerly(lambda: {name: layer.numpy() for name, layer in self._forward(rgb(pixels)).items()})
 
     def _make(self, weights: str | None) -> tf.keras.Model:
-        """The network with all that is to come out of it; `weights` as Keras takes it."""
+        """The network with all outputs that are needed; `weights` as Keras takes it."""
         raise NotImplementedError
 
     def _build(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -54,14 +54,14 @@ class KerasNetwork(Extractor):
         if weights:
             return self._from_file(weights)
         self.version = '1-imagenet'
-        logging.info('%s: its ImageNet weights are downloaded unless Keras has them', self.network)
+        logging.info('%s: its ImageNet weights are downloaded unless Keras has cached them', self.network)
         try:
             return self._make('imagenet')
-        except Exception as error:  # Keras raises nothing more special when a download fails.
+        except Exception as error:  # Keras raises no special type when a download fails.
             reason = ' '.join(str(error).split())
             raise errors.UserError(
                 f'the ImageNet weights of {self.network} cannot be downloaded ({reason}): give '
-                '--feature_weights=FILE.h5, or use squeezenet, whose weights are at hand'
+                '--feature_weights=FILE.h5, or use squeezenet, whose weights come with the package'
             ) from None
 
     def _from_file(self, path: str) -> tf.keras.Model:
@@ -80,12 +80,12 @@ class KerasNetwork(Extractor):
 
 
 def source_of(weights: str) -> str:
-    """Whose weights, for a title."""
+    """The origin of the weights, for a title."""
     return f'weights of {os.path.basename(weights)}' if weights else "Keras's ImageNet weights"
 
 
 def _read(path: str) -> tuple[list[np.ndarray], str]:
-    """The arrays of a local or gs:// .h5 file of Keras in the order of the layers, [] if it is none; and its CRC32C."""
+    """The arrays of a local or gs:// .h5 file of Keras in the order of the layers, [] if unreadable; and its CRC32C."""
     if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
         raise errors.UserError(f'--feature_weights={path}: there is no such file')
     with tempfile.TemporaryDirectory(prefix='weights-') as folder:
@@ -104,5 +104,5 @@ def _arrays(path: str) -> list[np.ndarray]:
         with h5py.File(path, 'r') as file:
             group = file.get('model_weights', file)  # A whole model, or its weights alone.
             return [array for name in group.attrs['layer_names'] for array in of_layer(group[name])]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):  # h5py of what is damaged.
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):  # h5py, for damaged files.
         return []

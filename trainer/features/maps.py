@@ -1,11 +1,11 @@
-"""Pictures into a network, and maps of activations out of it."""
+"""Prepares pictures for a network, and pools the feature maps that come out of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-# Of batches of pictures, whatever their number and size.
+# A batch of any number of pictures of any size.
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.uint8)
 
 

@@ -13,7 +13,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 class Pixels(Extractor):
-    """16 x 16 grey levels; enough to see collapse and plain copies, blind to meaning."""
+    """16 x 16 grey levels; enough to detect mode collapse and plain copies, but not content."""
 
     name = 'pixels'
     version = '1'

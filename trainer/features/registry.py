@@ -25,7 +25,7 @@ def make(name: str, weights: str = '') -> Extractor:
     """Makes the extractor `name`.
 
     Raises:
-      errors.UserError: there is none of this name, or its weights cannot be had.
+      errors.UserError: there is no extractor of this name, or its weights cannot be loaded.
     """
     if name not in EXTRACTORS:
         raise errors.UserError(f'there is no feature extractor {name!r}: choose one of {", ".join(EXTRACTORS)}')
@@ -33,7 +33,7 @@ def make(name: str, weights: str = '') -> Extractor:
 
 
 def _complete(extractor: type[Extractor], weights: str) -> Extractor:
-    """Makes an extractor that has all it needs."""
+    """Makes an extractor that takes no weights from outside."""
     if weights:
         raise errors.UserError(f'--feature_weights={weights}: {extractor.name} takes no weights, leave it out')
     return extractor()

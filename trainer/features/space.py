@@ -1,4 +1,4 @@
-"""The space in which images are compared: features centred by the training set's mean, of length 1."""
+"""The space in which images are compared: features centred by the training set's mean and scaled to length 1."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _TINY = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """Centres features and gives them length 1, so that the dot product of two is their cosine.
+    """Centres features and scales them to length 1, so that the dot product of two is their cosine.
 
-    Uncentred, all images look alike: what they have in common (they are photographs, on white) outweighs the rest.
+    Without centring all images look alike, because their common properties (photographs, on white) outweigh the rest.
 
     Attributes:
       mean: float32 [D], of the training set.

@@ -7,12 +7,12 @@ import tensorflow as tf
 from trainer.features import maps
 from trainer.features.keras_network import KerasNetwork, source_of
 
-_SMALLEST = 32  # Five poolings leave one cell of it.
+_SMALLEST = 32  # px; five poolings reduce it to one cell.
 _CELLS = 8
 
 
 class Vgg16(KerasNetwork):
-    """Its first block for colour and texture, its last for shape and content, of images at their own size."""
+    """Its first block shows colour and texture, its last one shape and content; images keep their own size."""
 
     name = 'vgg16'
     network = 'VGG16'

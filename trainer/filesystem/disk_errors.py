@@ -1,6 +1,6 @@
-"""Turns what the disks of this machine answer into one line: the path, what is wrong with it, and the way out.
+"""Turns errors of this machine's disks into one line: the path, what is wrong, and the fix.
 
-Python reports the trouble as OSError, TensorFlow as tf.errors with the system's own words behind a path.
+Python reports them as OSError, TensorFlow as tf.errors with the system's own words after a path.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ _CHOOSE = 'choose another folder'
 # Error number -> what is wrong and what to do, and whether the same command may succeed later.
 _TROUBLES = {
     errno.ENOSPC: (f'the disk is full: {_ROOM}', True),
-    errno.EDQUOT: (f'your share of the disk is used up: {_ROOM}', True),
-    errno.EIO: ('the disk does not answer: look at it, then run the same command again, which resumes', True),
-    errno.ESTALE: ('the network disk has lost it: mount it anew, then run the same command again', True),
-    errno.EROFS: (f'the disk may only be read: {_CHOOSE}', False),
-    errno.EACCES: (f'this account may not do that there: {_CHOOSE}, or change its rights', False),
-    errno.EPERM: (f'this account may not do that there: {_CHOOSE}, or change its rights', False),
+    errno.EDQUOT: (f'your disk quota is used up: {_ROOM}', True),
+    errno.EIO: ('the disk does not answer: check it, then run the same command again, which resumes', True),
+    errno.ESTALE: ('the network disk has lost the file: mount the disk again, then run the same command again', True),
+    errno.EROFS: (f'the disk is read-only: {_CHOOSE}', False),
+    errno.EACCES: (f'this account has no permission: {_CHOOSE}, or change the permissions', False),
+    errno.EPERM: (f'this account has no permission: {_CHOOSE}, or change the permissions', False),
     errno.ENOTDIR: (f'there is a file where a folder should be: {_CHOOSE}, or move the file away', False),
     errno.EISDIR: ('there is a folder where a file should be: choose another name, or move the folder away', False),
-    errno.EEXIST: (f'something of that name is there already: {_CHOOSE}', False),
+    errno.EEXIST: (f'something with this name already exists: {_CHOOSE}', False),
     errno.ENOENT: ('there is no such file or folder: correct the path', False),
-    errno.EFBIG: (f'a file gets larger than this disk or ulimit -f allows: {_CHOOSE}, or raise the limit', False),
-    errno.ENOTCONN: ('the network disk is gone: mount it anew, then run the same command again', True),
-    errno.EREMOTEIO: ('the network disk does not answer: look at it, then run the same command again', True),
+    errno.EFBIG: (f'a file would be larger than this disk or ulimit -f allows: {_CHOOSE}, or raise the limit', False),
+    errno.ENOTCONN: ('the network disk is gone: mount it again, then run the same command again', True),
+    errno.EREMOTEIO: ('the network disk does not answer: check it, then run the same command again', True),
     errno.ENXIO: ('the disk is gone: attach it, then run the same command again', True),
     errno.ENODEV: ('the disk is gone: attach it, then run the same command again', True),
     errno.ENAMETOOLONG: ('the name is too long for this disk: choose a shorter one', False),
-    errno.ELOOP: (f'a link there leads back to itself: {_CHOOSE}', False),
-    errno.EMFILE: ('too many files are open: allow more, such as by ulimit -n 4096', False),
+    errno.ELOOP: (f'a link in the path leads back to itself: {_CHOOSE}', False),
+    errno.EMFILE: ('too many files are open: allow more, for example with ulimit -n 4096', False),
     errno.ENFILE: ('too many files are open on this machine: end other programs', False),
-    errno.ENOMEM: ('memory is used up: end other programs, or take smaller batches, networks or images', False),
+    errno.ENOMEM: ('out of memory: end other programs, or use smaller batches, networks or images', False),
 }
 _NUMBERS = {os.strerror(number).lower(): number for number in errno.errorcode}
-# TensorFlow's form: a path, a semicolon, and the words of the system.
+# The form of TensorFlow's messages: a path, a semicolon, and the words of the system.
 _MESSAGE = re.compile(f'(?P<path>[^;\\n]*); (?P<words>{"|".join(map(re.escape, _NUMBERS))})', re.IGNORECASE)
-# What its writers of events raise instead of tf.errors, by the kind of their status.
+# TensorFlow's event writers raise these instead of tf.errors, depending on the status.
 _OF_EVENTS = (RuntimeError, IndexError, ValueError, NotImplementedError)
-# The one that it finds for itself.
+# The one problem that TensorFlow words itself.
 _NO_FOLDER = re.compile(r'^(?P<path>/[^;\n]*) is not a directory\.?$', re.MULTILINE)
-# TensorFlow writes a checkpoint by way of files of such names.
+# Temporary files in which TensorFlow writes a checkpoint.
 _PART = re.compile(r'(/[^/]*_temp)?/[^/]*\.tempstate\d+$|/[^/]*_temp/.*$')
 
 
 def explain(error: BaseException) -> errors.UserError | None:
-    """What to tell the user about an error of a disk or of memory; None if it is another error."""
+    """What to tell the user about a disk or memory error; None if it is another error."""
     if isinstance(error, errors.UserError):
         return None
     if isinstance(error, MemoryError):
@@ -71,7 +71,7 @@ def explain(error: BaseException) -> errors.UserError | None:
 
 @contextlib.contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Raises what `explain` makes of an error inside, as of what the user calls `name`, such as '--output_dir=x'."""
+    """Raises what `explain` makes of an error inside, with `name` in front, such as '--output_dir=x'."""
     try:
         yield
     except (OSError, MemoryError, tf.errors.OpError, *_OF_EVENTS) as error:
@@ -82,7 +82,7 @@ def explained(name: str) -> Iterator[None]:
 
 
 def _of_tensorflow(message: str) -> errors.UserError | None:
-    """A message may have a hundred lines, most of them of where a graph was made."""
+    """Searches the whole message: it may have a hundred lines, most of them about where a graph was made."""
     if re.search(r'^OOM when allocating|failed to allocate memory', message, re.IGNORECASE | re.MULTILINE):
         return errors.UserError(_TROUBLES[errno.ENOMEM][0])
     found = _NO_FOLDER.search(message)

@@ -17,15 +17,15 @@ _TEMPORARY = re.compile(r'\..*\.[0-9a-f]{8}\.tmp', re.DOTALL)
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Writes a file to a local or gs:// path so that no reader ever sees half of it; makes its folder.
+    """Writes a local or gs:// file whole or not at all; makes its folder.
 
-    Two writers leave the file of one of them, whole. A link in its place is replaced, not followed.
+    If two writers compete, the file of one of them remains, whole. A link at the path is replaced, not followed.
 
     Raises:
-      OSError: the local file cannot be written; what was there before is as it was.
+      OSError: the local file cannot be written; the previous file is unchanged.
       tf.errors.OpError: the object cannot be written.
     """
-    if gcs.is_remote(path):  # An object appears when it is whole.
+    if gcs.is_remote(path):  # An object appears only when it is whole.
         with tf.io.gfile.GFile(path, 'wb') as file:
             file.write(data)
         return
@@ -42,30 +42,30 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def temporary_beside(path: str) -> str:
-    """A hidden name in the folder of `path`, local or gs://, that nobody else has, for what is not there to stay."""
+    """A unique hidden name in the folder of `path`, local or gs://, for a temporary file or folder."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f'.{name[:100]}.{uuid.uuid4().hex[:8]}.tmp')
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a name is of the kind that `temporary_beside` gives, which a process that is killed leaves behind."""
+    """Whether a name has the form of `temporary_beside`; a killed process leaves such files behind."""
     return bool(_TEMPORARY.fullmatch(name))
 
 
 def make_folder(path: str) -> None:
-    """Makes a local folder; on gs:// there are none, and to ask for one in a bucket that is not there takes minutes."""
+    """Makes a local folder. gs:// has no folders, and asking for one in a missing bucket takes minutes."""
     if not gcs.is_remote(path):
         os.makedirs(path or '.', exist_ok=True)
 
 
 def read_text(path: str, most_bytes: int) -> str | None:
-    """The text of a local or gs:// file, UTF-8; None if there is none.
+    """The text of a local or gs:// file, UTF-8; None if there is no file.
 
     Raises:
-      ValueError: it is larger than `most_bytes`, no UTF-8, or no regular file.
+      ValueError: it is larger than `most_bytes`, not UTF-8, or not a regular file.
     """
     if not gcs.is_remote(path) and os.path.exists(path) and not leads_to_regular(path):
-        raise ValueError('it is no regular file')
+        raise ValueError('it is not a regular file')
     try:
         with tf.io.gfile.GFile(path, 'rb') as file:
             data = file.read(most_bytes + 1)
@@ -77,7 +77,7 @@ def read_text(path: str, most_bytes: int) -> str | None:
 
 
 def names_in(folder: str) -> list[str]:
-    """The names of what lies in a local or gs:// folder itself, sorted; none where there is no such folder.
+    """The sorted names directly inside a local or gs:// folder; none if there is no such folder.
 
     Raises:
       NotADirectoryError: it is a file.
@@ -97,7 +97,7 @@ def names_in(folder: str) -> list[str]:
 
 
 def is_regular(path: str) -> bool:
-    """Whether a local path is a file, and no link, pipe or device."""
+    """Whether a local path is a regular file: not a link, pipe or device."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -105,9 +105,9 @@ def is_regular(path: str) -> bool:
 
 
 def leads_to_regular(path: str) -> bool:
-    """Whether a local path or what it links to is a file: to open a pipe would wait for its other end, for ever.
+    """Whether a local path, or the target of its link, is a regular file. Opening a pipe could wait for ever.
 
     Raises:
-      OSError: there is nothing, or it may not be looked at.
+      OSError: there is nothing, or this account may not look at it.
     """
     return stat.S_ISREG(os.stat(path).st_mode)

@@ -1,8 +1,8 @@
-"""Keeps two jobs from writing into one folder, where each would overwrite what the other has made.
+"""Keeps two jobs from writing into one folder, where each would overwrite the files of the other.
 
-A local folder is locked by the operating system, which lets go when the process ends, however it ends. In a bucket the
-lock is an object that only one job can create. Its owner writes it again every few seconds; where the writing has
-ceased, the owner is gone, and the next job takes the lock over.
+The operating system locks a local folder, and releases the lock when the process ends, however it ends. In a bucket the
+lock is an object that only one job can create. Its owner renews it every few seconds. When the renewals stop, the owner
+is gone, and the next job takes the lock over.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 def hold(
     folder: str, environ: Mapping[str, str], heartbeat_s: float = HEARTBEAT_S, flag: str = '--model_dir'
 ) -> Iterator[Lock]:
-    """Holds a folder against other jobs while entered.
+    """Locks a folder against other jobs inside the context.
 
     Args:
-      folder: an existing local or any gs:// folder; of other kinds the lock is not real.
-      environ: CLOUD_ML_JOB_ID in it names the job: one that is restarted takes over at once what it held before.
-      heartbeat_s: seconds between two signs of life.
-      flag: that named the folder.
+      folder: an existing local folder or any gs:// folder; for anything else the lock does nothing.
+      environ: its CLOUD_ML_JOB_ID names the job. A restarted job takes its own lock over at once.
+      heartbeat_s: seconds between two renewals.
+      flag: the flag that named the folder.
 
     Raises:
-      errors.UserError: another job holds it, or what lies in the lock's place is none.
+      errors.UserError: another job holds the lock, or something that is not a lock is in its place.
     """
     lock: Lock
     if gcs.is_remote(folder):
@@ -57,7 +57,7 @@ def hold(
 
 
 class LocalLock(Lock):
-    """A file locked by the operating system, which is there while it is held."""
+    """A file locked by the operating system, which exists while the lock is held."""
 
     def __init__(self, path: str, flag: str):
         self._path, self._flag = path, flag
@@ -76,7 +76,7 @@ class LocalLock(Lock):
                 logging.warning('%s cannot be locked (%s): make sure that no other job writes here', self._path, error)
             if self._is_in_place():
                 break
-            self._file.close()  # Its last owner has removed it between our two calls.
+            self._file.close()  # The last owner removed the file between our two calls.
         self._file.truncate(0)
         self._file.write(ourselves('') + '\n')
         self._file.flush()
@@ -89,20 +89,20 @@ class LocalLock(Lock):
         self._file.close()
 
     def _opened(self) -> TextIO:
-        """The file, made if need be; never what a link in its place points to, which truncating would destroy."""
+        """The lock file, created if necessary. Does not follow a link, whose target truncating would destroy."""
         try:
             number = os.open(self._path, _FLAGS, 0o666)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR):
-                raise errors.UserError(f'{self._path} is no file, and so no lock: remove it') from None
+                raise errors.UserError(f'{self._path} is not a file, so it is not a lock: remove it') from None
             raise
         if not stat.S_ISREG(os.fstat(number).st_mode):
             os.close(number)
-            raise errors.UserError(f'{self._path} is no file, and so no lock: remove it')
+            raise errors.UserError(f'{self._path} is not a file, so it is not a lock: remove it')
         return os.fdopen(number, 'r+', encoding='utf-8', errors='replace')
 
     def _is_in_place(self) -> bool:
-        """Whether the path still leads to the file that is open."""
+        """Whether the path still leads to the open file."""
         try:
             found, opened = os.lstat(self._path), os.fstat(self._file.fileno())
         except FileNotFoundError:

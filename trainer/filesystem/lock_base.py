@@ -1,4 +1,4 @@
-"""What the locks of a disk and of a bucket have in common."""
+"""The common base of the locks for local folders and for buckets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainer import errors
 
 
 class Lock:
-    """The lock of a folder that cannot be locked: it holds nothing.
+    """A lock that does nothing, for a folder that cannot be locked.
 
     Attributes:
       lost: who took the lock over from us; '' while it is ours.
@@ -21,11 +21,11 @@ class Lock:
         """Takes the lock, or raises UserError with its owner."""
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Releases the lock."""
 
 
 def ourselves(job: str) -> str:
-    """Names this process, for people."""
+    """Names this process, for people to read."""
     return f'{f"job {job}, " if job else ""}process {os.getpid()} on {socket.gethostname()}'
 
 

@@ -1,8 +1,8 @@
-"""The one rule for every folder that a command writes to: it is absent, empty, or was made by the same command.
+"""The rule for every folder that a command writes to: it is absent, empty, or was made by the same command.
 
-Anything else is refused before any work, so that nothing is ever removed or replaced that is not proven ours. What
-proves it is a mark, written before the first file: which command made the folder, and under which names. A folder of
-one command also takes one process at a time, or two would publish a mixture.
+Any other folder is refused before any work, so a command only removes or replaces files that are proven its own. The
+proof is a mark, written before the first file: it says which command made the folder, and which names it writes. Only
+one process at a time may write to a folder, because two would publish a mixture.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, explained
 
 MARK = '.made-by.json'
-# What lies in a folder that a person takes for empty: of disks that were just made, of file managers, and our own.
+# Names in a folder that people consider empty: from new disks, from file managers, and our own.
 _NOTHING = ('lost+found', '.DS_Store', 'Thumbs.db', 'desktop.ini', MARK, lock.FILE_NAME, lock.LOCAL_NAME)
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What the file MARK in a folder says.
+    """The content of the file MARK in a folder.
 
     Attributes:
       made_by: the module whose command writes to the folder.
-      names: of what it has written there, or is about to; `*` stands for any letters.
-      facts: what the command wants to find there the next time.
+      names: of the files that it has written or will write there; `*` matches any characters.
+      facts: what the command keeps there for its next run.
     """
 
     made_by: str
@@ -52,21 +52,21 @@ def claimed(
     recognised: Callable[[str, Sequence[str]], bool] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Lock]:
-    """Takes a folder for what a command writes, and holds it against other processes while entered.
+    """Claims a folder for the output of a command, and locks it against other processes inside the context.
 
     Args:
       flag: that names the folder, such as '--output_dir'.
-      folder: local or gs://; a local one is made, and removed again if nothing is written to it.
+      folder: local or gs://; a local one is created, and removed again if nothing is written to it.
       made_by: the command's module.
-      names: of what it will write there, with `*` for any letters; nothing else in the folder is touched.
-      recognised: whether a folder without a mark, given with the names in it, was made by this command all the same.
+      names: of the files that it will write there, with `*` for any characters; it touches nothing else there.
+      recognised: takes a folder without a mark and the names in it; tells whether this command made it.
       environ: see `lock.hold`.
 
     Yields:
       The lock, which a job in a bucket may lose.
 
     Raises:
-      errors.UserError: the folder holds what this command has not made, cannot be written, or is in use.
+      errors.UserError: the folder holds files that this command has not made, cannot be written, or is in use.
     """
     with _explained(flag, folder):
         check(flag, folder, made_by, names, recognised=recognised)
@@ -76,7 +76,7 @@ def claimed(
         stack.callback(_remove_if_empty, folder, made)
         with _explained(flag, folder):
             held = stack.enter_context(lock.hold(folder, environ or {}, flag=flag))
-            before = check(flag, folder, made_by, names, recognised=recognised)  # Alone now.
+            before = check(flag, folder, made_by, names, recognised=recognised)  # Again, under the lock.
             write_mark(folder, Mark(made_by, tuple(sorted({*before.names, *names})), before.facts))
         yield held
 
@@ -89,7 +89,7 @@ def check(
     *,
     recognised: Callable[[str, Sequence[str]], bool] | None = None,
 ) -> Mark:
-    """Holds a folder against the rule and changes nothing; returns its mark, or what it would be. See `claimed`.
+    """Checks a folder by the rule, changes nothing, and returns its mark or the mark that it would get. See `claimed`.
 
     Raises:
       errors.UserError: it holds something that this command has not made.
@@ -117,12 +117,12 @@ def refusal(flag: str, folder: str, made_by: str, name: str) -> errors.UserError
 
 
 def in_folder(folder: str) -> list[str]:
-    """The names in a local or gs:// folder but for those that make it no less empty; none where there is none."""
+    """The names in a local or gs:// folder, without those that an empty folder may have; none if it does not exist."""
     return [name for name in files.names_in(folder) if not (name in _NOTHING or files.is_temporary(name))]
 
 
 def read_mark(folder: str) -> Mark | None:
-    """The mark of a folder; None if it has none, or one that cannot be read and so proves nothing."""
+    """The mark of a folder; None if it has none, or an unreadable one, which proves nothing."""
     try:
         return state_file.read(os.path.join(folder, MARK), Mark, fix='remove it')
     except errors.UserError:
@@ -130,7 +130,7 @@ def read_mark(folder: str) -> Mark | None:
 
 
 def write_mark(folder: str, mark: Mark) -> None:
-    """Marks a folder."""
+    """Writes the mark of a folder."""
     text = json.dumps(dataclasses.asdict(mark), indent=2) + '\n'
     files.write_bytes(os.path.join(folder, MARK), text.encode())
 
@@ -146,7 +146,7 @@ def _any(patterns: Sequence[str], name: str) -> bool:
 
 
 def missing_folders(folder: str) -> list[str]:
-    """The local folders that making `folder` makes, the deepest first."""
+    """The local folders that must be created for `folder`, the deepest first."""
     missing: list[str] = []
     if gcs.is_remote(folder):
         return missing
@@ -158,7 +158,7 @@ def missing_folders(folder: str) -> list[str]:
 
 
 def _remove_if_empty(folder: str, made: Sequence[str]) -> None:
-    """Removes what taking the folder has made, where the command has then written nothing."""
+    """Removes the folders that claiming has created, if the command has written nothing to them."""
     with contextlib.suppress(OSError, tf.errors.OpError):
         if not made or set(os.listdir(folder)) - {MARK}:
             return

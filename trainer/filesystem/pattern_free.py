@@ -1,7 +1,8 @@
 r"""Paths that TensorFlow cannot take for patterns.
 
-Its readers and writers of checkpoints and SavedModels look files up by pattern, deep in C++ and with no way to escape:
-in a folder `run[64]` they find nothing, and in one called `*` they delete the checkpoints of its neighbours.
+TensorFlow's readers and writers of checkpoints and SavedModels look up files by pattern, deep in C++ and without an
+escape character. In a folder `run[64]` they find nothing, and in a folder `*` they delete the checkpoints of its
+neighbours.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from trainer.storage import gcs
 
 
 def plain(path: str) -> str:
-    r"""A path to the same file or folder without any of [ ] * ? \; mostly `path` itself.
+    r"""A path to the same file or folder without any of [ ] * ? \; usually `path` itself.
 
-    It leads through a link in a temporary folder, which goes when the process ends.
+    Any other path leads through a link in a temporary folder, which is removed when the process ends.
 
     Raises:
-      errors.UserError: gs:// has no links; or the temporary folder has such a character too.
+      errors.UserError: the path is on gs://, which has no links, or the temporary folder has such a character too.
     """
     parts = path.split('/')
     special = [i for i, part in enumerate(parts) if set(part) & set(paths.PATTERN_CHARACTERS)]

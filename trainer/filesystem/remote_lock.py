@@ -1,4 +1,4 @@
-"""A lock in a bucket: an object that one job alone can create, and that its owner renews until it is gone."""
+"""A lock in a bucket: an object that only one job can create, and that its owner renews while it runs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, explain, explained
 
 HEARTBEAT_S = 15.0
-_BEATS_MISSED = 4  # Then the owner is dead.
-_LONGEST_BEAT_S = 60.0  # Whatever a lock says of its owner.
+_BEATS_MISSED = 4  # After this many missed renewals, the owner is gone.
+_LONGEST_BEAT_S = 60.0  # The limit for the heartbeat that a lock names.
 
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """What a lock in a bucket says of its owner.
+    """What a lock in a bucket says about its owner.
 
     Attributes:
-      owner: for people.
-      job: of Vertex AI; '' elsewhere.
-      token: of this hold alone; '' is that of none.
-      heartbeat_s: seconds between two signs of life.
+      owner: its name, for people to read.
+      job: its Vertex AI job; '' elsewhere.
+      token: unique for each time that the lock is taken; '' for none.
+      heartbeat_s: seconds between two renewals.
     """
 
     owner: str = 'another job'
@@ -41,7 +41,7 @@ class Holder:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.heartbeat_s) and self.heartbeat_s >= 0):
-            raise ValueError(f'a heartbeat of {self.heartbeat_s} s is none')
+            raise ValueError(f'a heartbeat of {self.heartbeat_s} s is not possible')
         object.__setattr__(self, 'owner', errors.one_line(self.owner)[:200])
         object.__setattr__(self, 'heartbeat_s', min(self.heartbeat_s, _LONGEST_BEAT_S))
 
@@ -50,7 +50,7 @@ _NOBODY = Holder()
 
 
 class RemoteLock(Lock):
-    """An object that is created only where there is none, and renewed only where it is still ours."""
+    """An object that is created only if there is none, and renewed only while it is still ours."""
 
     def __init__(self, path: str, job: str, heartbeat_s: float, flag: str):
         self._path, self._job, self._heartbeat_s, self._flag = path, job, heartbeat_s, flag
@@ -60,7 +60,7 @@ class RemoteLock(Lock):
         self._thread = threading.Thread(target=self._beat, name='lock', daemon=True)
 
     def acquire(self) -> None:
-        """See the base class; takes up to four heartbeats where a lock is found."""
+        """See the base class; takes up to four heartbeats if there is a lock already."""
         with explained(self._path, ADMIN):
             while not self._write(if_generation=0):
                 generation, holder = self._read()
@@ -79,11 +79,11 @@ class RemoteLock(Lock):
             return
         try:
             gcs.blob(self._path).delete(if_generation_match=self._generation)
-        except Exception as error:  # The run is over: a lock that stays only makes the next one wait.
+        except Exception as error:  # The run is over: a lock left behind only makes the next run wait.
             logging.warning('%s could not be removed (%s)', self._path, explain(error, self._path, ADMIN) or error)
 
     def _is_alive(self, generation: int, holder: Holder) -> bool:
-        """Whether the holder writes again within its time; this job itself, before its restart, does not."""
+        """Whether the holder renews the lock in time; False if the holder is this job before its restart."""
         if self._job and holder.job == self._job:
             return False
         wait_s = _BEATS_MISSED * holder.heartbeat_s
@@ -103,11 +103,11 @@ class RemoteLock(Lock):
                     _, holder = self._read()
                     self.lost = holder.owner
                     return
-            except Exception as error:  # Storage that is away for a while must not end the run: what it saves does.
+            except Exception as error:  # A storage outage must not end the run here; only a failed save does.
                 logging.warning('%s could not be renewed: %s', self._path, error)
 
     def _write(self, if_generation: int) -> bool:
-        """Writes the lock if its generation is as expected (0 is none), and says whether it did."""
+        """Writes the lock if its generation is as expected (0 means no lock), and returns whether it did."""
         content = dataclasses.asdict(Holder(ourselves(self._job), self._job, self._token, self._heartbeat_s))
         blob = gcs.blob(self._path)
         try:
@@ -117,7 +117,7 @@ class RemoteLock(Lock):
             self._generation = int(blob.generation or 0)
             return True
         except api.PreconditionFailed:
-            # Ours all the same, if it was written and only the answer was lost.
+            # The lock is ours if it was written and only the answer was lost.
             generation, holder = self._read()
             if holder.token != self._token:
                 return False
@@ -125,22 +125,22 @@ class RemoteLock(Lock):
             return True
 
     def _read(self) -> tuple[int, Holder]:
-        """Generation and content of the lock; 0 where there is none.
+        """Generation and content of the lock; 0 if there is none.
 
         Raises:
-          errors.UserError: something else lies in its place, which is not ours to replace.
+          errors.UserError: something else is in its place, which is not ours to replace.
         """
         blob = gcs.blob(self._path)
         try:
             blob.reload()
             generation = int(blob.generation or 0)
             content = blob.download_as_bytes(if_generation_match=generation)
-        except (api.NotFound, api.PreconditionFailed):  # It goes, or is renewed, while it is read.
+        except (api.NotFound, api.PreconditionFailed):  # It was removed or renewed during the read.
             return 0, _NOBODY
         try:
             return generation, state_file.parse(content.decode(), Holder)
         except ValueError as error:
             raise errors.UserError(
-                f'{self._path} is no lock of this program ({error}): remove it if no job uses the folder, or choose '
+                f'{self._path} is not a lock of this program ({error}): remove it if no job uses the folder, or choose '
                 'another'
             ) from None

@@ -1,6 +1,6 @@
-"""The JSON files that a program of this project left behind, read back into their dataclass or refused.
+"""Reads the JSON files that programs of this project leave behind back into their dataclass, or refuses them.
 
-They lie where people edit, copy and cut them: every key, type and number is checked before anything believes them.
+People can edit, copy and truncate these files, so every key, type and number is checked before anything uses it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trainer import errors
 from trainer.filesystem import files
 
 T = TypeVar('T')
-_MOST_BYTES = 64 << 20  # The manifest of ten million shards' worth of images has less.
+_MOST_BYTES = 64 << 20  # More than the manifest of ten million images needs.
 
 
 def read(
@@ -32,13 +32,14 @@ def read(
     Args:
       path: the file.
       kind: the dataclass that it holds, which may check itself in __post_init__.
-      before: what keys that are missing stand for; those of no other version may be.
-      fix: what to do about a file that cannot be understood, and
-      complaint: what is said of it.
-      error: what is raised for one.
+      before: values for keys that earlier versions did not have; every other key without a default is required.
+      fix: what to do about a file that is not valid.
+      complaint: what the message says about such a file.
+      error: the type to raise for such a file.
 
     Raises:
-      errors.UserError: it is no JSON, has a key too many or too few, or a value of another type; `error`, to be exact.
+      errors.UserError: the file is not JSON, has unknown or missing keys, or a value of another type. The exact type is
+        `error`.
     """
     try:
         text = files.read_text(path, _MOST_BYTES)
@@ -48,7 +49,7 @@ def read(
 
 
 def parse(text: str, kind: type[T], before: Mapping[str, Any] | None = None) -> T:
-    """Parses JSON into the dataclass `kind`; arguments as those of `read`.
+    """Parses JSON into the dataclass `kind`; arguments as in `read`.
 
     Raises:
       ValueError: it does not fit.
@@ -57,11 +58,11 @@ def parse(text: str, kind: type[T], before: Mapping[str, Any] | None = None) -> 
     try:
         content = msgspec.json.decode(text)
         if not isinstance(content, dict):
-            raise ValueError('it holds no object')
+            raise ValueError('it does not hold a JSON object')
         names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
         unknown = sorted(set(content) - names)
         if unknown:
-            raise ValueError(f'the key {unknown[0]!r} is not known')
+            raise ValueError(f'the key {unknown[0]!r} is unknown')
         return msgspec.convert({**(before or {}), **content}, kind)
     except RecursionError:
         raise ValueError('it is nested too deep') from None

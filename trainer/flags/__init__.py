@@ -1,4 +1,4 @@
 """Flags as fields of frozen dataclasses: what a field may hold, how its value is read, recipes of flags.
 
-Knows no flag by name. Imports `filesystem` and what is below it.
+Knows no particular flag. Imports `filesystem` and what is below it.
 """

@@ -1,6 +1,6 @@
-"""The options that a person has: dataclasses whose fields carry a default, a help text, a unit and a rule.
+"""Options of the commands: dataclasses whose fields carry a default, a help text, a unit and a rule.
 
-The rule is held against every value, whether it comes from a flag, a file or a caller; `cli` makes flags of the fields.
+Every value is checked by its rule, whether it comes from a flag, a file or a caller. `cli` turns the fields into flags.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from trainer import errors
 from trainer.filesystem import paths
 
 _WHOLE = re.compile(r'[+-]?[0-9]+')
-# What may be a whole number as well: tuning services hand them over as "32.0".
+# Whole numbers may have this form too: tuning services pass them as "32.0".
 _REAL = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
-_MOST = 1_000_000_000  # Of whatever is counted, where nothing else bounds it.
+_MOST = 1_000_000_000  # The upper bound of every number that has no other.
 LOCAL, ANYWHERE = 'local', 'local or gs://'
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What values a field takes; see `option`."""
+    """The values that a field accepts; see `option`."""
 
     help: str
     unit: str = ''
@@ -38,7 +38,7 @@ class Rule:
     replaces: str = ''
 
     def problem(self, value: Any) -> str:
-        """What is wrong with a value of the field's type, as a rule to follow; '' if nothing is."""
+        """The rule that a value of the field's type breaks; '' if it breaks none."""
         if isinstance(value, (bool, str)):
             return self._choose() if self.choices and value not in self.choices else ''
         if not math.isfinite(value):
@@ -78,12 +78,12 @@ def option(
       unit: what the number counts or measures ('px', 'steps'), shown beside the default.
       choices: the allowed values, if they are few.
       lower: the smallest allowed number.
-      upper: the largest allowed number; None is a thousand million.
-      why: the reason for it, in a few words.
-      environment: the environment variable that gives the flag's default where it is set.
+      upper: the largest allowed number; None means 1,000,000,000.
+      why: the reason for `upper`, in a few words.
+      environment: the environment variable that gives the flag's default if it is set.
       path: LOCAL or ANYWHERE for a path, which is checked and completed by `paths`.
-      empty: whether the flag may be given without a value, as `help` then says; a path with a default may not.
-      replaces: another field that says the same in another way: of the two flags the later wins.
+      empty: whether the flag may be given without a value, which `help` then explains; a path with a default may not.
+      replaces: another field for the same setting; of the two flags, the later one wins.
     """
     empty = empty and not (path and default)
     rule = Rule(help, unit, tuple(choices), lower, upper, why, environment, path, empty, replaces)
@@ -100,7 +100,7 @@ class Options:
     """Base of the dataclasses whose fields are made with `option`.
 
     Raises:
-      errors.UserError: a value that breaks the rule of its field.
+      errors.UserError: a value breaks the rule of its field.
     """
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class Options:
 
 
 def _checked(name: str, rule: Rule, kind: type, value: Any) -> Any:
-    """The value, of its type and completed; raises UserError where it breaks the rule."""
+    """The value, converted to its type and completed; raises UserError if it breaks the rule."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):  # True is an int to Python.
@@ -124,9 +124,9 @@ def _checked(name: str, rule: Rule, kind: type, value: Any) -> Any:
 
 
 def parsed(kind: type, text: str) -> int | float | None:
-    """The number that ASCII digits stand for, exactly; None if there is none of this kind."""
+    """The exact number in a text of ASCII digits; None if the text is not a number of this kind."""
     text = text.strip()
-    if kind is int and _WHOLE.fullmatch(text) and len(text) < 40:  # To read digits by the million takes minutes.
+    if kind is int and _WHOLE.fullmatch(text) and len(text) < 40:  # Reading millions of digits takes minutes.
         return int(text)
     if not _REAL.fullmatch(text):
         return None

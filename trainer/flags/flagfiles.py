@@ -1,4 +1,4 @@
-"""Recipes: files of flags, one a line, as any editor saves them."""
+"""Recipes: files of flags, one per line, in the encodings that editors save."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from trainer import errors
 _DIRECTIVES = ('--flagfile', '-flagfile')
 _COMMENTS = ('#', '//')
 _MOST_BYTES, _MOST_FLAGS, _DEEPEST = 1 << 20, 10_000, 20
-# What an editor of Windows puts in front, and PowerShell's `>` writes.
+# Byte-order marks, which Windows editors and PowerShell's `>` put in front.
 _MARKS = {codecs.BOM_UTF8: 'utf-8-sig', codecs.BOM_UTF16_LE: 'utf-16', codecs.BOM_UTF16_BE: 'utf-16'}
 
 
 def expanded(argv: Sequence[str]) -> list[str]:
     """The arguments with each --flagfile=FILE replaced by the flags in it.
 
-    absl does the same, but takes a byte-order mark for the first letter of a flag, and reads by the locale.
+    absl does the same, but takes a byte-order mark for the first letter of a flag, and decodes by the locale.
 
     Raises:
-      errors.UserError: a file cannot be read, is no text, or includes itself.
+      errors.UserError: a file cannot be read, is not text, or includes itself.
     """
     flags: list[str] = []
     for flag in _expanded(list(argv), depth=0):
         flags.append(flag)
         if len(flags) > _MOST_FLAGS:
-            raise errors.UserError(f'--flagfile: more than {_MOST_FLAGS:,} flags: name a recipe of flags, one a line')
+            raise errors.UserError(f'--flagfile: more than {_MOST_FLAGS:,} flags: name a recipe of flags, one per line')
     return flags
 
 
@@ -59,5 +59,5 @@ def _lines(path: str) -> list[str]:
     except OSError as error:
         raise errors.UserError(f'--flagfile={path} cannot be read ({error.strerror}): correct the path') from None
     except UnicodeError:
-        raise errors.UserError(f'--flagfile={path} is no UTF-8 text: save it as that') from None
+        raise errors.UserError(f'--flagfile={path} is not UTF-8 text: save it as UTF-8') from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(_COMMENTS)]

@@ -1,4 +1,4 @@
-"""How flags are parsed: a wrong value is answered with a sentence, and of two that say the same the later wins."""
+"""Parses flags: a wrong value gets a clear message, and of two flags for the same setting the later one wins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Number(flags.ArgumentParser):
         self.syntactic_help = 'a whole number' if kind is int else 'a number'
 
     def parse(self, argument: Any) -> Any:
-        """Raises ValueError, with the rule, for what is no such number."""
+        """Raises ValueError with the rule if the argument is not such a number."""
         number = declaration.parsed(self.kind, str(argument))
         if number is None:
             raise ValueError(f'expected {self.syntactic_help}')
@@ -34,10 +34,10 @@ class Number(flags.ArgumentParser):
 
 
 class Switch(flags.BooleanParser):
-    """As absl's, with a sentence for what is neither."""
+    """Like absl's, with a clear message for a value that is neither."""
 
     def parse(self, argument: Any) -> bool:
-        """Raises ValueError for what is neither true nor false."""
+        """Raises ValueError if the argument is neither true nor false."""
         try:
             return super().parse(argument)
         except ValueError:
@@ -45,14 +45,14 @@ class Switch(flags.BooleanParser):
 
 
 class Replacing(flags.Flag):
-    """A flag of a number that takes the place of another one, given before it."""
+    """A number flag that replaces another flag given before it."""
 
     def __init__(self, replaced: str, values: flags.FlagValues, parser: Number, name: str, default: Any, help: str):
         super().__init__(parser, flags.ArgumentSerializer(), name, default, help)
         self._replaced, self._values = replaced, values
 
     def parse(self, argument: Any) -> None:
-        """As absl's; 0, which says nothing, leaves the other one as it is."""
+        """Like absl's; 0 means unset, and leaves the other flag as it is."""
         super().parse(argument)
         if self.value:
             self._values[self._replaced].unparse()

@@ -1,4 +1,4 @@
-"""A trained generator: found, loaded, drawn from, exported.
+"""A trained generator: found, loaded, sampled, exported.
 
 Imports `model_dir` and `dcgan`.
 """

@@ -28,61 +28,61 @@ _INPUTS = {NOISE: {'noise'}, SEEDS: {'seed', 'count'}}
 _OUTPUT = 'images'
 _GRAPH = 'saved_model.pb'
 _NAMES = re.compile(r'saved_model\.pb|fingerprint\.pb|variables|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})')
-_MOST_BYTES = 256 << 20  # Of a graph without its weights: ours have some hundred kilobytes.
-_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # Of Linux's renameat2.
+_MOST_BYTES = 256 << 20  # Of a graph without its weights; ours have a few hundred kilobytes.
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # Constants of Linux's renameat2.
 
 _signature = v1.saved_model.signature_def_utils.predict_signature_def
 
 
 def check(path: str, flag: str = '--export_dir') -> None:
-    """Holds the folder that is to become the SavedModel against the rule of all outputs.
+    """Checks by the rule of all outputs that the folder may become the SavedModel.
 
     Raises:
-      errors.UserError: it is neither absent, nor empty, nor a SavedModel of this project and nothing else.
+      errors.UserError: it holds anything other than a SavedModel of this project.
     """
     with explained(path, ADMIN), disk_errors.explained(f'{flag}={path}'):
         foreign = _foreign(path)
     if foreign:
         raise errors.UserError(
-            f'{flag}={path} holds {foreign}, which is no generator that this trainer has exported, and would be '
-            'replaced: choose another folder, or one that is empty'
+            f'{flag}={path} holds {foreign}, which is not a generator exported by this trainer and would be replaced: '
+            'choose another folder, or an empty one'
         )
     plain(path)
 
 
 def check_apart(path: str, own: str, others: Mapping[str, Sequence[str]], flag: str = '--export_dir') -> None:
-    """Refuses a folder that is, holds or lies in one of `others`, but for `own`, its usual place.
+    """Refuses a folder that is, holds or lies in one of `others`; `own`, its usual place, is allowed.
 
     Args:
-      path: the folder that is to become the SavedModel.
+      path: the folder for the SavedModel.
       own: saved_model in model_dir.
       others: flag -> folders or files.
-      flag: that names `path`.
+      flag: the flag that gives `path`.
 
     Raises:
-      errors.UserError: it is; what lies there would be replaced, or would lie in what is.
+      errors.UserError: they overlap, so the export would replace files of the other, or lie among them.
     """
     if paths.same(path, own):
         return
     for name, other in ((name, other) for name, these in others.items() for other in these):
         if paths.within(path, other) or paths.within(other, path):
             raise errors.UserError(
-                f'{flag}={path} and {name}={other} lie in each other, and the former is replaced as a whole: choose a '
-                f'folder apart, or leave {flag} out for {own}'
+                f'{flag}={path} and {name}={other} overlap, and an export replaces its folder as a whole: choose a '
+                f'separate folder, or leave {flag} out for {own}'
             )
 
 
 def export(hparams: HParams, checkpoint: str, path: str) -> None:
-    """Writes the generator of `checkpoint` to the folder `path`, replacing the one that is there.
+    """Writes the generator of `checkpoint` to the folder `path`, replacing an earlier export.
 
     The model loads with `tf.saved_model.load(path)` and has two signatures:
       serving_default: noise, float32 [N, noise_dim] -> images, uint8 [N, H, W, C]
-      seeds: seed and count, int32 scalars -> images, uint8 [count, H, W, C], of seeds seed, seed + 1, ...
+      seeds: seed and count, int32 scalars -> images, uint8 [count, H, W, C], for the seeds seed, seed + 1, ...
 
     Raises:
-      errors.UserError: `path` holds anything else, which stays as it is.
+      errors.UserError: `path` holds something else, which is left unchanged.
     """
-    path = path if gcs.is_remote(path) else os.path.realpath(path)  # A link stays, what it leads to is replaced.
+    path = path if gcs.is_remote(path) else os.path.realpath(path)  # A link stays; its target is replaced.
     with _workshop(path) as temporary:
         with tf.Graph().as_default(), v1.Session() as session:
             signatures = _signatures(hparams)
@@ -90,7 +90,7 @@ def export(hparams: HParams, checkpoint: str, path: str) -> None:
             builder = v1.saved_model.Builder(plain(temporary))
             builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signatures)
             builder.save()
-        check(path)  # Hours after the first time.
+        check(path)  # Again, hours after the first check.
         (_copy if gcs.is_remote(path) else _publish)(temporary, path)
 
 
@@ -110,7 +110,7 @@ def is_ours(path: str) -> bool:
 
 
 def _foreign(path: str) -> str:
-    """What in the folder is not ours to replace; '' if it is absent, empty, or one of our SavedModels."""
+    """A name in the folder that we must not replace; '' if it is absent, empty, or one of our SavedModels."""
     names = files.names_in(path)
     if not names:
         return ''
@@ -124,7 +124,7 @@ def _foreign(path: str) -> str:
 
 @contextlib.contextmanager
 def _workshop(path: str) -> Iterator[str]:
-    """A folder beside `path` that nobody else has; what is left in it goes."""
+    """A temporary folder of our own beside `path`, removed at the end."""
     temporary = files.temporary_beside(path.rstrip('/'))
     try:
         if not gcs.is_remote(path):
@@ -137,15 +137,15 @@ def _workshop(path: str) -> Iterator[str]:
 
 
 def _publish(temporary: str, path: str) -> None:
-    """Puts the new folder in the place of the old one, at no moment of which there is neither."""
+    """Puts the new folder in the place of the old one; at every moment one of them is there."""
     if not os.path.lexists(path):
         os.rename(temporary, path)
-    elif not _exchanged(temporary, path):  # The old one is then the temporary one, and goes.
+    elif not _exchanged(temporary, path):  # Then the old folder is the temporary one, and is removed.
         _copy(temporary, path)
 
 
 def _exchanged(one: str, other: str) -> bool:
-    """Exchanges two folders in one step; False where the system or the disk cannot."""
+    """Exchanges two folders in one step; False if the system or the disk cannot."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):  # Not Linux, or an old C library.
@@ -154,7 +154,7 @@ def _exchanged(one: str, other: str) -> bool:
 
 
 def _copy(temporary: str, path: str) -> None:
-    """Replaces file by file, the graph last; a bucket, or a disk that is mounted right there, can do no better."""
+    """Replaces file by file, the graph last; a bucket, or a disk mounted at `path`, allows nothing better."""
     written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(temporary) for name in names]
     for source in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
         target = path.rstrip('/') + source[len(temporary) :]

@@ -1,4 +1,4 @@
-"""Loads the generator of a training run: of its best checkpoint or of its last."""
+"""Loads the generator of a training run, from its best or its last checkpoint."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HELP = 'Which checkpoint of --model_dir: the last, or the best by KID; empty is 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedGenerator:
-    """A generator with what is known of it.
+    """A trained generator and the facts about it.
 
     Attributes:
       generator: makes pictures.
-      hparams: it was trained with.
-      step: of its checkpoint.
+      hparams: the hyper-parameters of its run.
+      step: the step of its checkpoint.
       which: 'best' or 'last'.
     """
 
@@ -42,22 +42,22 @@ def load(model_dir: str, which: str = '') -> TrainedGenerator:
       which: 'best' (by KID), 'last', or '' for the best if there is one, else the last.
 
     Raises:
-      errors.UserError: nothing was trained there, no checkpoint is whole or of this model, or there is no best one.
+      errors.UserError: nothing was trained there, no checkpoint is complete or of this model, or there is no best one.
     """
-    plain(model_dir)  # Or it says at once why not.
+    plain(model_dir)  # Raises at once if TensorFlow cannot use the path.
     trained = hparams_file.read(model_dir)
     checkpoint = checkpoints.best(model_dir) if which != LAST else ''
     if which == BEST and not checkpoint:
         raise errors.UserError(
-            f'{model_dir} has no best checkpoint, which evaluations on a data set make (--eval_steps): '
+            f'{model_dir} has no best checkpoint; evaluations on a data set (--eval_steps) make one: '
             'give --checkpoint=last'
         )
     which = BEST if checkpoint else LAST
     checkpoint = checkpoint or checkpoints.newest_whole(model_dir)
     if checkpoint and trained is None:
         raise errors.UserError(
-            f'{model_dir} has checkpoints but no {hparams_file.FILE_NAME}, which says what they are of: copy it from '
-            'the run, or let python -m trainer.task go on with the flags that it was trained with'
+            f'{model_dir} has checkpoints but no {hparams_file.FILE_NAME}, which describes their networks: copy it '
+            'from the run, or resume with python -m trainer.task and the flags that the run was trained with'
         )
     if trained is None or not checkpoint:
         raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')

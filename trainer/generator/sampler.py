@@ -18,8 +18,8 @@ from trainer.generator import export
 from trainer.generator.weights import GeneratorWeights
 from trainer.storage import refusals
 
-# Every picture is made in a batch of this size, padded if need be: the convolutions of another batch size round
-# differently, and then the same seed would not always give the same pixels.
+# Every picture is made in a batch of this size, padded if necessary. Convolutions of another batch size round
+# differently, so the same seed would not always give the same pixels.
 _BATCH = 16
 
 
@@ -47,7 +47,7 @@ class CheckpointGenerator(Generator):
         self.noise_dim = hparams.noise_dim
         with tf.Graph().as_default():
             self._noise = v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim])
-            # In float32 whatever --compute_dtype was: bfloat16 rounds by more than a grey level across machines.
+            # Always float32, regardless of --compute_dtype: in bfloat16, machines differ by more than a grey level.
             self._images = images.to_uint8(networks.generator(self._noise, hparams.architecture))
             self._weights = GeneratorWeights(hparams)
             self._session = v1.Session()
@@ -68,18 +68,18 @@ class ExportedGenerator(Generator):
         """Loads it.
 
         Raises:
-          errors.UserError: it is none, one of another program, or damaged.
+          errors.UserError: the folder is not a SavedModel, or that of another program, or damaged.
         """
         if not tf.io.gfile.isdir(path) or not export.is_ours(path):
             raise errors.UserError(
-                f'{path} is no SavedModel that this trainer has exported: give the saved_model folder of a run'
+                f'{path} is not a SavedModel exported by this trainer: give the saved_model folder of a run'
             )
         try:
-            self._model = tf.saved_model.load(plain(path))  # Kept: its variables live as long as it does.
+            self._model = tf.saved_model.load(plain(path))  # Kept, because its variables live only as long as it does.
             self._signature = self._model.signatures[export.NOISE]
             self.noise_dim = int(self._signature.structured_input_signature[1]['noise'].shape[1])
             self._run(np.zeros((1, self.noise_dim), np.float32))
-        except Exception as error:  # TensorFlow raises whatever it stumbles over.
+        except Exception as error:  # TensorFlow raises many types for a damaged model.
             known = refusals.explain(error, path, refusals.VIEWER)
             if known:
                 raise known from error

@@ -1,4 +1,4 @@
-"""Pictures of the run: a grid from fixed noise at each sampling step, and how it became what it is."""
+"""Pictures of the run: a grid from fixed noise at each sampling step, and an animation of all grids."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def chart_path(model_dir: str) -> str:
 
 
 def write_real(model_dir: str, pixels: tf.Tensor) -> None:
-    """Draws real images uint8 [N, H, W, C] through the network's own pixel range, to `samples/real.png`."""
+    """Writes real images uint8 [N, H, W, C] to `samples/real.png`, by way of the network's own pixel range."""
     seen = images.to_uint8(images.to_model_range(pixels)).numpy()
     images.write_png(os.path.join(folder(model_dir), 'real.png'), images.tile_grid(seen))
 
 
 def write_gif(model_dir: str) -> str | None:
-    """Strings the grids together as `samples/progress.gif` and returns its path, None if there are no grids."""
+    """Writes the grids as the animation `samples/progress.gif` and returns its path, None if there are no grids."""
     paths = grid_paths(model_dir)
     if not paths:
         return None
@@ -72,9 +72,10 @@ def write_gif(model_dir: str) -> str | None:
 
 
 class SampleListener(v1.train.CheckpointSaverListener):
-    """Draws a grid from each checkpoint that falls on a sampling step; keeps broken weights from being saved.
+    """Generates a grid from each checkpoint on a sampling step; prevents saving weights that are NaN or infinite.
 
-    Working from the checkpoint, on the host, it is the same for a CPU and a TPU and needs no second training session.
+    It works from the checkpoint, on the host, so it is the same for a CPU and a TPU and needs no second training
+    session.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         sample_steps: int,
         take_grid: Callable[[int, np.ndarray], None],
     ):
-        """Draws `count` images every `sample_steps` steps; `take_grid` is given the step and uint8 [count, H, W, C]."""
+        """Generates `count` images every `sample_steps` steps; `take_grid` gets the step and uint8 [count, H, W, C]."""
         self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
         self._take_grid = take_grid
         self.generator = CheckpointGenerator(hparams)
@@ -98,7 +99,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         self._all_finite = tf.reduce_all(tf.stack(finite))
 
     def before_save(self, session: v1.Session, global_step_value: int) -> None:
-        """Refuses to overwrite good checkpoints with weights that are not numbers."""
+        """Refuses to overwrite good checkpoints with weights that are NaN or infinite."""
         if not session.run(self._all_finite):
             raise NotFinite('a weight is not finite', int(global_step_value))
 
@@ -106,7 +107,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         """See the base class."""
         step = int(global_step_value)
         due = step % self._sample_steps == 0 or step >= self._train_steps
-        if not due or step == self._drawn:  # Training goes on after an evaluation by saving the same step again.
+        if not due or step == self._drawn:  # After an evaluation, training saves the same step again.
             return
         pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._noise)
         grid = images.tile_grid(pixels)
@@ -129,12 +130,12 @@ class SampleListener(v1.train.CheckpointSaverListener):
 
 
 def _read(path: str) -> np.ndarray | None:
-    """A grid as it was written; None, and a word about it, where somebody has damaged it since."""
+    """Reads a grid; if the file is damaged, logs a warning and returns None."""
     try:
         with tf.io.gfile.GFile(path, 'rb') as file, warnings.catch_warnings():
             warnings.simplefilter('error', Image.DecompressionBombWarning)
             picture = np.asarray(Image.open(io.BytesIO(file.read()), formats=['PNG']))
-    except Exception as error:  # A decoder that is fed garbage raises anything.
-        logging.warning('%s is left out of the film: %s', path, errors.one_line(str(error)))
+    except Exception as error:  # A decoder may raise anything for a damaged file.
+        logging.warning('%s is left out of progress.gif: %s', path, errors.one_line(str(error)))
         return None
     return picture[..., None] if picture.ndim == 2 else picture

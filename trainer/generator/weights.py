@@ -1,4 +1,4 @@
-"""Loads the weights that pictures are made from: the average over the generator's weights where a run keeps one."""
+"""Loads the weights that make the pictures: the EMA of the generator's weights, if the run keeps one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _BATCH, _BATCHES = 64, 16
 
 
 class GeneratorWeights:
-    """The generator's variables in the graph that it has been built in.
+    """The generator's variables in the graph in which it was built.
 
-    Batch norm's moving averages follow the generator that is trained; under averaged weights they are wrong, and
-    pictures come out pale or garish. So its moments are estimated again, from 1,024 generated images that are the same
-    for all checkpoints.
+    Batch norm's moving averages belong to the trained weights. With the EMA's weights they are wrong, and pictures come
+    out pale or garish. So the moments are estimated again, from 1,024 images generated from the same noise for every
+    checkpoint.
     """
 
     def __init__(self, hparams: HParams):
-        """To be made in that graph, after the generator."""
+        """Must be called in that graph, after the generator is built."""
         self._averaged = hparams.ema_half_life_kimg > 0
         trainable = v1.trainable_variables(f'{networks.GENERATOR}/')
         self._last = v1.train.Saver(v1.global_variables(f'{networks.GENERATOR}/'))
@@ -44,11 +44,14 @@ class GeneratorWeights:
                 self._estimate(session)
 
     def _estimate(self, session: v1.Session) -> None:
-        """Sets mean and variance over all batches: that of all is the mean of theirs and what their means scatter."""
+        """Sets the mean and the variance over all batches.
+
+        The variance is the mean of the batches' variances plus the variance of their means.
+        """
         found = [session.run(self._moments, {self._number: number}) for number in range(_BATCHES)]
         values = {name: np.stack([batch[name] for batch in found]) for name in self._moments}
         feed = {}
-        with np.errstate(over='ignore'):  # Of weights that have run away; the pictures show that.
+        with np.errstate(over='ignore'):  # Diverged weights overflow; the pictures show that.
             for name, of_batches in values.items():
                 value = of_batches.mean(axis=0)
                 if name.endswith('/moving_variance:0'):
@@ -58,7 +61,7 @@ class GeneratorWeights:
 
 
 def _batch_moments(hparams: HParams, number: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The moments of batch `number`, by the names of the moving averages that stand for them."""
+    """The moments of batch `number`, by the names of the moving averages that they replace."""
     updates = Updates()
     noise = tf.random.stateless_normal([_BATCH, hparams.noise_dim], tf.stack([number, 2]))
     networks.generator(noise, hparams.architecture, updates)

@@ -1,4 +1,4 @@
-"""The machine, this one or a TPU: found, checked, fitted to the schedule, and watched.
+"""Finds, checks and watches the machine to train on, this one or a TPU, and fits the schedule to it.
 
 Imports `options` and `dcgan.hparams`.
 """

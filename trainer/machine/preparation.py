@@ -1,4 +1,4 @@
-"""The machine that a run trains on: this one, or a TPU that has been found, checked and asked for its cores."""
+"""Prepares the machine that a run trains on: this one, or a TPU, which it finds, checks and counts the cores of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 from absl import logging
 
-# TPUEstimator asks with the same function; the public way would initialise the TPU system once more.
+# TPUEstimator uses the same function; the public one would initialise the TPU system once more.
 from tensorflow.python.tpu import tpu_system_metadata
 
 from trainer import errors
@@ -18,8 +18,8 @@ from trainer.machine import schedule, tpu_address, tpu_node, tpu_runtime
 from trainer.machine.watchdog import Watchdog
 from trainer.options import RunOptions, TpuOptions
 
-_TILE = 8, 128  # Numbers that a TPU core works on at a time (Cloud TPU performance guide).
-_CPU_INFO = '/proc/cpuinfo'  # Of Linux; elsewhere nothing is known of the CPU, and nothing said.
+_TILE = 8, 128  # A TPU core computes in tiles of this shape (Cloud TPU performance guide).
+_CPU_INFO = '/proc/cpuinfo'  # Exists on Linux; elsewhere the CPU is unknown, and nothing is logged.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Machine:
     """Where to train.
 
     Attributes:
-      cluster: where TPUEstimator finds the TPU; None is this machine's CPU or GPU.
+      cluster: where TPUEstimator finds the TPU; None means this machine's CPU or GPU.
       cores: TPU cores that share a batch; 1 without a TPU.
-      iterations_per_loop: steps between two visits of the host; 1 without a TPU, where more would only blur the log.
+      iterations_per_loop: steps of a TPU before it returns to the host; 1 without a TPU, where more would only make
+        the log coarser.
     """
 
     cluster: tf.distribute.cluster_resolver.TPUClusterResolver | None = None
@@ -47,14 +48,14 @@ class Machine:
         return self.cluster is None or not self.cluster.master()
 
     def eval_batch_size(self, batch_size: int, records: int) -> int:
-        """The largest batch, up to `batch_size`, that `records` images fill and the cores can share; 0 if none is."""
+        """The largest batch, up to `batch_size`, that `records` images fill and the cores can share; else 0."""
         return min(batch_size, records) // self.cores * self.cores
 
 
 def prepare(
     tpu: TpuOptions, options: RunOptions, hparams: HParams, environ: Mapping[str, str], watchdog: Watchdog
 ) -> Machine:
-    """Finds the machine that the flags ask for, and makes sure that it can train before TensorFlow touches it.
+    """Finds the machine that the flags ask for, and checks that it can train before TensorFlow touches it.
 
     Raises:
       errors.UserError: the TPU cannot be used, or does not fit the batch or the schedule.
@@ -81,8 +82,8 @@ def prepare(
     logging.info('%d TPU cores; %d images a step each; %d steps a loop', cores, batch_size // cores, iterations)
     if batch_size // cores < _TILE[0]:
         logging.warning(
-            '--train_batch_size=%d leaves %d images to a TPU core, most of which then idles: it wants a multiple of %d,'
-            ' at best %d each, by --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
+            '--train_batch_size=%d gives each TPU core %d images, so most of the core idles: give it a multiple of %d, '
+            'at best %d, with --train_batch_size=%d', batch_size, batch_size // cores, *_TILE, _TILE[1] * cores,
         )  # fmt: skip
     return Machine(cluster, cores, iterations)
 
@@ -90,13 +91,13 @@ def prepare(
 def _warn_of_slow_arithmetic(compute_dtype: str) -> None:
     if compute_dtype == 'bfloat16' and not tf.config.list_physical_devices('GPU') and not _multiplies_bfloat16():
         logging.warning(
-            '--compute_dtype=bfloat16 on a CPU without AMX, which has to imitate it, is slower than float32, with AVX2 '
-            'alone 8 times: give --compute_dtype=float32'
+            '--compute_dtype=bfloat16 is slower than float32 on a CPU without AMX, which must emulate it (with only '
+            'AVX2, 8 times slower): give --compute_dtype=float32'
         )
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether this CPU has AMX; True where that cannot be known, and of other kinds than x86, where nobody measured."""
+    """Whether this CPU has AMX; True if unknown, and for CPUs other than x86, which nobody has measured."""
     try:
         words = pathlib.Path(_CPU_INFO).read_text().split()
     except OSError:

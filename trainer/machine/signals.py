@@ -13,14 +13,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class GracefulStop:
-    """While entered, the first signal is only noted; a second one ends the process at once."""
+    """A context in which the first signal is only noted; a second one ends the process at once."""
 
     def __init__(self) -> None:
         self.signum = 0
         self._before: dict = {}
 
     def __enter__(self) -> GracefulStop:
-        # Under nohup a closed terminal is no reason to stop.
+        # Under nohup, a closed terminal must not stop the run.
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         heard = [signum for signum in _SIGNALS if not (ignored and signum == signal.SIGHUP)]
         self._before = {signum: signal.signal(signum, self._note) for signum in heard}
@@ -32,7 +32,7 @@ class GracefulStop:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as a shell reports it; 0 without one.
+        """128 + the signal's number, as a shell reports it; 0 without a signal.
 
         That is 143 after SIGTERM, 130 after SIGINT and 129 after SIGHUP.
         """
@@ -47,12 +47,12 @@ class GracefulStop:
 
 
 class StopHook(v1.train.SessionRunHook):
-    """Ends the session after the step in which a signal came."""
+    """Ends the session after the step in which a signal arrived."""
 
     def __init__(self, stop: GracefulStop, before_first_step: bool = False):
-        """Takes the signals, and whether one that came before the first step may spare it.
+        """Takes the signals, and whether a signal before the first step ends the session without that step.
 
-        A TPU's session is not asked to end before its first loop: nobody has seen its infeed end then.
+        A TPU's session is not ended before its first loop: nobody has tested whether its infeed ends then.
         """
         self._stop, self._before_first_step = stop, before_first_step
 

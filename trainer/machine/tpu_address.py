@@ -1,4 +1,4 @@
-"""Where the TPU is: what --tpu, --tpu_zone, --gcp_project and Vertex AI say of it, without asking the network."""
+"""The TPU's address, from --tpu, --tpu_zone, --gcp_project and Vertex AI's TPU_CONFIG; does not use the network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TpuAddress:
 
     @property
     def gcloud(self) -> str:
-        """A named TPU as gcloud's commands take it."""
+        """The arguments that name this TPU in gcloud commands."""
         return f'{self.tpu} --zone={self.zone} --project={self.project}'
 
 
@@ -39,10 +39,10 @@ def locate(tpu: str, zone: str, project: str, environ: Mapping[str, str]) -> Tpu
     """Completes the flags --tpu, --tpu_zone and --gcp_project from TPU_CONFIG.
 
     Raises:
-      errors.UserError: an address is malformed, or the name, zone or project is nowhere to be found.
+      errors.UserError: an address is malformed, or the name, zone or project is missing.
     """
-    # Never hand '' on for a local TPU: with TPU_NAME=local TensorFlow takes "local" for a node's name, and TPUEstimator
-    # polls the API for the preemption of a node that does not exist.
+    # Never pass '' on for a local TPU: with TPU_NAME=local, TensorFlow takes "local" for a node's name, and
+    # TPUEstimator polls the API for the preemption of a node that does not exist.
     if tpu == LOCAL:
         return TpuAddress(LOCAL)
     if tpu.startswith(_GRPC):
@@ -63,8 +63,8 @@ def locate(tpu: str, zone: str, project: str, environ: Mapping[str, str]) -> Tpu
 def _tpu_config(environ: Mapping[str, str]) -> dict[str, Any]:
     """TPU_CONFIG as Vertex AI sets it: tpu_node_name, zone and project.
 
-    TensorFlow reads it only in a client of its own, and the installed cloud_tpu_client, which does not, takes that
-    client's place.
+    TensorFlow reads it only in its own client. The installed cloud_tpu_client replaces that client and does not read
+    it.
     """
     text = environ.get('TPU_CONFIG', '')
     try:
@@ -74,7 +74,7 @@ def _tpu_config(environ: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(config, dict):
         return config
     raise errors.UserError(
-        f'TPU_CONFIG={text!r} is no JSON object with {", ".join(_FLAGS)}: mend it, or unset it and give '
+        f'TPU_CONFIG={text!r} is not a JSON object with {", ".join(_FLAGS)}: correct it, or unset it and give '
         + ' '.join(_FLAGS.values())
     )
 
@@ -84,7 +84,7 @@ def _missing(tpu: str, keys: list[str], config: str) -> str:
     if tpu:
         return f'--tpu={tpu} is a name, and a name needs a zone and a project: {fix}'
     if config:
-        return f'--tpu= takes the TPU from TPU_CONFIG={config!r}, which lacks {", ".join(keys)}: mend it, or {fix}'
+        return f'--tpu= takes the TPU from TPU_CONFIG={config!r}, which lacks {", ".join(keys)}: correct it, or {fix}'
     return (
         f'--tpu= takes the TPU from TPU_CONFIG, which Vertex AI sets and which is not set here: {fix}, '
         'or --tpu=local on a TPU VM'

@@ -1,7 +1,7 @@
-"""Waits until a TPU that is reached over the network can be trained on.
+"""Waits until a TPU that is reached over the network is ready to train.
 
-TensorFlow alone asks the Cloud TPU API once, takes an unhealthy TPU, and retries an address where nothing listens for
-a day without a word. A local TPU needs none of this: for it nothing here touches the network.
+TensorFlow alone asks the Cloud TPU API once, accepts an unhealthy TPU, and retries an address where nothing listens
+for a day without logging it. A local TPU needs no wait, and nothing here uses the network for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import time
 from typing import Any
 
-import cloud_tpu_client  # This and the other clients cost no time: TensorFlow has imported them.
+import cloud_tpu_client  # TensorFlow has imported this and the other clients already, so they cost no time.
 import httplib2
 import oauth2client.client as oauth2
 from absl import logging
@@ -25,14 +25,14 @@ from trainer.machine.tpu_address import LOCAL, TpuAddress
 
 _PROBES = 3
 _WAIT = ('CREATING', 'STARTING', 'RESTARTING', 'REIMAGING', 'REPAIRING', 'UNHIDING')
-_RECREATE = 'gcloud compute tpus tpu-vm delete {node}, create it anew and repeat this command'
+_RECREATE = 'gcloud compute tpus tpu-vm delete {node}, create it again and repeat this command'
 _START = 'gcloud compute tpus tpu-vm start {node}'
 _REMEDIES = {
     'PREEMPTED': f'Google took the machine back: {_RECREATE}',
-    'TERMINATED': f'maintenance or the end of its time ended it: {_RECREATE}',
+    'TERMINATED': f'maintenance or its time limit ended it: {_RECREATE}',
     'STOPPED': f'start it: {_START}',
     'STOPPING': f'when it has stopped, start it: {_START}',
-    'DELETING': 'create it anew, or name another TPU',
+    'DELETING': 'create it again, or name another TPU',
     'UNKNOWN': f'its repair failed: {_RECREATE}',
 }
 _OTHER_REMEDY = 'it cannot be used: look at gcloud compute tpus tpu-vm describe {node}, or replace it: ' + _RECREATE
@@ -45,12 +45,12 @@ _LOGIN = 'run gcloud auth application-default login, or set GOOGLE_APPLICATION_C
 class Node:
     """A TPU that is ready."""
 
-    accelerator_type: str = ''  # Such as 'v3-8'; '' where no API was asked.
+    accelerator_type: str = ''  # Such as 'v3-8'; '' if the API was not asked.
     endpoints: tuple[str, ...] = ()  # 'ip:port' of each worker; none for a local TPU.
 
 
 def cores_of(accelerator_type: str) -> int | None:
-    """The cores that TPUEstimator sees: 8 for 'v3-8'; None where the name does not tell.
+    """The cores that TPUEstimator sees: 8 for 'v3-8'; None if the name does not tell.
 
     Raises:
       errors.UserError: TPUEstimator cannot train on this type.
@@ -61,7 +61,7 @@ def cores_of(accelerator_type: str) -> int | None:
             f'the TPU is a {accelerator_type}: {tpu_runtime.PJRT_ONLY}; take {tpu_runtime.SE_TPUS} with a '
             f'{tpu_runtime.SE_RUNTIME} runtime, or train with --use_tpu=false'
         )
-    # A v4-8 counts eight cores in its name and may show TensorFlow four pairs: its name does not tell.
+    # A v4-8 has eight cores in its name but may show TensorFlow four pairs, so its name does not tell.
     known = re.fullmatch(r'v[23]-(\d+)', name)
     return int(known[1]) if known else None
 
@@ -69,17 +69,17 @@ def cores_of(accelerator_type: str) -> int | None:
 def wait_until_ready(
     address: TpuAddress, timeout_s: float, *, poll_s: float = 10.0, connect_s: float = 5.0, service: Any = None
 ) -> Node:
-    """Waits while the TPU is being made or mended, and checks that its workers answer.
+    """Waits while the TPU is being created or repaired, and checks that its workers answer.
 
     Args:
       address: what `tpu_address.locate` returned.
       timeout_s: how long to wait, in seconds.
-      poll_s: seconds between two questions.
+      poll_s: seconds between two requests to the API.
       connect_s: seconds that a worker has to accept a connection.
       service: a googleapiclient service of the Cloud TPU API; None makes it with this machine's credentials.
 
     Raises:
-      errors.UserError: the TPU will not become ready, cannot be asked about, or does not answer; or the time is up.
+      errors.UserError: the TPU will not become ready, the API or a worker does not answer, or the time is up.
     """
     if address.tpu == LOCAL:
         return Node()
@@ -94,8 +94,8 @@ def wait_until_ready(
 
 
 def _await_node(address: TpuAddress, timeout_s: float, deadline: float, poll_s: float, service: Any) -> Node:
-    # The client would ask Compute Engine's metadata server for a zone or project left out, and elsewhere die of a bare
-    # URLError; `locate` leaves none out.
+    # `locate` always gives a zone and a project. Without them, the client would ask Compute Engine's metadata server,
+    # and outside Compute Engine end with a bare URLError.
     client = cloud_tpu_client.Client(tpu=address.tpu, zone=address.zone, project=address.project, service=service)
     told = ''
     while True:
@@ -115,10 +115,10 @@ def _await_node(address: TpuAddress, timeout_s: float, deadline: float, poll_s: 
 
 
 def _look(client: cloud_tpu_client.Client, address: TpuAddress) -> Node | str:
-    """The node if it is ready, else why to wait."""
+    """The node if it is ready, else the reason to wait."""
     try:
         accelerator_type = client.accelerator_type() or ''
-        cores_of(accelerator_type)  # A TPU that cannot be used is not worth a wait.
+        cores_of(accelerator_type)  # Raises at once for a TPU that cannot be used.
         state = client.state() or 'STATE_UNSPECIFIED'
         if state in _WAIT:
             return f'it is {state}'
@@ -133,7 +133,7 @@ def _look(client: cloud_tpu_client.Client, address: TpuAddress) -> Node | str:
             raise errors.UserError(f'--tpu={address.tpu} is READY, but its health is {health}: {remedy}')
         return Node(accelerator_type, _endpoints(client, address))
     except _TROUBLES as error:
-        # The client hides what happened behind a ValueError, and only Python remembers the cause.
+        # The client hides the error behind a ValueError, which has it only as its __context__.
         return _trouble(error.__context__ if isinstance(error, ValueError) and error.__context__ else error, address)
 
 
@@ -151,7 +151,7 @@ def _endpoints(client: cloud_tpu_client.Client, address: TpuAddress) -> tuple[st
 
 
 def _trouble(error: BaseException, address: TpuAddress) -> str:
-    """Why the API gave no answer, if it may give one later; else raises what to do."""
+    """The reason that the API did not answer, if it may answer later; otherwise raises UserError with the fix."""
     reason = ' '.join(str(error).split()) or type(error).__name__
     if isinstance(error, oauth2.ApplicationDefaultCredentialsError):
         raise errors.UserError(f'--tpu={address.tpu} is a name, and this machine has no credentials: {_LOGIN}')
@@ -159,7 +159,7 @@ def _trouble(error: BaseException, address: TpuAddress) -> str:
     if isinstance(error, api_errors.HttpError):
         reason = ' '.join(f'{status} {error.reason}'.split())
     if isinstance(error, oauth2.AccessTokenRefreshError) or status == 401:
-        raise errors.UserError(f'--tpu={address.tpu}: Google does not take the credentials ({reason}): {_LOGIN}')
+        raise errors.UserError(f'--tpu={address.tpu}: Google rejects the credentials ({reason}): {_LOGIN}')
     if status == 403:
         raise errors.UserError(
             f'--tpu={address.tpu}: the Cloud TPU API refuses ({reason}): run gcloud services enable tpu.googleapis.com '
@@ -174,7 +174,7 @@ def _trouble(error: BaseException, address: TpuAddress) -> str:
         return f'the Cloud TPU API answers {reason}'
     if isinstance(error, _UNREACHABLE):
         return f'the Cloud TPU API cannot be reached ({reason})'
-    if isinstance(error, RuntimeError):  # It left READY between two questions.
+    if isinstance(error, RuntimeError):  # It left READY between two requests.
         return reason
     raise errors.UserError(
         f'--tpu={address.tpu}: the Cloud TPU API gave no answer ({type(error).__name__}: {reason}): check --tpu_zone='
@@ -196,6 +196,6 @@ def _probe(endpoint: str, address: TpuAddress, deadline: float, poll_s: float, c
             reason = error.strerror or str(error)
     raise errors.UserError(
         f'nothing answers at {endpoint} of --tpu={address.tpu} ({reason}): a TPU VM runs the job itself, with '
-        '--tpu=local; only a machine that serves the gRPC runtime of TensorFlow (port 8470) answers others, from the '
-        'same VPC network and if the firewall lets them through'
+        '--tpu=local; only a machine that serves the gRPC runtime of TensorFlow (port 8470) answers other machines, '
+        'from the same VPC network and if the firewall allows it'
     )

@@ -1,4 +1,4 @@
-"""Refuses a start on a TPU VM that TensorFlow itself would answer with a hang, a crash or an error about kernels."""
+"""Refuses to start on a TPU VM where TensorFlow would hang, crash or fail with an error about kernels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_runtime(
       environ: the environment variables.
       folders: where the loader looks for a library.
       loader_cache: the loader's list of further libraries.
-      configure_op: the op whose kernel tells a TPU build of TensorFlow.
+      configure_op: the op whose kernel only a TPU build of TensorFlow has.
 
     Raises:
       errors.UserError: the runtime is PJRT, libtpu.so is missing, or TensorFlow was built without TPU support.
@@ -58,8 +58,8 @@ def check_runtime(
 
 
 def _check_stream_executor(environ: Mapping[str, str]) -> None:
-    """Without this, TPUEstimator says "No TPU platform registered" for ever, or crashes."""
-    # PJRT_DEVICE is not among them: only PyTorch reads it, and TPU VM images set it without harm to TensorFlow.
+    """Without this check, TPUEstimator logs "No TPU platform registered" for ever, or crashes."""
+    # PJRT_DEVICE is not checked: only PyTorch reads it, and TPU VM images set it without harm to TensorFlow.
     asked = {'NEXT_PLUGGABLE_DEVICE_USE_C_API': ('', '0', 'false'), 'TF_PLUGGABLE_DEVICE_LIBRARY_PATH': ('',)}
     for name, harmless in asked.items():
         value = environ.get(name, '')
@@ -71,14 +71,14 @@ def _check_stream_executor(environ: Mapping[str, str]) -> None:
 
 
 def _check_libtpu(environ: Mapping[str, str], folders: Sequence[str], loader_cache: str) -> None:
-    """Looks for the file only: loading the library would take the TPU's lock, which one process may hold."""
+    """Only looks for the file: loading the library would take the TPU's lock, which only one process can hold."""
     named = environ.get('TPU_LIBRARY_PATH', '')
-    # A bare file name is looked for by the loader, as if by its default name.
+    # The loader searches for a bare file name as for the default name.
     if '/' in named:
         if os.path.isfile(named):
             return
         raise errors.UserError(
-            f'TPU_LIBRARY_PATH={named!r} is no file: unset it where {_LIBRARY} is in /lib; {_libtpu_remedy()}'
+            f'TPU_LIBRARY_PATH={named!r} is not a file: unset it if {_LIBRARY} is in /lib; {_libtpu_remedy()}'
         )
     library = named or _LIBRARY
     listed = [folder for folder in environ.get('LD_LIBRARY_PATH', '').split(':') if folder]
@@ -89,7 +89,7 @@ def _check_libtpu(environ: Mapping[str, str], folders: Sequence[str], loader_cac
         return
     raise errors.UserError(
         f'--use_tpu=true --tpu=local found no {library!r} in {", ".join(map(repr, searched))}, {loader_cache} or the '
-        f'libtpu pip package: this is no TPU VM, or the library is not installed; {_libtpu_remedy()}'
+        f'libtpu pip package: this is not a TPU VM, or the library is not installed; {_libtpu_remedy()}'
     )
 
 
@@ -108,21 +108,21 @@ def _is_cached(library: str, loader_cache: str) -> bool:
 
 
 def _in_pip_package() -> bool:
-    """Builds after 2.15 look beside themselves in site-packages, and a backport must not be refused."""
+    """TensorFlow builds after 2.15 also look in site-packages, and a backport of that must not be refused."""
     package = importlib.util.find_spec('libtpu')
     folders = package.submodule_search_locations if package else None
     return any(os.path.isfile(os.path.join(folder, _LIBRARY)) for folder in folders or ())
 
 
 def _check_build(configure_op: str) -> None:
-    """Asks the registry that a session would ask when TPUEstimator configures the TPU.
+    """Looks for the kernel in the registry that a session uses when TPUEstimator configures the TPU.
 
-    With --tpu=local that session runs in this process, so a build whose registry lacks the kernel ends in "No OpKernel
-    was registered": refusing it takes nothing from anybody. TensorFlow's sources register the kernel in a static
-    initialiser, with or without a TPU or libtpu, so the question touches neither. Weaker signs would mislead: the
+    With --tpu=local that session runs in this process, so a build without the kernel always fails with "No OpKernel
+    was registered", and refusing it costs nobody anything. TensorFlow's sources register the kernel in a static
+    initialiser, with or without a TPU or libtpu, so this check touches neither. Weaker signs would mislead: the
     ordinary wheel has 22 kernels for the devices TPU and TPU_SYSTEM (control flow), and get_build_info() has no entry
-    for TPUs. Both op names count, lest a build run the op under its public name. The doubt: the ordinary wheel
-    2.15.1 was asked (no kernel); for the TPU wheel the answer was read in the sources, 2.4 to 2.11, not asked.
+    for TPUs. Both op names count, in case a build runs the op under its public name. Not tested on the TPU wheel: that
+    it has the kernel was read in the sources, 2.4 to 2.11. The ordinary wheel 2.15.1 was tested and has none.
     """
     names = (configure_op, configure_op.lstrip('_'))
     if any(kernels.get_registered_kernels_for_op(name).kernel for name in names):

@@ -1,7 +1,7 @@
-"""Ends a job that hangs, and leaves on record where it hung.
+"""Ends a job that hangs, and logs where it hung.
 
-TensorFlow waits for a TPU that does not answer for up to a day, without a word and without an exit code that a
-platform could restart the job by.
+TensorFlow waits up to a day for a TPU that does not answer. Meanwhile it logs nothing, and there is no exit code on
+which a platform could restart the job.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from absl import logging
 
 EXIT_CODE = 4
 _STDERR = 2
-_LATE = 3.0  # So many beats: on a machine with too much to do they come late, but not that late for long.
-_COMPILE_PATIENCE = 3.0  # A TPU program of 128 px takes minutes to compile, and a CPU that is busy takes longer.
+_LATE = 3.0  # In beats: on an overloaded machine they come late, but not this late for long.
+_COMPILE_PATIENCE = 3.0  # A TPU program of 128 px takes minutes to compile, and longer on a busy CPU.
 
 
 class Watchdog:
-    """While entered, ends the process when nothing has happened for `timeout_s` seconds; 0 never does.
+    """A context that ends the process after `timeout_s` seconds without progress; 0 never does.
 
-    Only seconds count in which the process ran: one that was stopped by Ctrl-Z, by a closed laptop or by a paused
-    machine for longer than that goes on. The end is abrupt: a thread that hangs inside TensorFlow can neither be
-    interrupted nor waited for. What was saved stays saved, and the same command resumes.
+    Only time in which the process ran counts: a process that was paused for longer by Ctrl-Z, a closed laptop or a
+    paused machine goes on. The end is abrupt, because a thread that hangs inside TensorFlow can be neither interrupted
+    nor joined. Saved checkpoints remain, and the same command resumes.
     """
 
     def __init__(self, timeout_s: float):
@@ -47,7 +47,7 @@ class Watchdog:
             self._thread.join()
 
     def phase(self, name: str, patience: float = 1.0) -> None:
-        """Logs that a phase begins, in which nothing may happen for `patience` times the usual time."""
+        """Logs that a phase begins, which may go without progress for `patience` times the timeout."""
         logging.info('phase: %s', name)
         self.enter(name, patience)
 
@@ -57,11 +57,11 @@ class Watchdog:
         self.progress()
 
     def progress(self) -> None:
-        """Notes that something happened."""
+        """Notes progress."""
         self._events += 1
 
     def _watch(self) -> None:
-        """Adds up what passes from beat to beat; a beat that is far too late means that nothing ran meanwhile."""
+        """Adds up the time between beats. A beat that is far too late means that the process did not run meanwhile."""
         idle_s, seen, before = 0.0, self._events, time.monotonic()
         while not self._over.wait(self._beat_s):
             now = time.monotonic()
@@ -74,7 +74,7 @@ class Watchdog:
     def _end(self, allowed: float) -> None:
         logging.error(
             'no progress for %.0f s in phase %r: ending with exit code %d so that the platform may restart the job, '
-            'which resumes. Where each thread stands follows. If this was only slow, raise --stall_timeout_s=%g',
+            'which resumes. The stack of each thread follows. If this was only slow, raise --stall_timeout_s=%g',
             allowed,
             self._phase,
             EXIT_CODE,
@@ -86,9 +86,9 @@ class Watchdog:
 
 
 class WatchdogHook(v1.train.SessionRunHook):
-    """Tells the watchdog how a session fares.
+    """Reports the progress of a session to the watchdog.
 
-    A TPU is initialised when the session is created and compiles in the first call; each further call is
+    A TPU is initialised when the session is created, and compiles in the first call. Each later call takes
     `iterations_per_loop` steps.
     """
 
@@ -110,7 +110,7 @@ class WatchdogHook(v1.train.SessionRunHook):
 
     def after_run(self, _: v1.train.SessionRunContext, run_values: v1.train.SessionRunValues) -> None:
         """See the base class."""
-        # On a TPU the step is fetched beside the loop that changes it, and may be the one before or after.
+        # On a TPU the step is fetched in parallel with the loop that changes it: it may be the old or the new one.
         name = f'{self._work}: step {run_values.results}'
         if self._compiled:
             self._watchdog.enter(name)

@@ -1,4 +1,4 @@
-"""What a generator learned, in numbers: functions of feature arrays, in numpy alone.
+"""What a generator learned, in numbers: functions of feature arrays.
 
-Knows no file and no network. Imports `data` for numbered images.
+It does not know files or networks. Imports `data` for numbered images.
 """

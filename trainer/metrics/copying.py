@@ -13,15 +13,15 @@ CLOSE = 5  # The percentile of the hold-out's distances below which an image is 
 
 @dataclasses.dataclass(frozen=True)
 class Copying:
-    """How samples lie to the training set, held against a hold-out.
+    """How near samples are to the training set, compared with a hold-out.
 
     Attributes:
       z: z-score of the Mann-Whitney test. 0: as near to training images as hold-out images are; below -3: nearer than
-        chance explains, they are copied; above 3: farther, the generator underfits.
-      nearer: chance that a sample is nearer to its nearest training image than a hold-out image is to its own, in
-        [0, 1]; 0.5 where nothing is copied. Unlike z it does not grow with the number of images.
-      close: share of samples that are as near to a training image as the nearest 5 % of the hold-out; about 0.05 where
-        nothing is copied. Sees a few copies among many samples, which z does not.
+        chance explains, so they are copied; above 3: farther, so the generator underfits.
+      nearer: probability that a sample is nearer to its nearest training image than a hold-out image is to its own, in
+        [0, 1]; 0.5 if nothing is copied. Unlike z it does not grow with the number of images.
+      close: share of samples that are as near to a training image as the nearest 5 % of the hold-out; about 0.05 if
+        nothing is copied. Unlike z it detects a few copies among many samples.
     """
 
     z: float
@@ -32,9 +32,9 @@ class Copying:
 def copying_test(train: np.ndarray, holdout: np.ndarray, samples: np.ndarray) -> Copying:
     """The test C_T of Meehan, Chaudhuri & Dasgupta 2020, arXiv:2004.05675, with one cell for the whole space.
 
-    The paper splits the space into cells; a hold-out of a few hundred images would leave most of them empty. One cell
-    takes samples that crowd where training images are dense for copies too, and z counts a sample that comes again and
-    again each time: after a collapse it means nothing. Read it beside coverage.
+    The paper splits the space into cells; a hold-out of a few hundred images would leave most of them empty. With one
+    cell, samples that crowd where training images are dense count as copies too, and z counts every repetition of a
+    sample. So z means nothing after mode collapse: read it beside coverage.
 
     Args:
       train, holdout, samples: float32 [N, D], at least one row each.

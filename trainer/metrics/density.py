@@ -1,4 +1,4 @@
-"""How typical each image of a set is: the least typical are what a person should look at first."""
+"""How typical each image of a set is: a person should look at the least typical ones first."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import numpy as np
 
 _CORE = 0.7  # Share of the images that the Gaussian is fitted to, so up to nearly 30 % may be foreign.
 _VARIANCE = 0.85  # Share of the variance that the principal components keep.
-_IMAGES_A_COMPONENT = 5  # With fewer, a covariance says little.
+_IMAGES_A_COMPONENT = 5  # With fewer, a covariance is unreliable.
 _COMPONENTS_FROM = 2048  # Images; more than enough to find the directions of most variance.
-_RIDGE = 0.01  # Of the mean variance, added to all of them, so that images all alike can be had too.
+_RIDGE = 0.01  # Share of the mean variance that is added to each variance, so that sets of identical images work too.
 _MOST_STEPS = 50
 _BLOCK = 4096
 _TINY = 1e-12
 
 
 def local_density(features: np.ndarray) -> np.ndarray:
-    """Log density of a set at each of its images, under a Gaussian fitted to the greater part of them.
+    """Log density of a set at each of its images, under a Gaussian fitted to the majority of them.
 
-    Instance selection for GANs (DeVries et al. 2020, arXiv 2007.15255) drops the images at which a Gaussian fitted to
-    the features of all has the lowest density. Foreign images that are many bend that Gaussian to themselves, and by
-    nearest neighbours they even pass for the most typical, since they are alike: flags are denser than photos. So the
-    fit is of the minimum covariance determinant (Rousseeuw and Van Driessen 1999): from the images nearest to the
-    median on, to those that the last fit has found likeliest, until they stay the same ones.
-    tests/benchmarks/audit_quality.py has the comparison. What the extractor hardly tells from the greater part, such as
-    text among flags, is not found; and a rare kind that does belong is as low as one that does not.
+    Instance selection for GANs (DeVries et al. 2020, arXiv 2007.15255) fits a Gaussian to the features of all images
+    and drops the images of lowest density. Many foreign images pull that Gaussian towards themselves. By nearest
+    neighbours they even count as the most typical, because they are alike: flags are denser than photos. So the fit is
+    the minimum covariance determinant (Rousseeuw and Van Driessen 1999). It starts from the images nearest to the
+    median and refits to the images that the last fit found likeliest, until they stay the same.
+    tests/benchmarks/audit_quality.py has the comparison. Foreign images that the extractor hardly distinguishes from
+    the majority, such as text among flags, are not found. A rare kind that belongs is as low as one that does not.
 
     Args:
       features: [N, D] as the late layer of an extractor gives them, N at least 2. Neither centred nor embedded: the
-        centre of a set with foreign images lies between the two, where both look alike.
+        mean of a set with foreign images lies between the two kinds, and seen from there both look alike.
 
     Returns:
       float32 [N], -1/2 the squared Mahalanobis distance per dimension: about -0.5 for typical images, lower for others.
@@ -44,7 +44,7 @@ def local_density(features: np.ndarray) -> np.ndarray:
 
 
 def _directions(features: np.ndarray) -> np.ndarray:
-    """float32 [N, D] of length 1: the strength of all activations together says more of contrast than of content."""
+    """float32 [N, D] of length 1, because the length of a feature vector shows contrast rather than content."""
     directions = np.empty(features.shape, np.float32)
     for begin in range(0, len(features), _BLOCK):
         rows = features[begin : begin + _BLOCK].astype(np.float32)
@@ -53,7 +53,7 @@ def _directions(features: np.ndarray) -> np.ndarray:
 
 
 def _principal(directions: np.ndarray) -> np.ndarray:
-    """The coordinates along the principal components that hold most of the variance, float64 [N, P]."""
+    """The coordinates along the principal components with most of the variance, float64 [N, P]."""
     sample = directions[:: -(-len(directions) // _COMPONENTS_FROM)]
     mean = sample.mean(axis=0)
     _, spread, components = np.linalg.svd(sample - mean, full_matrices=False)
@@ -74,5 +74,5 @@ def _mahalanobis(points: np.ndarray, core: np.ndarray) -> np.ndarray:
 
 
 def _lowest(values: np.ndarray, count: int) -> np.ndarray:
-    """Which of the values are the `count` lowest, in rising order of their numbers."""
+    """The indices of the `count` lowest values, in ascending order."""
     return np.sort(np.argsort(values, kind='stable')[:count])

@@ -1,4 +1,4 @@
-"""Images that a set holds twice: the same pixels, or a picture stored, sized, lit or cut a little differently."""
+"""Duplicates in a set: the same pixels, or a picture compressed, sized, lit or cropped a little differently."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from trainer.metrics import neighbours, registration
 
 _BATCH = 256
 _NEIGHBOURS = 8
-# All pairs of a picture and its slightly altered copy were above it by any layer (tests/benchmarks/audit_quality.py).
+# All pairs of a picture and its slightly altered copy were above this in every layer
+# (tests/benchmarks/audit_quality.py).
 _LEAST_COSINE = 0.75
 _PAIRS = 256
 
 
 def find(images: ImageSet, embedded: np.ndarray) -> list[list[int]]:
-    """Finds the clusters of exact and near duplicates; mirrored ones are none.
+    """Finds the clusters of exact duplicates and near-duplicates; mirror images do not count.
 
-    Near neighbours by features are compared pixel by pixel, for photographs of two white shirts are near too.
+    Near neighbours by features are compared pixel by pixel, because photographs of two white shirts are near too.
 
     Args:
       images: N images.
@@ -28,7 +29,7 @@ def find(images: ImageSet, embedded: np.ndarray) -> list[list[int]]:
         the smallest.
 
     Returns:
-      Clusters of at least two record numbers, each sorted, in the order of their first.
+      Clusters of at least two record numbers, each sorted, in the order of their first numbers.
     """
     small, digests = _read(images)
     first: dict[bytes, int] = {}
@@ -54,7 +55,7 @@ def _read(images: ImageSet) -> tuple[np.ndarray, list[bytes]]:
 
 
 def _near(small: np.ndarray, numbers: np.ndarray, embedded: np.ndarray) -> np.ndarray:
-    """Pairs of record numbers that are one picture, int64 [P, 2]."""
+    """Pairs of record numbers that show the same picture, int64 [P, 2]."""
     k = min(_NEIGHBOURS, len(numbers) - 1)
     if not k:
         return np.empty([0, 2], np.int64)

@@ -14,7 +14,7 @@ class Kid:
     """A kernel inception distance.
 
     Attributes:
-      mean: over the subsets; about 0 for two sets of one distribution, slightly below it at times.
+      mean: over the subsets; about 0 for two sets of one distribution, sometimes slightly below.
       std: standard deviation over the subsets.
       subset_size: rows of each set in a subset.
     """
@@ -52,8 +52,8 @@ def kid(real: np.ndarray, fake: np.ndarray, subsets: int = 100, subset_size: int
 def cosine_kid(real: np.ndarray, fake: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Kid:
     """KID of rows of length 1 (`space.Space.embed`), scaled by sqrt(D) so that the kernel is (cosine + 1)^3.
 
-    Left at length 1, rows of many dimensions would all be alike to the kernel, which divides by D; so scaled, distances
-    have one meaning whatever D is. They cannot be compared with published ones, of raw Inception features.
+    The kernel divides by D, so rows of length 1 and many dimensions would all look alike to it. With the scaling,
+    distances mean the same for every D. They are not comparable with published ones, which use raw Inception features.
     """
     scale = np.float32(np.sqrt(real.shape[1]))
     return kid(real * scale, fake * scale, subsets, subset_size, seed)

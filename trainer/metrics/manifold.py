@@ -11,15 +11,15 @@ from trainer.metrics import neighbours
 
 @dataclasses.dataclass(frozen=True)
 class Manifold:
-    """Shares in [0, 1], but for density. A ball reaches from a row to its k-th nearest neighbour in its own set.
+    """Shares in [0, 1], except density. The ball of a row reaches to its k-th nearest neighbour in its own set.
 
     Attributes:
       precision: share of fake rows in the ball of any real row.
       recall: share of real rows in the ball of any fake row.
-      density: mean number of real balls that a fake row is in, over k; 1 for two sets of one distribution, above it
-        where fakes crowd in the middle.
-      coverage: share of real rows with a fake row in their ball; of two sets of one distribution and of one size,
-        about 1 - 2^-k.
+      density: mean number of real balls that contain a fake row, divided by k; 1 for two sets of one distribution,
+        higher if fakes crowd in the middle.
+      coverage: share of real rows with a fake row in their ball; about 1 - 2^-k for two sets of one distribution and
+        one size.
     """
 
     precision: float
@@ -43,7 +43,7 @@ def manifold(real: np.ndarray, fake: np.ndarray, k: int = 5) -> Manifold:
     recalled = np.empty(len(real), bool)
     covered = np.empty(len(real), bool)
     for rows, squared in neighbours.squared_distances(real, fake):
-        # As the radii are: a row on the edge of a ball is not in it, and where fakes are copies there are many.
+        # Rounded like the radii: a row on the edge of a ball is not in it, and copies put many rows on edges.
         distances = np.sqrt(squared, out=squared)
         in_real_ball = distances < real_radii[rows, None]
         balls_around_fake += in_real_ball.sum(axis=0)

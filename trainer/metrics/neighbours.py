@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 _BLOCK_BYTES = 64 << 20
-_ROUNDING = 1e-12  # Of the largest squared length: smaller squared distances are 0.
+_ROUNDING = 1e-12  # Share of the largest squared length; smaller squared distances count as 0.
 
 
 def nearest(
@@ -22,8 +22,8 @@ def nearest(
       exclude_self: queries are the references, and none is its own neighbour.
 
     Returns:
-      Indices int64 [N, k] into the references, and Euclidean distances float32 [N, k]. Of vectors of length 1 the
-      cosine is 1 - distance^2 / 2.
+      Indices int64 [N, k] into the references, and Euclidean distances float32 [N, k]. For vectors of length 1
+      the cosine is 1 - distance^2 / 2.
     """
     indices = np.empty((len(queries), k), np.int64)
     distances = np.empty((len(queries), k), np.float32)
@@ -39,10 +39,11 @@ def nearest(
 
 
 def squared_distances(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yields blocks of rows of the matrix of squared distances, float32, each with the slice of queries that it is of.
+    """Yields blocks of rows of the matrix of squared distances, float32, each with its slice of the queries.
 
-    No block is larger than 64 MiB, so memory does not grow with the product of the two. Worked out in float64: in
-    float32 a row would be as far as 0.001 from its own copy, and rounding would decide between equal distances.
+    No block is larger than 64 MiB, so memory does not grow with the product of the two sizes. The distances are
+    computed in float64: in float32 a row could be 0.001 away from its own copy, and rounding would decide between equal
+    distances.
     """
     lengths, dimensions = _squared_lengths(references), references.shape[1]
     smallest = _ROUNDING * max(lengths.max(initial=0.0), _squared_lengths(queries).max(initial=0.0))

@@ -1,31 +1,31 @@
-"""Whether two images are one picture: one is laid over the other, as well as may be, and what is left is measured."""
+"""Whether two images show one picture: aligns one with the other as well as possible, and measures the residual."""
 
 from __future__ import annotations
 
 import numpy as np
 
-SIDE = 32  # px; the size at which images are compared, in which what a JPEG adds has gone.
+SIDE = 32  # px; the size at which images are compared, small enough that JPEG artefacts vanish.
 
-_BORDER = 2  # px that are not compared: a shift brings in what the other picture does not have.
+_BORDER = 2  # px that are not compared, because a shift brings in pixels that the other picture lacks.
 _CELL = 4  # px.
-# On photographs of clothes (tests/benchmarks/audit_quality.py), slightly altered pictures reach 0.97, and no cell of
-# them is off by more than 9 grey levels; in other pictures that reach as much, a print or a seam is, by 15 and more.
+# On photographs of clothes (tests/benchmarks/audit_quality.py), slightly altered pictures reach 0.97, and none of their
+# cells is off by more than 9 grey levels. In other pictures that reach 0.97, a print or a seam is off by 15 or more.
 _WORTH_A_SECOND_FIT = 0.9
 _EXPLAINED = 0.97
 _CELL_RMS = 10.0  # Grey levels.
 
-_LEAST_GAIN = 0.3  # With less of the contrast of the other, a shift cannot be told.
-_LONGEST_STEP = 1.5  # px; a linear fit knows nothing of what is farther away.
+_LEAST_GAIN = 0.3  # Below this gain in contrast, a shift cannot be estimated.
+_LONGEST_STEP = 1.5  # px; a linear fit is not valid for longer steps.
 
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Tells which pairs are the same but for compression, size, light, some noise, a shift or a cut of a few percent.
+    """Tells which pairs differ only by compression, size, light, some noise, or a shift or crop of a few percent.
 
-    Least squares by the gradient of the picture find the shift and the zoom (Lucas and Kanade 1981), together with the
-    gain and the offset of the light; a second fit begins where the first one ends.
+    A least-squares fit on the gradient of the picture finds the shift and the zoom (Lucas and Kanade 1981), together
+    with the gain and the offset of the light. A second fit starts from the result of the first.
 
     Args:
-      one, other: uint8 [P, SIDE, SIDE, C]; made of larger images by averaging areas.
+      one, other: uint8 [P, SIDE, SIDE, C], made from larger images by averaging areas.
 
     Returns:
       bool [P].
@@ -46,15 +46,15 @@ def _fit(reference: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Fits each reference to its target, float32 [P, SIDE, SIDE, C].
 
     Returns:
-      The share of the target's variance that is explained [P], how far rows and columns move [P, 2, SIDE] in px, and
-      what is left of the target within the border [P, H, W, C].
+      The share of the target's variance that is explained [P], the shift of each row and column [P, 2, SIDE] in px, and
+      the residual of the target within the border [P, H, W, C].
     """
     count, channels = len(reference), reference.shape[-1]
     inner = (slice(None), slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
     along = ((np.arange(SIDE) - (SIDE - 1) / 2) / SIDE).astype(np.float32)
     down, right = np.gradient(reference, axis=(1, 2))
     moves = [down, right, along[:, None, None] * down, along[:, None] * right]
-    # The square bends the scale as brightening does, which leaves white as it is.
+    # The square bends the grey scale as brightening does, which leaves white unchanged.
     light = [reference, np.ones_like(reference), np.square(reference) / 255]
     terms = [*light, *moves]
     basis = np.stack([term[inner].reshape(count, -1) for term in terms], axis=1)  # [P, 7, pixels]

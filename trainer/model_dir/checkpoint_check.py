@@ -1,4 +1,4 @@
-"""Holds a checkpoint against the model before it is restored, so that one of another model ends in one line."""
+"""Compares a checkpoint with the model before it is restored, so that a mismatch ends in a one-line error."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def check(checkpoint: str, hparams: HParams, to_train: bool) -> None:
     """Compares names and shapes of variables.
 
     Args:
-      checkpoint: a prefix that can be read.
+      checkpoint: prefix of a readable checkpoint.
       hparams: with image size and channels.
-      to_train: whether training goes on from it, or only the generator is used.
+      to_train: whether training continues from it, or only the generator is used.
 
     Raises:
-      errors.UserError: variables are missing, or have other shapes.
+      errors.UserError: variables are missing or have other shapes.
     """
     found = {
         name: tuple(shape) for name, shape in checkpoints.load_reader(checkpoint).get_variable_to_shape_map().items()
@@ -36,15 +36,15 @@ def check(checkpoint: str, hparams: HParams, to_train: bool) -> None:
     missing = sorted(name for name in wanted if name not in found)
     if len(missing) == len(wanted) or (missing and not _differing(found, wanted)):
         raise errors.UserError(
-            f'{checkpoint} has no {missing[0]} ({len(missing)} of {len(wanted)} variables are missing): it is of '
-            'another program, or of other hyper-parameters; give those that it was trained with, or choose another '
+            f'{checkpoint} has no {missing[0]} ({len(missing)} of {len(wanted)} variables are missing): it comes from '
+            'another program or from other hyper-parameters; give those that it was trained with, or choose another '
             '--model_dir'
         )
     differing = _differing(found, wanted)
     if differing:
         name = differing[0]
         raise errors.UserError(
-            f'{checkpoint} has {name} of shape {list(found[name])}, and the hyper-parameters make it '
+            f'{checkpoint} has {name} of shape {list(found[name])}, but the hyper-parameters make it '
             f'{list(wanted[name])} (--image_size={hparams.image_size} --channels={hparams.channels} --base_filters='
             f'{hparams.base_filters} --noise_dim={hparams.noise_dim}): give those that it was trained with, or choose '
             'another --model_dir'
@@ -56,7 +56,7 @@ def _differing(found: Shapes, wanted: Shapes) -> list[str]:
 
 
 def of_networks(hparams: HParams, both: bool = True) -> dict[str, tuple[int, ...]]:
-    """Shapes of the variables of the generator, of its average and, if it is to be `both`, of the discriminator."""
+    """Shapes of the variables of the generator, of its EMA and, if `both` is set, of the discriminator."""
     architecture = hparams.architecture
     with tf.Graph().as_default():
         networks.generator(v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim]), architecture)
@@ -69,7 +69,7 @@ def of_networks(hparams: HParams, both: bool = True) -> dict[str, tuple[int, ...
 
 
 def _slots(wanted: Shapes) -> dict[str, tuple[int, ...]]:
-    """Adam's two averages over each kernel, which every checkpoint of a training run has."""
+    """Adam's two moments of each kernel, which every checkpoint of a training run has."""
     kernels = {name: shape for name, shape in wanted.items() if name.endswith('/kernel')}
     return {
         f'{network}_optimizer/{name}/{slot}': shape

@@ -1,4 +1,4 @@
-"""Finds the newest checkpoint that is whole, after whatever ended the last run."""
+"""Finds the newest whole checkpoint, however the last run ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.filesystem.pattern_free import plain
 from trainer.options import BEST
 from trainer.storage import refusals
 
-_STATE = 'checkpoint'  # Estimator's name for the file that says which checkpoint is the newest.
+_STATE = 'checkpoint'  # Estimator's name for the file that names the newest checkpoint.
 _UNFINISHED = re.compile(r'model\.ckpt-[0-9]{1,18}_temp/?')
 _PART = re.compile(r'model\.ckpt-([0-9]{1,18})\.(index|data-[0-9]{5}-of-[0-9]{5})')
 
@@ -29,7 +29,7 @@ def path(model_dir: str, step: int) -> str:
 
 
 def step_of(checkpoint: str) -> int:
-    """The step of a checkpoint prefix; 0 for '', which stands for none."""
+    """The step of a checkpoint prefix; 0 for '', which means no checkpoint."""
     return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
 
 
@@ -39,7 +39,7 @@ def best_folder(model_dir: str) -> str:
 
 
 def best(model_dir: str) -> str:
-    """Prefix of the checkpoint with the lowest KID so far, '' if none was kept or it cannot be read to its end."""
+    """Prefix of the checkpoint with the lowest KID so far; '' if none was kept or none is whole."""
     for checkpoint in newest_first(best_folder(model_dir)):
         problem = _problem(checkpoint)
         if not problem:
@@ -49,12 +49,12 @@ def best(model_dir: str) -> str:
 
 
 def newest_whole(model_dir: str) -> str:
-    """Prefix of the newest checkpoint that can be read to its end, '' if there is none at all.
+    """Prefix of the newest checkpoint that can be read to its end; '' if there are no checkpoints.
 
-    A run that is killed while it writes leaves a checkpoint cut short.
+    A run that is killed while it writes leaves a truncated checkpoint.
 
     Raises:
-      errors.UserError: there are checkpoints, and none of them is whole.
+      errors.UserError: there are checkpoints, but none is whole.
     """
     found = newest_first(model_dir)
     for checkpoint in found:
@@ -77,10 +77,10 @@ def check_whole(checkpoint: str) -> None:
 
 
 def recover(model_dir: str) -> str:
-    """Points Estimator at the newest whole checkpoint and returns its prefix; as `newest_whole` otherwise.
+    """Points Estimator at the newest whole checkpoint and returns its prefix; otherwise like `newest_whole`.
 
-    The state file may name a checkpoint that is cut short, be lost or damaged, be older than the newest checkpoint, or
-    name files elsewhere, which Estimator would delete in time. So nothing of it is believed: it is written anew.
+    The state file may be lost, damaged or older than the newest checkpoint. It may also name a truncated checkpoint, or
+    files elsewhere, which Estimator would delete in time. So this function does not trust it and writes a new one.
     """
     checkpoint = newest_whole(model_dir)
     _remove_unfinished(model_dir)
@@ -91,7 +91,7 @@ def recover(model_dir: str) -> str:
         content = CheckpointState(model_checkpoint_path=names[-1], all_model_checkpoint_paths=names)
         files.write_bytes(state, str(content).encode())
     elif tf.io.gfile.exists(state):
-        logging.warning('%s names checkpoints that are not here: it goes to %s.old', state, state)
+        logging.warning('%s names checkpoints that are not here: renamed to %s.old', state, state)
         tf.io.gfile.rename(state, f'{state}.old', overwrite=True)
     return checkpoint
 
@@ -105,13 +105,13 @@ def _remove_unfinished(model_dir: str) -> None:
 
 
 def latest(model_dir: str) -> str:
-    """Prefix of the checkpoint that Estimator would go on from, once `recover` has told it; '' if there is none."""
+    """Prefix of the checkpoint that Estimator would resume from, after `recover`; '' if there is none."""
     found = tf.train.latest_checkpoint(plain(model_dir))
     return path(model_dir, step_of(found)) if found else ''
 
 
 def parts(folder: str, step: int | None = None) -> list[str]:
-    """The paths of the files of a step's checkpoint in a folder, or of all its checkpoints; the index comes last."""
+    """The files of one step's checkpoint in a folder, or of all checkpoints there; index files come last."""
     names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
     found = [match for match in map(_PART.fullmatch, names) if match and step in (None, int(match[1]))]
     return [
@@ -120,12 +120,12 @@ def parts(folder: str, step: int | None = None) -> list[str]:
 
 
 def load_reader(checkpoint: str) -> tf.train.CheckpointReader:
-    """The reader of a checkpoint prefix, whatever characters it has."""
+    """The reader of a checkpoint prefix, which may have any characters."""
     return tf.train.load_checkpoint(plain(checkpoint))
 
 
 class RestoredHook(v1.train.SessionRunHook):
-    """Calls a function once, when a session has been made and what it resumes from has been restored."""
+    """Calls a function once, after a session has been created and its checkpoint restored."""
 
     def __init__(self, function: Callable[[], None]):
         self._function: Callable[[], None] | None = function
@@ -138,16 +138,16 @@ class RestoredHook(v1.train.SessionRunHook):
 
 
 class ResumeHook(v1.train.SessionRunHook):
-    """Gives each session a saver that does not write the checkpoint again from which it has just restored.
+    """Gives each session a saver that does not rewrite the checkpoint that it has just restored.
 
-    Estimator saves when a session begins, and a session begins after each evaluation and each restart; at 128 px that
-    would be 438 MB to upload before the first step.
+    Estimator saves when a session begins, and a session begins after each evaluation and each restart. At 128 px that
+    would upload 438 MB before the first step.
     """
 
     def begin(self) -> None:
         """See the base class."""
         savers = v1.get_collection_ref(v1.GraphKeys.SAVERS)
-        # In place of Estimator's own, which is not built yet, and with its arguments.
+        # Replaces Estimator's own saver, which is not built yet, and takes over its arguments.
         savers[:] = [
             _ResumingSaver(sharded=True, max_to_keep=savers[0]._max_to_keep, defer_build=True, save_relative_paths=True)
         ]
@@ -175,10 +175,10 @@ def newest_first(model_dir: str) -> list[str]:
 
 
 def _problem(checkpoint: str) -> str:
-    """Reads all of a checkpoint, which checks the CRC of each tensor; '' if it is whole."""
+    """What is wrong with a checkpoint; '' if it is whole. Reads all of it, which checks the CRC of each tensor."""
     try:
         reader = load_reader(checkpoint)
-        for name in sorted(reader.get_variable_to_shape_map()):  # As they lie in the file: gs:// is read ahead.
+        for name in sorted(reader.get_variable_to_shape_map()):  # In file order, because gs:// is read ahead.
             reader.get_tensor(name)
     except errors.UserError:
         raise

@@ -1,4 +1,4 @@
-"""A run whose numbers are none any more: how that is told, and what it can go back to."""
+"""Divergence, when a loss or a weight becomes NaN or infinite: the error, and the return to a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from trainer.model_dir import checkpoints
 
 
 class NotFinite(errors.TrainingDiverged):
-    """A loss or a weight is infinite or no number at all.
+    """A loss or a weight is NaN or infinite.
 
     Attributes:
-      finding: what is, and at which step.
+      finding: which value it is, and at which step.
     """
 
     def __init__(self, what: str, step: int):
@@ -24,10 +24,10 @@ class NotFinite(errors.TrainingDiverged):
         )
 
     def again(self) -> errors.TrainingDiverged:
-        """The same where other random numbers have been tried already."""
+        """The error after a second divergence, with another seed."""
         return errors.TrainingDiverged(
-            f'{self.finding}, with other random numbers too; the checkpoints before it are kept: lower --learning_rate '
-            'to go on from them, or start anew with --discriminator_norm=spectral or another --loss'
+            f'{self.finding}, also with another seed; the checkpoints before it are kept: lower --learning_rate to '
+            'continue from them, or start again with --discriminator_norm=spectral or another --loss'
         )
 
 
@@ -42,5 +42,5 @@ def go_back(model_dir: str, error: NotFinite) -> int:
     if not checkpoint:
         raise error
     step = checkpoints.step_of(checkpoint)
-    logging.warning('%s: going back to step %d, this once, and on with other random numbers', error.finding, step)
+    logging.warning('%s: going back to step %d once, and continuing with another seed', error.finding, step)
     return step

@@ -1,7 +1,7 @@
-"""TensorBoard's events: where every writer of a run puts them, and how they get into a bucket.
+"""TensorBoard's events: where the writers of a run put them, and how they get into a bucket.
 
-An event file in a bucket cannot grow: TensorFlow would upload all of it again at each flush. So the writers of a run
-whose events go to gs:// write on this machine's disk, and `publish` sends what is new, in files that are then closed.
+An event file in a bucket cannot grow: TensorFlow would upload all of it again at each flush. So if the events of a run
+go to gs://, its writers write to this machine's disk, and `publish` uploads what is new in files that are then closed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class EventLog:
     """Sends the events of a run to --tensorboard_dir; a context manager.
 
     Attributes:
-      steps_dir: where the scalars of each step go; known once entered. TensorBoard follows one growing file in a
-        folder, so they have one of their own.
+      steps_dir: where the scalars of each step go; set when the context is entered. TensorBoard follows only one
+        growing file in a folder, so these scalars have their own folder.
     """
 
     def __init__(self, options: RunOptions, on_this_host: bool = True):
-        """Prepares to take over the writers that Estimator would open in model_dir.
+        """Prepares to replace the writers that Estimator would open in model_dir.
 
         Args:
           options: of the run.
-          on_this_host: whether TPUEstimator's host_call runs here; that of a TPU elsewhere must write to the bucket.
+          on_this_host: whether TPUEstimator's host_call runs here; for a TPU elsewhere it must write to the bucket.
         """
         self._model_dir, self._target = plain(options.model_dir), options.tensorboard_dir
         self._on_this_host = on_this_host
@@ -76,7 +76,7 @@ class EventLog:
             return
         try:
             tf.io.gfile.copy(path, os.path.join(self._target, os.path.relpath(path, self._spool)), overwrite=True)
-        except tf.errors.OpError as error:  # A chart is not worth a run; the next checkpoint sends it again.
+        except tf.errors.OpError as error:  # A missing chart must not end the run; the next checkpoint retries.
             logging.warning('events could not be sent to %s: %s', self._target, error.message)
             return
         if os.path.dirname(path) == self.steps_dir:  # Still growing; a few dozen bytes a point.
@@ -92,7 +92,7 @@ def writer(model_dir: str) -> v1.summary.FileWriter:
 
 def writer_of_steps(folder: str) -> dict[str, Any]:
     """Arguments of tf.summary.create_file_writer for the scalars of each step."""
-    # To a bucket, each flush is an upload of the whole file.
+    # In a bucket, each flush uploads the whole file.
     buffering = dict(max_queue=10_000, flush_millis=600_000) if gcs.is_remote(folder) else {}
     return {'logdir': folder, **buffering}
 
@@ -113,7 +113,7 @@ class EventListener(v1.train.CheckpointSaverListener):
 
 
 class _RotatingWriter:
-    """A FileWriter that begins another file when it is used after `close`, and none before it is used."""
+    """A FileWriter that creates its file at the first use, and a new file at the first use after `close`."""
 
     def __init__(self, folder: str):
         self._folder, self._files = folder, 0
@@ -123,8 +123,8 @@ class _RotatingWriter:
         """The FileWriter's own methods: add_summary, add_graph and so on."""
         if self._writer is None:
             self._files += 1
-            with tf.Graph().as_default():  # It refuses to be made in eager mode.
-                # Numbered, because two files of one second would have one name.
+            with tf.Graph().as_default():  # A FileWriter cannot be created in eager mode.
+                # Numbered, because two files of the same second would have the same name.
                 self._writer = v1.summary.FileWriter(self._folder, filename_suffix=f'.{self._files:06d}')
         return getattr(self._writer, name)
 

@@ -1,4 +1,4 @@
-"""`hparams.json` in the folder of a run: what it was trained with, and the rule about changing that."""
+"""`hparams.json` in the folder of a run: its hyper-parameters, and which of them may change."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from trainer.dcgan.network_options import NetworkOptions
 from trainer.filesystem import files, state_file
 
 FILE_NAME = 'hparams.json'
-# Another value here means other variables, so no checkpoint can follow the change.
+# Another value here means other variables, so no checkpoint fits after the change.
 _ARCHITECTURE_FIELDS = tuple(field.name for field in dataclasses.fields(NetworkOptions))
-# What is over when a run goes on.
+# Options that matter only at the beginning of a run.
 _BEGINNING = ('init_from', 'init_partial')
-# What --augment=auto leaves to the data.
+# Options that --augment=auto sets from the data.
 _DATA_FIELDS = ('augment', 'augment_after_kimg')
-# What runs of versions that did not have these fields were trained with.
+# The values of runs from before these fields existed.
 _BEFORE = {
     'discriminator_norm': 'batch', 'augment': 'none', 'augment_after_kimg': 0.0, 'flip': False,
     'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
@@ -30,7 +30,7 @@ _BEFORE = {
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
     'generator_output': 'deconv', 'discriminator_input': 'image',
 }  # fmt: skip
-# Options of the networks whose default is not what it was.
+# Network options whose default has changed.
 _NEW_DEFAULTS = tuple(
     name for name in _ARCHITECTURE_FIELDS if name in _BEFORE and getattr(HParams(), name) != _BEFORE[name]
 )
@@ -40,7 +40,7 @@ def read(model_dir: str) -> HParams | None:
     """Reads the hyper-parameters that `model_dir` was trained with; None if there is no such file.
 
     Raises:
-      errors.UserError: the file cannot be understood, or holds what no run can have been trained with.
+      errors.UserError: the file is not valid, or holds values that no run can have been trained with.
     """
     path = posixpath.join(model_dir, FILE_NAME)
     found = state_file.read(path, HParams, before=_BEFORE, fix='restore it, or choose another --model_dir')
@@ -56,7 +56,7 @@ def write(model_dir: str, hparams: HParams) -> None:
 
 
 def check_fits(model_dir: str, new: HParams) -> None:
-    """Holds a new architecture against the one that the checkpoints in `model_dir` were trained with.
+    """Compares a new architecture with the one that the checkpoints in `model_dir` were trained with.
 
     Raises:
       errors.UserError: it differs, so the checkpoints do not fit.
@@ -65,10 +65,11 @@ def check_fits(model_dir: str, new: HParams) -> None:
     if before and new.init_from not in ('', before.init_from):
         began = f'from {before.init_from}' if before.init_from else 'at random'
         raise errors.UserError(
-            f'--init_from={new.init_from}: {model_dir} has begun, {began}: leave it out, or choose another --model_dir'
+            f'--init_from={new.init_from}: {model_dir} has already begun, {began}: leave it out, or choose another '
+            '--model_dir'
         )
     for name, old_value, new_value in _changes(model_dir, new):
-        # An average that was not kept from the start would be of the last steps only, and is not in the checkpoint.
+        # An EMA that starts late would cover only the last steps, and the checkpoint does not have it.
         begins_average = name == 'ema_half_life_kimg' and not old_value
         if name in _ARCHITECTURE_FIELDS or begins_average:
             raise errors.UserError(
@@ -78,7 +79,7 @@ def check_fits(model_dir: str, new: HParams) -> None:
 
 
 def continued(model_dir: str, new: HParams) -> HParams:
-    """With what was decided when the run in `model_dir` began: what the data left open, and what it started from."""
+    """Completes `new` from the run in `model_dir`: the options of its networks, and what it started from."""
     known = read(model_dir)
     if not known:
         return new
@@ -87,23 +88,23 @@ def continued(model_dir: str, new: HParams) -> HParams:
 
 
 def followed(new: HParams, known: HParams, place: str) -> HParams:
-    """With the networks of a run, where `new` leaves them open: size, channels, and what has got another default since.
+    """Completes `new` from a run: image size, channels, and network options whose default has changed since.
 
     Args:
       new: what the flags say.
-      known: of the run.
-      place: what to call it in the log.
+      known: the hyper-parameters of the run.
+      place: the name of the run in the log.
     """
     default = HParams()
     open_ = [name for name in _NEW_DEFAULTS if getattr(new, name) == getattr(default, name) != getattr(known, name)]
     for name in open_:
-        logging.info('--%s=%s, as %s has it', name, getattr(known, name), place)
+        logging.info('--%s=%s, as in %s', name, getattr(known, name), place)
     networks = {name: getattr(known, name) for name in open_}
     return dataclasses.replace(new.sized(known.image_size, known.channels), **networks)
 
 
 def check_change(model_dir: str, new: HParams) -> None:
-    """As `check_fits`, and logs what else changes."""
+    """Like `check_fits`, and logs all other changes."""
     check_fits(model_dir, new)
     for name, old_value, new_value in _changes(model_dir, new):
         logging.info('--%s changes from %s to %s', name, old_value, new_value)

@@ -1,4 +1,4 @@
-"""What a run is trained on, kept in its folder: so that nothing measured on other data is believed, or asked for."""
+"""Remembers in a run's folder what it is trained on, to tell other data apart and to find the data again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainer.options import DataOptions
 from trainer.storage import gcs
 
 FILE_NAME = 'data.json'
-FOLDER = 'data'  # In the folder of a run: the data set that it has made for itself.
+FOLDER = 'data'  # In the folder of a run: the data set that the run has made.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,8 @@ class RunData:
     """The content of `data.json`.
 
     Attributes:
-      train_data, holdout_data: as the flags, made absolute; below the run's own folder relative to it, so that the two
-        may move together.
+      train_data, holdout_data: as the flags, made absolute; inside the run's folder they are relative to it, so that
+        both may move together.
       record_layout: as the flag.
       checksum: of both splits, 16 hexadecimal digits.
       images, holdout_images: how many.
@@ -40,7 +40,7 @@ class RunData:
     holdout_images: int = 0
 
     def differs_from(self, other: RunData) -> bool:
-        """Whether what was measured on the one says nothing about the other."""
+        """Whether measures on one of them say nothing about the other."""
         return self.checksum != other.checksum
 
 
@@ -63,10 +63,10 @@ def checksum(train: ImageSet, holdout: ImageSet | None) -> str:
 
 
 def read(model_dir: str) -> RunData | None:
-    """Reads what the run in `model_dir` was trained on; None if it does not say.
+    """Reads what the run in `model_dir` was trained on; None if there is no file.
 
     Raises:
-      errors.UserError: the file cannot be understood.
+      errors.UserError: the file is not valid.
     """
     return state_file.read(os.path.join(model_dir, FILE_NAME), RunData, fix='remove it, and give --data')
 
@@ -78,10 +78,10 @@ def write(model_dir: str, content: RunData) -> None:
 
 
 def options_of(model_dir: str, data: str) -> DataOptions:
-    """The data to hold a run's pictures against: `data` if it is given, else what the run remembers.
+    """The data to compare a run's pictures with: `data` if it is given, else the data of the run.
 
     Raises:
-      errors.UserError: neither is there.
+      errors.UserError: there is neither.
     """
     if data:
         return DataOptions(train_data=data)
@@ -96,16 +96,16 @@ def options_of(model_dir: str, data: str) -> DataOptions:
 
 
 def open_both(options: DataOptions, image_size: int = 0, channels: int = 0) -> tuple[ImageSet, ImageSet | None]:
-    """Opens the sets of `options_of`; raises as `image_set.open_both`."""
+    """Opens the sets of `options_of`; raises like `image_set.open_both`."""
     return image_set.open_both(options.train_data, image_size, channels, options.holdout_data, options.record_layout)
 
 
 def warn_of_change(model_dir: str, train: ImageSet, holdout: ImageSet | None) -> None:
-    """Says so where the data are not those that the run in `model_dir` was trained on last."""
+    """Warns if the data are not those that the run in `model_dir` was last trained on."""
     known = read(model_dir)
     if known and known.checksum != checksum(train, holdout):
         logging.warning(
-            '%s was trained on %s images, and these are %s, not all of them the same: numbers and copies are of these',
+            '%s was trained on %s images, but these %s images are not the same: all measures refer to these',
             model_dir, f'{known.images:,}', f'{len(train):,}',
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The folder of a run, --model_dir: what a run writes there, and how one is told from a folder of something else."""
+"""The folder of a run, --model_dir: what a run writes there, and how to tell it from other folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.model_dir import hparams_file, run_data
 
 MADE_BY = 'trainer.task'
 _FLAG = '--model_dir'
-# At the top of the folder. The data set that a run makes for itself is marked by itself.
+# Names at the top of the folder. A data set that the run makes there has its own mark.
 _NAMES = (
     'checkpoint', 'checkpoint.old', 'model.ckpt-*', 'best', 'best_of_*', 'samples', 'metrics.csv', 'metrics.csv.old',
     hparams_file.FILE_NAME, run_data.FILE_NAME, 'saved_model', 'train', 'eval', 'events.out.tfevents.*',
@@ -24,20 +24,20 @@ _CHECKPOINT = re.compile(r'model\.ckpt-[0-9]+\.index')
 
 @contextlib.contextmanager
 def claimed(model_dir: str, environ: Mapping[str, str]) -> Iterator[Lock]:
-    """Takes the folder for a run, and holds it against other jobs while entered; see `outputs.claimed`."""
+    """Claims the folder for a run and locks it against other jobs inside the context; see `outputs.claimed`."""
     with outputs.claimed(_FLAG, model_dir, MADE_BY, _NAMES, recognised=_is_run, environ=environ) as held:
         yield held
 
 
 def check(model_dir: str) -> None:
-    """Raises UserError where the folder holds what is not of a run; changes nothing."""
+    """Raises UserError if the folder holds files that are not a run's; changes nothing."""
     outputs.check(_FLAG, model_dir, MADE_BY, _NAMES, recognised=_is_run)
 
 
 def _is_run(folder: str, names: Sequence[str]) -> bool:
-    """Whether a folder without a mark is that of a run, such as one whose checkpoints alone were copied.
+    """Whether a folder without a mark is a run's, for example because only the checkpoints were copied.
 
-    A data set may lie there before the run does: it is what people prepare first.
+    A data set may be there before the run: people prepare it first.
     """
     if hparams_file.FILE_NAME in names or any(_CHECKPOINT.fullmatch(name) for name in names):
         return True

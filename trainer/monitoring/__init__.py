@@ -1,4 +1,4 @@
-"""What a run tells of itself while it trains: measures, their history and chart, and a verdict in words.
+"""What is measured of a run while it trains: the measures, their history and chart, and a verdict in words.
 
 Imports `features`, `metrics`, `generator` and `model_dir`.
 """

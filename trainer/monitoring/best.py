@@ -23,8 +23,8 @@ class Best:
 
     Attributes:
       step, kid: of the checkpoint that is kept.
-      extractor: which the KID is by.
-      data: the checksum of the data that it is to (`run_data.checksum`).
+      extractor: the extractor of the KID.
+      data: checksum of the data of the KID (`run_data.checksum`).
     """
 
     step: int
@@ -34,7 +34,7 @@ class Best:
 
     def __post_init__(self) -> None:
         if self.step < 0 or not math.isfinite(self.kid):
-            raise ValueError(f'step {self.step} with a KID of {self.kid} is no checkpoint')
+            raise ValueError(f'step {self.step} is negative, or its KID {self.kid} is NaN or infinite')
 
 
 class Keeper:
@@ -45,9 +45,9 @@ class Keeper:
     """
 
     def __init__(self, model_dir: str, extractor: str, data: str = ''):
-        """Finds what is kept there already.
+        """Reads which checkpoint is kept already.
 
-        A KID through another extractor, or to data of another checksum, cannot be compared and does not count.
+        A KID by another extractor, or on data of another checksum, is not comparable and does not count.
         """
         self._model_dir, self._extractor, self._data = model_dir, extractor, data
         self._folder = checkpoints.best_folder(model_dir)
@@ -57,7 +57,7 @@ class Keeper:
             self.step, self.kid = kept.step, kept.kid
 
     def offer(self, step: int, kid: float) -> bool:
-        """Keeps the checkpoint of `step` if `kid` is the lowest so far; says whether it is."""
+        """Keeps the checkpoint of `step` if `kid` is the lowest so far; returns whether it is."""
         if not kid < self.kid:
             return False
         self._copy(step)
@@ -73,7 +73,7 @@ class Keeper:
         return True
 
     def _copy(self, step: int) -> None:
-        """Copies the files of a checkpoint; last the index, because it is that which makes files a checkpoint."""
+        """Copies the files of a checkpoint, the index last, because only with it do they form a checkpoint."""
         files.make_folder(self._folder)
         for path in checkpoints.parts(self._model_dir, step):
             copy = os.path.join(self._folder, os.path.basename(path))
@@ -85,10 +85,10 @@ class Keeper:
 
 
 def set_aside(model_dir: str, data: str) -> str:
-    """Moves a best checkpoint that was measured on other data than `data` out of the way, and returns where to.
+    """Moves a best checkpoint away that was measured on other data than `data`.
 
     Returns:
-      The folder, '' if there is nothing to move.
+      The folder that it is in now, '' if there was nothing to move.
     """
     folder = checkpoints.best_folder(model_dir)
     kept = _read(os.path.join(folder, _FILE_NAME))
@@ -104,7 +104,7 @@ def set_aside(model_dir: str, data: str) -> str:
 
 def _read(path: str) -> Best | None:
     try:
-        return state_file.read(path, Best, fix='the next evaluation writes it anew')
+        return state_file.read(path, Best, fix='the next evaluation writes a new one')
     except errors.UserError as error:
         logging.warning('%s', error)
         return None

@@ -21,8 +21,8 @@ _REAL, _FAKE, _NEUTRAL = '#2a6f97', '#c8553d', '#6c757d'
 
 def write(path: str, points: Sequence[Point]) -> None:
     """Draws the measures over the steps as a PNG, local or gs://."""
-    with environment.without('MPLBACKEND', 'MATPLOTLIBRC'):  # A chart looks the same for everybody.
-        import matplotlib  # Half a second that no other command should pay for.
+    with environment.without('MPLBACKEND', 'MATPLOTLIBRC'):  # A user's settings must not change the chart.
+        import matplotlib  # Here, so that only charts pay for the half second that it takes.
         from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
@@ -31,7 +31,7 @@ def write(path: str, points: Sequence[Point]) -> None:
 
 
 def _write(path: str, points: Sequence[Point], figure: Figure) -> None:
-    axes = figure.subplots(2, 2, sharex=True, gridspec_kw=_MARGINS)  # Laid out by hand, in half the time.
+    axes = figure.subplots(2, 2, sharex=True, gridspec_kw=_MARGINS)  # A fixed layout takes half the time.
     for axis, draw in zip(axes.flat, (_draw_scores, _draw_gap, _draw_twins, _draw_kid)):
         draw(axis, points)
         for step in _changes(points):
@@ -56,14 +56,14 @@ def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_gap(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('D as used: mean logits')
+    axis.set_title('D in evaluation: mean logits')
     _line(axis, points, 'd_train', 'training images', _REAL)
     _line(axis, points, 'd_holdout', 'hold-out, never seen', _REAL, '--')
     _line(axis, points, 'd_generated', 'generated', _FAKE)
 
 
 def _draw_twins(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('share with a near twin in the sample grid')
+    axis.set_title('share with a near-duplicate in the sample grid')
     _line(axis, points, 'twins_real', 'as many real images', _REAL, '--')
     _line(axis, points, 'twins', 'generated', _FAKE)
     axis.set_ylim(-0.02, 1.02)
@@ -77,7 +77,7 @@ def _draw_kid(axis: Axes, points: Sequence[Point]) -> None:
         return
     steps, kids, spreads = zip(*known)
     axis.errorbar(steps, kids, spreads, color=_FAKE, marker='o', markersize=3, capsize=2, label='generated')
-    # Of the data of now: KIDs to other data cannot be compared.
+    # Only points on the current data: KIDs on other data are not comparable.
     comparable = [
         (point.kid, point.step) for point in points if point.kid is not None and point.data == points[-1].data
     ]
@@ -94,5 +94,5 @@ def _line(axis: Axes, points: Sequence[Point], name: str, label: str, color: str
 
 
 def _changes(points: Sequence[Point]) -> list[int]:
-    """The first steps that were measured on other data than those before them."""
+    """The steps that were measured on other data than the steps before them."""
     return [later.step for earlier, later in zip(points, points[1:]) if later.data != earlier.data]

@@ -1,4 +1,4 @@
-"""Asks a trained discriminator, on the host, what it thinks of images: of those it learned from, others, and fakes."""
+"""Runs a trained discriminator on the host: on training images, on hold-out images and on generated ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CheckpointDiscriminator:
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] -> float32 [N], high for images that look real."""
         batches = -(-len(pixels) // _BATCH)
-        # The last batch is filled up from the first images: D may compare the images of a batch with each other.
+        # The last batch is filled up with the first images, because D may compare the images of a batch.
         filled = np.resize(pixels, (batches * _BATCH, *pixels.shape[1:]))
         parts = [self._session.run(self._logits, {self._pixels: batch})[:, 0] for batch in np.split(filled, batches)]
         return np.concatenate(parts)[: len(pixels)]
@@ -52,7 +52,13 @@ class DiscriminatorScores:
         self._discriminator: CheckpointDiscriminator | None = None
 
     def of(self, checkpoint: str, generated: np.ndarray, tick: Tick) -> dict[str, float | None]:
-        """By the names of Point: the opinion of a checkpoint, also on uint8 [N, H, W, C] of its own generator."""
+        """The mean logits of a checkpoint, by the names of Point.
+
+        Args:
+          checkpoint: its prefix.
+          generated: uint8 [N, H, W, C], made by the generator of the same checkpoint.
+          tick: called with 0 before each set of images.
+        """
         if self._discriminator is None:
             self._discriminator = CheckpointDiscriminator(self._hparams)
         discriminator = self._discriminator.restore(checkpoint)

@@ -1,4 +1,4 @@
-"""When a run ends before its last step: several evaluations in a row were no better than the best one."""
+"""Early stopping: a run ends before its last step if several evaluations in a row were no better than the best."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from trainer.options import RunOptions
 
 
 def evaluations_after(points: Sequence[Point], step: int) -> int:
-    """How many evaluations beyond `step` have measured a KID."""
+    """The number of evaluations after `step` that measured a KID."""
     return sum(point.kid is not None and point.step > step for point in points)
 
 
 def reason_to_end(options: RunOptions, step: int, data: str = '') -> str:
-    """Why the run in --model_dir ends at `step` for --stop_after_evals_without_best, in one line; '' if it goes on.
+    """Why --stop_after_evals_without_best ends the run in --model_dir at `step`, in one line; '' if the run goes on.
 
     Args:
       options: the run's.
-      step: where it is.
-      data: checksum of what it is trained on: evaluations on other data do not count.
+      step: the run's current step.
+      data: checksum of the data that it is trained on: evaluations on other data do not count.
 
-    It follows from what a run leaves in its folder, so that a run that has ended does not go on when it is started
-    again. Before augmentation begins no evaluation counts: pictures stop getting better, and it is what helps them.
+    The answer depends only on files in the run's folder, so a run that has ended does not go on when it is started
+    again. Evaluations before augmentation begins do not count: if pictures stop getting better then, it will help.
     """
     most = options.stop_after_evals_without_best
     if not most or not options.extractor:
@@ -43,6 +43,6 @@ def reason_to_end(options: RunOptions, step: int, data: str = '') -> str:
 
 
 def _augmentation_begins(model_dir: str) -> int:
-    """The first step that is augmented in the run of model_dir; 0 if none is."""
+    """The first step with augmentation in the run of model_dir; 0 if there is none."""
     trained = hparams_file.read(model_dir)
     return trained.augment_after_steps if trained and trained.augmentations else 0

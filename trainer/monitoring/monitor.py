@@ -25,10 +25,10 @@ _PIXELS = Pixels()
 
 
 class Monitor:
-    """Takes in what becomes known of a run, and measures the rest.
+    """Takes in the scalars and grids of a run, and measures the rest.
 
     Attributes:
-      record: of all that was measured.
+      record: of all measures.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class Monitor:
 
         Args:
           hparams, options: the run's.
-          train, holdout: the data; without a hold-out, what needs one is not measured.
+          train, holdout: the data; without a hold-out, measures that need one are skipped.
           real: some training images in random order, uint8 [N, H, W, C], at least 2.
           record: takes the measures.
         """
         self.record = record
         self._noise_dim = hparams.noise_dim
-        # Fewer for a small set: its own size would decide how exact the KID is.
+        # Fewer for a small set, because its own size limits how exact the KID is.
         self._sample_count = min(options.eval_samples, max(len(train), discriminator.ASKED))
         self._losses: dict[str, float | None] = {}
         self._twins = _Twins(real)
         self._scores = discriminator.DiscriminatorScores(hparams, real, holdout)
-        # By pixels: what a young generator leaves on all its pictures would hide copies from a network.
+        # By pixels, because the artefacts of a young generator would hide copies from a network's features.
         self._by_pixels = Reference(train, holdout, _PIXELS)
         self._by_features: Reference | None = None
         if options.extractor and len(train) >= kid.LEAST:
@@ -64,7 +64,7 @@ class Monitor:
             self._keeper = Keeper(options.model_dir, extractor.name, record.data)
 
     def take_losses(self, step: int, means: dict[str, float]) -> None:
-        """Takes the means of the steps' scalars between the last log line and that of `step`."""
+        """Takes the means of the scalars between the previous log line and that of `step`."""
         self._losses = {name.lower(): mean for name, mean in means.items()}
         # The grid of a step comes before its log line.
         if self._losses and not self.record.is_empty and self.record.last_step == step:
@@ -81,8 +81,8 @@ class Monitor:
 
         Args:
           checkpoint: its prefix.
-          generator: of the same model; is left with this checkpoint's weights.
-          tick: called every few images; what it raises ends the evaluation.
+          generator: of the same model; keeps this checkpoint's weights afterwards.
+          tick: called every few images; an exception from it ends the evaluation.
         """
         step = checkpoints.step_of(checkpoint)
         vectors = sampler.noise_for(range(self._sample_count), self._noise_dim)
@@ -100,7 +100,7 @@ class Monitor:
         return point
 
     def go_back(self, step: int) -> None:
-        """Forgets what was measured beyond `step`, from where training begins again."""
+        """Drops the measures after `step`, from which training resumes."""
         self.record.go_back(step)
         self._losses = {}
 
@@ -109,7 +109,7 @@ class Monitor:
 
 
 class _Twins:
-    """Near twins among generated images, and among as many real ones, by grey pixels."""
+    """Near-duplicates among generated images, and among as many real ones, by grey pixels."""
 
     def __init__(self, real: np.ndarray):
         raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
@@ -117,7 +117,7 @@ class _Twins:
         self._real = self._space.embed(raw)
 
     def of(self, pixels: np.ndarray) -> dict[str, float | None]:
-        """By the names of Point, of uint8 [N, H, W, C]; nothing of a single image."""
+        """The shares in uint8 [N, H, W, C], by the names of Point; {} for a single image."""
         if len(pixels) < 2:
             return {}
         embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])

@@ -1,4 +1,4 @@
-"""What is on record of a run: its measures on disk, in TensorBoard and as a chart, and the verdict on them."""
+"""The record of a run: its measures on disk, in TensorBoard and as a chart, and the verdict on them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trainer.monitoring.history import History, Point
 
 
 class Record:
-    """Takes measures in, keeps them in `metrics.csv`, and says so when the verdict changes.
+    """Takes measures in, keeps them in `metrics.csv`, and logs changes of the verdict.
 
     Attributes:
-      data: checksum of the data that they are of (`run_data.checksum`).
+      data: checksum of the data that the measures are of (`run_data.checksum`).
     """
 
     def __init__(self, model_dir: str, start_step: int, data: str):
-        """Begins, or goes on with the history up to `start_step`."""
+        """Starts a history, or continues an existing one from `start_step`."""
         self._model_dir, self.data = model_dir, data
         self._history = History(model_dir, start_step, data)
         self._verdict, self._said = verdicts.judge([]), verdicts.HEALTHY
@@ -34,15 +34,15 @@ class Record:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was measured yet."""
+        """Whether nothing has been measured yet."""
         return not self._history.points
 
     def add(self, step: int, values: Mapping[str, float | None], told_elsewhere: Collection[str] = ()) -> Point:
-        """Adds measures, fields of Point, to those of a step.
+        """Adds measures to those of a step.
 
         Args:
           step: of training.
-          values: by name.
+          values: measures by the names of Point.
           told_elsewhere: names that TensorBoard already has.
         """
         self._history.add(step, **values)
@@ -55,30 +55,30 @@ class Record:
         return point
 
     def go_back(self, step: int) -> None:
-        """Forgets what was measured beyond `step`."""
+        """Drops the measures after `step`."""
         self._history.go_back(step)
         self._verdict = verdicts.judge(self._history.current)
 
     def say_verdict(self) -> None:
-        """Logs the verdict on all that was measured so far."""
+        """Logs the verdict on all measures so far."""
         log = logging.info if self._verdict.word in verdicts.FINE else logging.warning
         log('verdict at step %d: %s: %s', self.last_step, self._verdict.word, self._verdict.reason)
         self._said = self._verdict.word
 
     def say_change(self) -> None:
-        """Logs the verdict if it is another than the one that was logged last."""
+        """Logs the verdict if it differs from the one logged last."""
         if self._verdict.word != self._said:
             self.say_verdict()
 
     def end_diverged(self, reason: str) -> None:
-        """Notes that training ended in NaN or infinity."""
+        """Records that training ended with NaN or infinite values."""
         step = self.last_step
         self._history.add(step, verdict=verdicts.DIVERGED)
         self._history.write()
         logging.error('verdict after step %d: %s: %s', step, verdicts.DIVERGED, reason)
 
     def draw(self) -> None:
-        """Draws the chart of all measures so far, if there are any that it does not show yet."""
+        """Draws the chart of all measures so far, if it lacks any."""
         if self._drawn == self._history.points:
             return
         self._drawn = list(self._history.points)

@@ -1,4 +1,4 @@
-"""The real images that a run's pictures are held against."""
+"""The real images that a run's pictures are compared with."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class _Vectors:
 
 
 class Reference:
-    """Training and hold-out images as vectors, through the late layer of an extractor, from the first use on."""
+    """Training and hold-out images as vectors, by the late layer of an extractor; extracted at the first use."""
 
     def __init__(self, train: ImageSet, holdout: ImageSet | None, extractor: Extractor):
-        """Takes the two sets; looks at neither of them yet."""
+        """Takes the two sets, but does not read them yet."""
         self._train, self._holdout, self._extractor = train, holdout, extractor
         self._vectors: _Vectors | None = None
 
     def kid(self, samples: np.ndarray, tick: Tick) -> tuple[Kid, float | None]:
-        """The distance of uint8 [N, H, W, C] to the training images, and that of the hold-out.
+        """The KID of uint8 [N, H, W, C] to the training images, and that of the hold-out.
 
-        No generator is to beat the hold-out's, which is None if there are too few images of it.
+        A perfect generator gets the hold-out's KID, which is None if the hold-out has too few images.
         """
         vectors = self._known(tick)
         return kid.cosine_kid(vectors.train, self._embed(samples, vectors.space, tick)), vectors.kid_of_holdout
@@ -57,7 +57,7 @@ class Reference:
         return copying.copying_test(vectors.train, vectors.holdout, self._embed(samples, vectors.space, tick))
 
     def _known(self, tick: Tick) -> _Vectors:
-        """Extracts the features of both sets, or finds them in their cache, once."""
+        """Extracts the features of both sets, or reads them from the cache, once."""
         if self._vectors is None:
             late = self._extractor.late
             raw = extraction.of_set(self._train, self._extractor, tick)[late]

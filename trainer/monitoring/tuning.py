@@ -1,4 +1,4 @@
-"""Tells a hyper-parameter tuning service how well a trial does."""
+"""Reports the metric of a trial to a hyper-parameter tuning service."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def report(metric: str, results: Mapping[str, float]) -> None:
 
 @functools.cache
 def _reporter() -> hypertune.HyperTune:
-    return hypertune.HyperTune()  # It writes all that it was told so far each time, so there is one.
+    return hypertune.HyperTune()  # Each report writes all earlier ones too, so there is one.

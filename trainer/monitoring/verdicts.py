@@ -1,8 +1,8 @@
-"""How a run fares, in words, with the number that says so.
+"""The verdict on a run, in words, with the number behind it.
 
-The thresholds are where runs made to go wrong on purpose part from those that did not
-(python -m tests.benchmarks.verdicts). Each looks at several points, because one grid or one evaluation of a healthy GAN
-can look like anything.
+The thresholds separate runs that were made to go wrong on purpose from healthy ones
+(python -m tests.benchmarks.verdicts). Each rule looks at several points, because one grid or one evaluation of a
+healthy GAN can look like anything.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from trainer.monitoring.history import Point
 HEALTHY, SLOW = FINE = 'healthy', 'slow start'
 OVERFITS, COLLAPSING, COPYING, DIVERGED = 'D overfits', 'collapsing', 'copying', 'diverged'
 
-_GRIDS, _EVALUATIONS = 4, 2  # How many of the last ones are looked at; an untrained generator's grid is not.
+_GRIDS, _EVALUATIONS = 4, 2  # How many of the last ones count; the grid of the untrained generator does not.
 _CLOSE = 0.2  # Share of samples as near to training images as the nearest 5 % of the hold-out.
-_GAP = 0.5  # Of D between training images and the hold-out, as a share of that between training and generated images.
-_SIGN = 0.97  # Mean sign of D(real) where there is no hold-out.
-_TWINS = 0.5  # More twins than among real images.
-_STILL_FALLS = 0.9  # KID, over the best before it: of a generator that is on its way.
-_KID_RATIO, _KID_MORE = 1.5, 1.0  # Beyond the best so far, in both ways.
-_KID_NOTHING, _PATIENCE = 5.5, 4  # Pictures that have nothing of the real ones, still after so many evaluations.
+_GAP = 0.5  # D's gap between training images and hold-out, as a share of its gap between training and generated ones.
+_SIGN = 0.97  # Mean sign of D(real), used without a hold-out.
+_TWINS = 0.5  # Excess of the share of twins over that of real images.
+_STILL_FALLS = 0.9  # KID divided by the best before it; below, the generator still improves.
+_KID_RATIO, _KID_MORE = 1.5, 1.0  # KID above the best so far: by this factor and by this difference.
+_KID_NOTHING, _PATIENCE = 5.5, 4  # KID of pictures that do not resemble real ones; evaluations before it counts.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Verdict:
 
 
 def judge(points: Sequence[Point]) -> Verdict:
-    """Judges a run by its points so far, oldest first; the first finding wins, causes before their effects."""
+    """Judges a run by its points so far, oldest first; the first rule that applies wins, causes before effects."""
     for rule in (_copying, _overfitting, _overfitting_unseen, _diverging, _collapsing):
         verdict = rule(points)
         if verdict:
@@ -61,7 +61,7 @@ def _overfitting(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         OVERFITS,
         f'to the discriminator, new real images differ from training images {gap:.0%} as much as generated ones do: it '
-        'knows its images by heart; train on more of them, with --augment=auto if it is not on, or stop earlier',
+        'memorises its images; train on more of them, with --augment=auto if it is not on, or stop earlier',
     )
 
 
@@ -75,24 +75,24 @@ def _overfitting_unseen(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         OVERFITS,
         f'mean sign of D(real) {sign:.2f}: the discriminator is certain of every training image; '
-        'a hold-out would say more (--holdout_percent of the converter), and --augment=auto helps if it is not on',
+        'a hold-out would tell for sure (--holdout_percent of the converter); --augment=auto helps if it is not on',
     )
 
 
 def _collapsing(points: Sequence[Point]) -> Verdict | None:
-    """Near twins at each of the last grids: so all generators begin, and a collapsed one stays."""
+    """Near-duplicates in each of the last grids: all generators begin with them, and a collapsed one keeps them."""
     grids = min(_GRIDS, sum(point.twins is not None for point in points) - 1)
     if grids < 1:
         return None
     twins, real = (_typical(points, measure, grids, skip=1) for measure in (_twins, _twins_real))
     if twins is None or real is None or twins - real <= _TWINS:
         return None
-    seen = f'{twins:.0%} of the samples have a near twin, of real images {real:.0%}'
+    seen = f'{twins:.0%} of the samples have a near-duplicate, against {real:.0%} of real images'
     kids = [point.kid for point in points if point.kid is not None]
     if len(kids) > 1 and kids[-1] < _STILL_FALLS * min(kids[:-1]):
         return Verdict(SLOW, f'{seen}, while KID falls, from {min(kids[:-1]):.2f} to {kids[-1]:.2f}')
     if grids < _GRIDS:
-        return Verdict(SLOW, f'{seen}, after {grids} of the {_GRIDS} grids that tell it from a collapse')
+        return Verdict(SLOW, f'{seen}, after {grids} of the {_GRIDS} grids needed to call it a collapse')
     return Verdict(
         COLLAPSING,
         f'{seen}, and KID does not fall: lower --train_batch_size or --learning_rate, or take another --seed or --loss',
@@ -107,12 +107,13 @@ def _diverging(points: Sequence[Point]) -> Verdict | None:
     if last > best * _KID_RATIO and last > best + _KID_MORE:
         return Verdict(
             DIVERGED,
-            f'KID {last:.2f}, and it was {best:.2f}: the best checkpoint is kept; lower --learning_rate to go on',
+            f'KID {last:.2f}, up from a best of {best:.2f}: the best checkpoint is kept; lower --learning_rate to '
+            'continue',
         )
     if len(kids) >= _PATIENCE and best > _KID_NOTHING:
         return Verdict(
             DIVERGED,
-            f'KID {last:.2f} after {len(kids)} evaluations: the pictures have nothing of the training images yet; '
+            f'KID {last:.2f} after {len(kids)} evaluations: the pictures do not resemble the training images yet; '
             'lower --learning_rate, or take another --loss',
         )
     return None

@@ -1,4 +1,4 @@
-"""The static page on which a person looks at what was learned, and at the data.
+"""The static page that shows a person what was learned, and the data.
 
 Imports `data`, `features` and `metrics`.
 """

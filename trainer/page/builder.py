@@ -15,7 +15,7 @@ from trainer.page.publish import publish
 from trainer.page.sprites import Sheet
 
 INDEX = 'index.html'
-NAMES = (INDEX, 'code', 'data', 'sprites')  # What a page is, at the top of its folder.
+NAMES = (INDEX, 'code', 'data', 'sprites')  # The names at the top of a page's folder.
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
 _DENSITY_DIGITS, _COSINE_DIGITS = 4, 4
 
@@ -24,7 +24,7 @@ def write_page(output_dir: str, page: Page) -> None:
     """Writes `page` to a local or gs:// folder; its index.html is the one to open.
 
     Args:
-      output_dir: is made if need be; files of an earlier page in it are replaced.
+      output_dir: created if it is missing; files of an earlier page in it are replaced.
       page: what to show.
 
     Raises:
@@ -40,14 +40,14 @@ def write_page(output_dir: str, page: Page) -> None:
     publish(output_dir, 'data/start.js', packing.script('start', start))
     publish(output_dir, 'data/dataset.js', packing.script('dataset', _dataset(page.dataset)))
     publish(output_dir, 'data/neighbours.js', packing.script('neighbours', _neighbours(page)))
-    # The page itself last: whoever finds it finds everything that it loads.
+    # The page itself comes last, so that everything it loads is there before it.
     assets = sorted(path for path in _ASSETS.iterdir() if path.suffix in ('.css', '.js'))
     for path in (*assets, _ASSETS / INDEX):
         publish(output_dir, path.name if path.name == INDEX else f'code/{path.name}', path.read_bytes())
 
 
 def _generated(generated: Generated) -> dict[str, Any]:
-    """What the first tab needs at once, grid and details."""
+    """The data that the first tab needs at once, for the grid and the details."""
     scale, cosines = generated.scale, generated.nearest_cosines
     return {
         'seeds': [int(seed) for seed in generated.seeds],
@@ -65,7 +65,7 @@ def _generated(generated: Generated) -> dict[str, Any]:
 
 
 def _dataset(part: DatasetPart) -> dict[str, Any]:
-    """What the tab of the data set needs."""
+    """The data for the tab of the data set."""
     return {
         'names': [entry.name for entry in part.entries],
         'labels': [entry.label for entry in part.entries],
@@ -81,7 +81,7 @@ def _dataset(part: DatasetPart) -> dict[str, Any]:
 
 
 def _neighbours(page: Page) -> dict[str, Any]:
-    """What the details of a training image need besides: the larger part, loaded when the first one is opened."""
+    """More data for the details of a training image: the larger part, loaded when the first details are opened."""
     return {
         'samples': packing.layers(page.generated.from_training) if page.generated else [],
         'images': packing.layers(page.dataset.nearest),

@@ -1,4 +1,4 @@
-"""Samples beside training images, and how near to them real images come."""
+"""Compares samples with training images, and measures how near real images come to training images."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from trainer.features.extractor import Extractor
 from trainer.metrics import neighbours
 from trainer.page.content import Nearest, Scale
 
-COPY_SHARE = 0.01  # Of the real images; a sample that is nearer to a training image than all others of them is marked.
-# A hold-out with copies of training images in it would set the mark out of reach; this is the same picture in any case.
+COPY_SHARE = 0.01  # A sample is marked if it is nearer to a training image than all but this share of the real images.
+# A hold-out that contains copies of training images would set the mark out of reach. From this cosine on, two images
+# show the same picture in any case.
 _SAME = 0.999
 
 
 def likenesses(extractor: Extractor) -> list[tuple[str, str]]:
-    """The layers to compare by, the late one last, and what near means in each."""
+    """The layers to compare by, the late one last, each with the kind of likeness that it measures."""
     if extractor.early == extractor.late:
         return [(extractor.late, 'overall')]
     return [(extractor.early, 'colour and texture'), (extractor.late, 'shape')]

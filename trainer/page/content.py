@@ -39,7 +39,7 @@ class Layer:
     """Neighbours as one layer of the extractor sees them.
 
     Attributes:
-      likeness: what near means in it, in a word or two, such as 'shape'; the page offers it as a choice.
+      likeness: the kind of likeness that it measures, in a word or two, such as 'shape'; a choice on the page.
       nearest: the neighbours.
     """
 
@@ -49,7 +49,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """What the nearness of a sample to the training images is held against.
+    """The scale by which the nearness of a sample to the training images is judged.
 
     Attributes:
       cosines: float32 [R], of each real image with its nearest training image.
@@ -69,11 +69,11 @@ class Generated:
     Attributes:
       pixels: uint8 [N, H, W, C].
       seeds: of each sample, all different.
-      command: makes a sample again when ` --seeds=SEED` is put behind it.
+      command: makes a sample again if ` --seeds=SEED` is appended.
       to_training: neighbours of each sample among the training images, from the early layer to the late one.
       from_training: neighbours of each training image among the samples, by the same layers.
       nearest_cosines: float32 [N], of each sample with its nearest training image; `scale` is of the same layer.
-      scale: the same of real images.
+      scale: the same for real images.
     """
 
     pixels: np.ndarray

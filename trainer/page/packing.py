@@ -1,4 +1,4 @@
-"""Data as scripts: a page that is opened from disk may load scripts, but no JSON."""
+"""Data as scripts, because a page that is opened from disk may load scripts but not JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HUNDREDTHS = 100
 
 
 def script(name: str, value: Any) -> bytes:
-    """A script that hands `value`, of what JSON knows, to the page under `name`."""
+    """A script that passes the JSON value `value` to the page under `name`."""
     # Pure ASCII without '<': nothing in a file's name can end the script or begin another.
     text = json.dumps(value, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
     return f'explore.data[{json.dumps(name)}]={text};\n'.encode('ascii')
@@ -39,7 +39,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 
 def numbers(values: np.ndarray, digits: int) -> list[float]:
-    """Floats rounded to so many digits behind the point."""
+    """Floats rounded to `digits` decimal places."""
     return [round(float(value), digits) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Writes the files of a page so that a browser takes them for what they are."""
+"""Writes the files of a page with the content types that a browser needs."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def publish(folder: str, name: str, data: bytes) -> None:
     # TensorFlow's gs:// gives no type to what it writes, and a browser would offer the page for download.
     with explained(path, ADMIN):
         blob = gcs.blob(path)
-        blob.cache_control = 'no-cache'  # Or a page written again would show old pictures beside new data for an hour.
+        blob.cache_control = 'no-cache'  # Else a rewritten page would show old pictures beside new data for an hour.
         blob.upload_from_string(data, CONTENT_TYPES[os.path.splitext(name)[1]], timeout=_TIMEOUT_S)

@@ -16,7 +16,7 @@ from trainer.page.content import Images
 _ROWS = 25
 COLUMNS = 40
 TILES = _ROWS * COLUMNS  # In a sheet: 1,666 px by 2,640 px at 64 px, which a phone decodes.
-BORDER = 1  # px of each tile's own edge around it, or scaled tiles would show the edges of their neighbours.
+BORDER = 1  # px of each tile's edge repeated around it; else scaled tiles would show the edges of their neighbours.
 
 _THUMBNAIL_PIXELS = 18_000_000  # 4,394 thumbnails of 64 px, 11,250 of 40 px.
 _SMALLEST, _LARGEST, _STEP = 16, 128, 8
@@ -41,7 +41,7 @@ class Sheet:
 
 
 def thumbnail_side(count: int, image_size: int) -> int:
-    """The side in px at which `count` pictures of `image_size` px are shown: the larger, the fewer they are."""
+    """The side in px at which `count` pictures of `image_size` px are shown: fewer pictures are shown larger."""
     side = int(math.sqrt(_THUMBNAIL_PIXELS / max(count, 1))) // _STEP * _STEP
     return min(image_size, max(_SMALLEST, min(side, _LARGEST)))
 
@@ -55,9 +55,10 @@ def thumbnails(pictures: Images, image_size: int) -> Iterator[Sheet]:
 
 
 def samples(pixels: np.ndarray) -> Iterator[Sheet]:
-    """Yields the sheets of generated pictures uint8 [N, H, W, C], unscaled: their flaws are what one looks for.
+    """Yields the sheets of generated pictures uint8 [N, H, W, C], unscaled, because people look for their flaws.
 
-    Up to two megapixels nothing is lost; beyond, JPEG without chroma subsampling, which would hide noise in colour.
+    Up to two megapixels the sheets are lossless. Larger ones are JPEG without chroma subsampling, because subsampling
+    would hide noise in colour.
     """
     total = pixels[..., 0].size
     for begin in range(0, len(pixels), TILES):

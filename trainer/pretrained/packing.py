@@ -1,6 +1,6 @@
 """A trained model as one small file: both networks in float16, and the hyper-parameters that they were trained with.
 
-Of the generator it holds the averaged weights alone: they make the pictures, and stand for the last ones too.
+For the generator the file holds the EMA's weights alone. They make the pictures, and they replace the last weights too.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from trainer.dcgan import ema, networks
 from trainer.filesystem import files
 from trainer.model_dir import checkpoints, hparams_file
 
-NAMES = ('clothes32', 'clothes64')  # Of what comes with the package.
+NAMES = ('clothes32', 'clothes64')  # The models that come with the package.
 FOLDER = pathlib.Path(__file__).parent
 _HPARAMS, _STEP = hparams_file.FILE_NAME, 'step'
 
 
 def pack(model_dir: str, checkpoint: str, path: str) -> None:
-    """Writes the model of a checkpoint, whose run keeps an average, to the .npz file `path`."""
+    """Writes the model of a checkpoint to the .npz file `path`; its run must keep an EMA."""
     reader = checkpoints.load_reader(checkpoint)
     arrays = {}
     for name in sorted(reader.get_variable_to_shape_map()):
         if name.split('/')[0] in (networks.GENERATOR, networks.DISCRIMINATOR):
-            # Of batch norm's moments there is no average.
+            # Batch norm's moments have no EMA.
             source = ema.name_of(name) if reader.has_tensor(ema.name_of(name)) else name
             arrays[name] = reader.get_tensor(source).astype(np.float16)
     arrays[_HPARAMS] = np.frombuffer(pathlib.Path(model_dir, _HPARAMS).read_bytes(), np.uint8)
@@ -42,7 +42,7 @@ def pack(model_dir: str, checkpoint: str, path: str) -> None:
 
 @contextlib.contextmanager
 def unpacked(name: str) -> Iterator[str]:
-    """A folder, there while entered, that holds the model `name` of NAMES as a run leaves it."""
+    """Yields a temporary folder that holds the model `name` of NAMES as a run leaves it."""
     with np.load(FOLDER / f'{name}.npz') as packed, tempfile.TemporaryDirectory() as folder:
         arrays = dict(packed)
         pathlib.Path(folder, _HPARAMS).write_bytes(arrays.pop(_HPARAMS).tobytes())

@@ -1,12 +1,12 @@
-"""Gives the layers of a trained model the size that weights start from, so that it learns as fast as a new one.
+"""Scales the weights of a trained model down to their initial size, so that it learns as fast as a new one.
 
-Batch norm hides how large the weights before it are. Adam's steps, whose length is the learning rate, do not see that:
-weights of k times the size they turn by 1/k (van Laarhoven 2017, arXiv:1706.05350). Weights grow as a run goes on, to
-four times their size in 512,000 images, and a run that starts from them follows other pictures at a quarter of the
-rate. Shrunk, they make the same images.
+Batch norm cancels the size of the weights before it, but the length of Adam's steps is the learning rate for any size.
+So steps turn weights of k times the size by only 1/k of the angle (van Laarhoven 2017, arXiv:1706.05350). Weights grow
+during a run, to four times their size in 512,000 images, and a run that starts from them learns other pictures at a
+quarter of the rate. Scaled down, they make the same images.
 
-The discriminator's last layer is no such layer: shrunk, it is as unsure of all images as a new one. One that is sure
-that all a generator of clothes draws are no hands leaves the generator nothing to follow.
+The discriminator's last layer has no batch norm after it. Scaled down, it is as unsure of all images as a new one. That
+is intended: a D that is certain that a generator of clothes makes no hands leaves it no useful gradient.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Values = Mapping[str, np.ndarray]
 
 
 def rescaled(values: Values, architecture: Architecture) -> dict[str, np.ndarray]:
-    """Shrinks kernels to the deviation that they start from; those that are smaller stay.
+    """Scales kernels down to their initial standard deviation; smaller kernels stay as they are.
 
     Args:
-      values: variables of both networks and of the average over the generator's, by name; some may be missing.
-      architecture: of both.
+      values: variables of both networks and of the generator's EMA, by name; some may be missing.
+      architecture: the shape of both networks.
 
     Returns:
-      All of them. The generator's images are the same but for rounding, the discriminator's logits smaller.
+      All variables. The generator's images are the same up to rounding; the discriminator's logits are smaller.
     """
     found = dict(values)
     for free in networks.free_layers(architecture):
@@ -43,14 +43,14 @@ def rescaled(values: Values, architecture: Architecture) -> dict[str, np.ndarray
 
 
 def _factor(values: Values, *names: str) -> np.float32:
-    """What shrinks the weights of some layers together."""
+    """The common factor that scales the weights of some layers down."""
     kernels = [values[kernel].ravel() for name in names if (kernel := f'{name}/kernel') in values]
     size = np.sqrt(np.mean(np.square(np.concatenate(kernels), dtype=np.float64))) if kernels else 0.0
     return np.float32(layers.INIT_STDDEV / max(size, layers.INIT_STDDEV))
 
 
 def _multiply(values: dict[str, np.ndarray], names: tuple[str, ...], factor: np.float32) -> None:
-    """Multiplies variables and their averages."""
+    """Multiplies variables and their EMAs."""
     for name in (*names, *map(ema.name_of, names)):
         if name in values:
             values[name] = values[name] * factor

@@ -1,8 +1,8 @@
 """Starts a run from the networks of another: --init_from.
 
-Both networks and the average over the generator's weights are taken, their layers as small as weights start (see
-`rescaling`), and nothing that belongs to the other run's training: neither Adam's averages nor the step. They go into a
-checkpoint of step 0, from which training begins as it resumes from any other, on a CPU and on a TPU alike.
+Both networks and the generator's EMA are taken, with weights scaled down to their initial size (see `rescaling`).
+Adam's accumulators and the step of the other run are not taken. The variables go into a checkpoint of step 0, from
+which training resumes as from any other, on a CPU and on a TPU alike.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Source:
     """What a run starts from.
 
     Attributes:
-      name: as the flag says it.
+      name: as given in the flag.
       checkpoint: its prefix.
-      hparams: of its run.
+      hparams: the hyper-parameters of its run.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Source:
 
 @contextlib.contextmanager
 def found(init_from: str) -> Iterator[Source]:
-    """The source that --init_from names, there while entered.
+    """Yields the source that --init_from names; its checkpoint may be gone afterwards.
 
     Raises:
-      errors.UserError: there is none, or none of its checkpoints is whole.
+      errors.UserError: there is none, or none of its checkpoints is complete.
     """
     with contextlib.ExitStack() as stack:
         place = init_from
@@ -58,18 +58,18 @@ def found(init_from: str) -> Iterator[Source]:
         hparams = _hparams(checkpoint) if checkpoint else None
         if not hparams:
             raise errors.UserError(
-                f'--init_from={init_from} is no run with a checkpoint and {hparams_file.FILE_NAME}: give a --model_dir '
-                f'of python -m trainer.task, a checkpoint in one, or one of {", ".join(packing.NAMES)}'
+                f'--init_from={init_from} is not a run with a checkpoint and {hparams_file.FILE_NAME}: give a '
+                f'--model_dir of python -m trainer.task, a checkpoint in one, or one of {", ".join(packing.NAMES)}'
             )
         yield Source(init_from, checkpoint, hparams)
 
 
 def sized(hparams: HParams) -> HParams:
-    """With the networks of what it starts from, where they are left open; checks that it exists."""
+    """Fills in network options that are left open from the run that --init_from names; checks that it exists."""
     if not hparams.init_from:
         return hparams
     with found(hparams.init_from) as source:
-        if hparams.init_partial:  # Who takes a part has other networks in mind.
+        if hparams.init_partial:  # Then the networks are meant to differ.
             return hparams.sized(source.hparams.image_size, source.hparams.channels)
         return hparams_file.followed(hparams, source.hparams, source.name)
 
@@ -78,13 +78,13 @@ def begin(hparams: HParams, model_dir: str) -> str:
     """Writes the checkpoint of step 0 into `model_dir` and returns its prefix.
 
     Raises:
-      errors.UserError: the networks differ, and --init_partial is off; nothing fits; or not what is to be frozen.
+      errors.UserError: the networks differ and --init_partial is off, nothing fits, or a layer to freeze does not fit.
     """
     layers = len(hparams.architecture.filters)
     if hparams.freeze_d_layers > layers:
         raise errors.UserError(
-            f'--freeze_d_layers={hparams.freeze_d_layers}: at {hparams.image_size} px the discriminator has {layers}: '
-            'give fewer'
+            f'--freeze_d_layers={hparams.freeze_d_layers} is too many: at {hparams.image_size} px the discriminator '
+            f'has {layers} layers, so give fewer'
         )
     with found(hparams.init_from) as source:
         values = _taken(source, hparams)
@@ -93,7 +93,7 @@ def begin(hparams: HParams, model_dir: str) -> str:
         logging.info(
             'starting from %s, step %s: %d variables of both networks%s',
             source.name, f'{checkpoints.step_of(source.checkpoint):,}', len(values),
-            f', the first {hparams.freeze_d_layers} layers of D kept as they are' if hparams.freeze_d_layers else '',
+            f', the first {hparams.freeze_d_layers} layers of D frozen' if hparams.freeze_d_layers else '',
         )  # fmt: skip
     return checkpoint
 
@@ -109,13 +109,13 @@ def _checkpoint(place: str) -> str:
 
 
 def _hparams(checkpoint: str) -> HParams | None:
-    """Of the run that a checkpoint is of; a best one lies a folder below."""
+    """The hyper-parameters of a checkpoint's run; a best checkpoint lies one folder below the run's."""
     folder = os.path.dirname(checkpoint)
     return hparams_file.read(folder) or hparams_file.read(os.path.dirname(folder))
 
 
 def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
-    """The values to start from, by the names that they get."""
+    """The values to start from, by their names in the new run."""
     reader = checkpoints.load_reader(source.checkpoint)
     shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
     wanted = checkpoint_check.of_networks(hparams)
@@ -131,8 +131,8 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
     at_random = [name for name in left if name.startswith(frozen)]
     if at_random:
         raise errors.UserError(
-            f'--freeze_d_layers={hparams.freeze_d_layers} would keep {at_random[0]} at random, as {source.name} does '
-            f'not fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
+            f'--freeze_d_layers={hparams.freeze_d_layers} would freeze {at_random[0]} at random values, because '
+            f'{source.name} does not fit it: {_differences(source.hparams, hparams)}, or --freeze_d_layers=0'
         )
     if left:
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
@@ -141,19 +141,19 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
 
 
 def _name_in(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
-    """What a variable is called in the source: an average that was never kept starts from the weights themselves."""
+    """The name of a variable in the source; an EMA that was never kept starts from the weights themselves."""
     return name if name in shapes or not ema.is_average(name) else ema.name_without(name)
 
 
 def _differences(theirs: HParams, ours: HParams) -> str:
-    """What to give for the networks to be alike."""
+    """The flags that make the networks alike."""
     names = [field.name for field in dataclasses.fields(NetworkOptions)]
     flags = [f'--{name}={getattr(theirs, name)}' for name in names if getattr(theirs, name) != getattr(ours, name)]
     return f'give {" ".join(flags)}' if flags else 'its networks are of another version'
 
 
 def _write(checkpoint: str, hparams: HParams, values: Mapping[str, tf.Tensor]) -> None:
-    """Writes all variables of the training step as they begin, but for `values`."""
+    """Writes all variables of the training step with their initial values, or with those of `values`."""
     size = [_BATCH, hparams.image_size, hparams.image_size, hparams.channels]
     params = {'hparams': hparams, 'use_tpu': False, 'batch_size': _BATCH, 'writer': {'logdir': ''}}
     with tf.Graph().as_default(), v1.Session() as session:

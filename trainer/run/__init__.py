@@ -1,4 +1,4 @@
-"""One run from start to end: checks, the training loop, what happens between two evaluations, the export.
+"""One run from start to end: checks, the training loop, evaluations in between, the export.
 
-Imports all rooms but `vertex`, `page` and `evaluation`.
+Imports all packages of the trainer except `vertex`, `page` and `evaluation`.
 """

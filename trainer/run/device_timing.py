@@ -1,4 +1,4 @@
-"""How fast the device is without an input pipeline: --input=null."""
+"""Times the device without an input pipeline: --input=null."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from trainer.run.progress import ProgressHook
 
 
 def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
-    """Trains on zeros, to see how fast the device is without an input pipeline; leaves nothing behind.
+    """Trains on zeros to measure the device without an input pipeline; leaves nothing behind.
 
     Returns:
       0, or 128 + the signal that ended the run early.
     """
-    # Of a name that nobody else has, for it is removed.
+    # The folder is removed at the end, so its name must be unique.
     folder, steps = files.temporary_beside(os.path.join(options.model_dir, 'null_input')), hparams.train_steps
     progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
     try:
@@ -36,7 +36,7 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
             found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
             if not found.use_tpu:
                 memory.check(hparams)
-            # One checkpoint, at the end: to save more would take time from the device.
+            # One checkpoint, at the end: saving more would slow the device down.
             options = dataclasses.replace(
                 options, model_dir=folder, tensorboard_dir=folder, sample_steps=steps, save_steps=steps
             )
@@ -44,7 +44,7 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
             hooks = [progress, StopHook(stop), WatchdogHook(watchdog, 'train')]
             estimator.train(input_fn.null_input_fn, hooks=hooks, max_steps=steps)
     finally:
-        v1.summary.FileWriterCache.clear()  # Or its thread would write to a file that is gone.
+        v1.summary.FileWriterCache.clear()  # Otherwise its thread would write to a removed file.
         if tf.io.gfile.exists(folder):
             tf.io.gfile.rmtree(folder)
     logging.info('the device alone: %.0f images/s', progress.images_per_s)

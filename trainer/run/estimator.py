@@ -1,4 +1,4 @@
-"""The TPUEstimator of a run: the one place that configures it."""
+"""Configures the TPUEstimator of a run; no other module does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from trainer.options import RunOptions
 
 tpu = v1.estimator.tpu
 
-# An error of storage that outlasts TensorFlow's own retries is an AbortedError. MonitoredSession would answer it by
-# restoring and trying again, silently and for ever, and TPUEstimator would drop it and return as if it had trained.
-# Here it ends the process instead, and the next start resumes.
+# A storage error that outlasts TensorFlow's own retries becomes an AbortedError. MonitoredSession would restore and
+# retry for ever without logging it, and TPUEstimator would drop it and return as if it had trained. With these
+# settings the error ends the process, and the next start resumes.
 monitored_session._PREEMPTION_ERRORS = ()
 error_handling._IGNORED_ERRORS = ()
 
@@ -25,9 +25,9 @@ error_handling._IGNORED_ERRORS = ()
 def make_estimator(
     hparams: HParams, options: RunOptions, machine: Machine, eval_batch_size: int, summary_dir: str = ''
 ) -> v1.estimator.tpu.TPUEstimator:
-    """The TPUEstimator of a run on `machine`; the scalars of its steps go to `summary_dir`, or --tensorboard_dir."""
+    """The TPUEstimator of a run on `machine`; writes the scalars of each step to `summary_dir` or --tensorboard_dir."""
     session_config = v1.ConfigProto()
-    # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and is worth nothing here.
+    # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and gains nothing here.
     session_config.graph_options.rewrite_options.remapping = 2  # OFF
     config = tpu.RunConfig(
         cluster=machine.cluster,
@@ -36,8 +36,8 @@ def make_estimator(
         save_checkpoints_steps=options.checkpoint_steps,
         save_summary_steps=options.log_steps,
         keep_checkpoint_max=options.keep_checkpoints,
-        checkpoint_save_graph_def=False,  # A .meta with each, which nothing reads.
-        log_step_count_steps=None,  # ProgressHook says more.
+        checkpoint_save_graph_def=False,  # Nothing reads the .meta file of a checkpoint.
+        log_step_count_steps=None,  # ProgressHook logs more.
         session_config=session_config,
         tpu_config=tpu.TPUConfig(
             iterations_per_loop=machine.iterations_per_loop,

@@ -1,4 +1,4 @@
-"""One whole run: check the data, train, draw, evaluate, export; resume from wherever the last run ended."""
+"""One whole run: check the data, train, draw, evaluate, export; resume where the last run ended."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
 from trainer.pretrained import transfer
 from trainer.run import input_report, memory, preflight, training
 
-_REAL = 1024  # Images to compare sample grids with.
+_REAL = 1024  # Real images to compare sample grids with.
 
 
 def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
-    """Trains from the newest checkpoint in model_dir, or from scratch, to `train_steps` or until it is of no more use.
+    """Trains from the newest checkpoint in model_dir, or from scratch, until `train_steps` or early stopping.
 
     Returns:
       The exit code: 0, or 128 + the signal that ended the run early.
 
     Raises:
       errors.UserError: the data, the machine, the flags and model_dir do not fit together, another job trains in
-        model_dir, a bucket refuses, or training diverged twice.
+        model_dir, a bucket refuses access, or training diverged twice.
     """
     preflight.check([data.train_data, data.holdout_data], options)
     with run_folder.claimed(options.model_dir, os.environ) as held:
@@ -69,7 +69,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
         hparams_file.write(options.model_dir, hparams)
         run_data.write(options.model_dir, trained_on)
 
-    if not checkpoint:  # Else once it has been restored: of one that cannot be, the wrong values must not stay behind.
+    if not checkpoint:  # Otherwise after the restore: if that fails, the wrong values must not stay behind.
         remember()
         if hparams.init_from:
             transfer.begin(hparams, options.model_dir)
@@ -107,18 +107,18 @@ def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
             return stop.exit_code
         record.draw()
         _finish(hparams, options)
-        if stop.signum:  # What is exported is whole: a signal meanwhile is only told of.
+        if stop.signum:  # A signal does not cut the export short; only the exit code reports it.
             return stop.exit_code
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
     return 0
 
 
 def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
-    """With what the run knows already; the rule about changing it holds where there is a checkpoint."""
+    """Completes the flags from the run's files; if there is a checkpoint, checks which flags have changed."""
     if not checkpoint:
         return transfer.sized(hparams)
     if not hparams_file.read(model_dir):
-        logging.warning('%s has no %s: going by the flags', model_dir, hparams_file.FILE_NAME)
+        logging.warning('%s has no %s: using the flags', model_dir, hparams_file.FILE_NAME)
         return hparams
     hparams = hparams_file.continued(model_dir, hparams)
     hparams_file.check_change(model_dir, hparams)
@@ -137,12 +137,12 @@ def _why_finished(hparams: HParams, step: int) -> str:
 
 
 def _take_note_of_changed_data(model_dir: str, now: RunData, step: int) -> None:
-    """Says so where a run goes on with other data, and puts away what was measured on those before."""
+    """Warns if a run continues with other data, and sets aside what was measured on the data before."""
     before = run_data.read(model_dir)
     if before and before.differs_from(now) and step:
         logging.warning(
-            '%s was trained to step %s on %s images (%s), and goes on with %s images (%s): KID, best checkpoint and '
-            'the evaluations without a better one begin anew',
+            '%s was trained to step %s on %s images (%s), and continues with %s images (%s): KID, the best checkpoint '
+            'and the count of evaluations without a better one start again',
             model_dir, f'{step:,}', f'{before.images:,}', before.train_data, f'{now.images:,}', now.train_data,
         )  # fmt: skip
     aside = best.set_aside(model_dir, now.checksum)
@@ -159,13 +159,13 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
     logging.info('%s training images of %s in %d shards', f'{len(train):,}', size, len(train.shards))
     if train.image_size not in architecture.IMAGE_SIZES:
         raise errors.DataError(
-            f'{data.train_data} holds images of {size}, and there are networks for '
+            f'{data.train_data} holds images of {size}, but there are only networks for '
             f'{", ".join(map(str, architecture.IMAGE_SIZES))} px: convert the images again'
         )
     least = HParams.__dataclass_fields__['train_batch_size'].metadata['rule'].lower
     if len(train) < least:
         raise errors.DataError(
-            f'{data.train_data} holds {len(train)} training image, and a batch is at least {least:g}: give more '
+            f'{data.train_data} holds {len(train)} training image, but a batch has at least {least:g}: give more '
             'images, or convert with --holdout_percent=0'
         )
     if len(train) < hparams.train_batch_size:
@@ -179,7 +179,7 @@ def _open_data(hparams: HParams, data: DataOptions) -> tuple[ImageSet, ImageSet 
 def _check_holdout(job: training.Job) -> None:
     if job.options.hptuning_metric not in ('', KID) and not job.eval_batch_size:
         raise errors.UserError(
-            f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, and {job.data.train_data} has '
+            f'--hptuning_metric={job.options.hptuning_metric} is measured on a hold-out, but {job.data.train_data} has '
             'none that fills a batch: give --holdout_data, or convert with a larger --holdout_percent'
         )
     if job.holdout and not job.eval_batch_size:
@@ -187,7 +187,7 @@ def _check_holdout(job: training.Job) -> None:
 
 
 def _finish(hparams: HParams, options: RunOptions) -> None:
-    """Writes what a finished run leaves behind: the exported generator, and the film of its grids."""
+    """Writes the results of a finished run: the exported generator, and the animation of its sample grids."""
     model_dir = options.model_dir
     checkpoint = checkpoints.latest(model_dir)
     exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint

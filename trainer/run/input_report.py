@@ -1,4 +1,4 @@
-"""Whether the device had to wait for its images, said at the end of a run together with what to change."""
+"""Reports at the end of a run whether training was input-bound, and what to change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from trainer.dcgan import input_fn
 from trainer.dcgan.hparams import HParams
 
 _SECONDS, _BATCHES, _RECORDS = 2.0, 50, 4096
-# A pipeline that could deliver only a little more than was used has been waited for.
+# If the pipeline alone is only a little faster than training was, training has waited for it.
 _BOUND = 0.8
 
 
 def log(source: DataSource, hparams: HParams, in_memory: bool, images_per_s: float) -> None:
-    """Times the input pipeline alone for a moment and holds it against the pace of training.
+    """Times the input pipeline alone for a moment and compares it with the speed of training.
 
     Args:
       source: the training set.
       hparams: the run's.
       in_memory: whether the run kept the images in memory.
-      images_per_s: the pace of training; 0, unknown, says nothing.
+      images_per_s: the speed of training; 0 means unknown, and logs nothing.
     """
     if not images_per_s:
         return
@@ -31,13 +31,13 @@ def log(source: DataSource, hparams: HParams, in_memory: bool, images_per_s: flo
     share = images_per_s / alone
     if share < _BOUND:
         logging.info(
-            'input: %s images/s alone, training took %s: not input-bound', f'{alone:,.0f}', f'{images_per_s:,.0f}'
+            'input: %s images/s alone, training used %s: not input-bound', f'{alone:,.0f}', f'{images_per_s:,.0f}'
         )
         return
     remedy = '' if in_memory else 'add --cache if the set fits into memory, '
     logging.warning(
-        'input-bound: the pipeline alone gives %s images/s and training took %s: %suse a machine with more CPU '
-        'cores, or see with --input=null what the device could do',
+        'input-bound: the pipeline alone gives %s images/s and training used %s: %suse a machine with more CPU '
+        'cores, or measure the device alone with --input=null',
         f'{alone:,.0f}',
         f'{images_per_s:,.0f}',
         remedy,
@@ -45,9 +45,9 @@ def log(source: DataSource, hparams: HParams, in_memory: bool, images_per_s: flo
 
 
 def time_pipeline(source: DataSource, hparams: HParams, in_memory: bool) -> float:
-    """Images a second of the training pipeline without training."""
+    """Measures the training pipeline without training, in images per second."""
     params = {'hparams': hparams, 'batch_size': hparams.train_batch_size}
-    # Some images are enough, and on gs:// all of them could take minutes.
+    # Some images are enough; reading all of them from gs:// could take minutes.
     some = dataclasses.replace(source, records=min(source.records, max(_RECORDS, hparams.train_batch_size)))
     batches = iter(input_fn.train_input_fn(some, some.records, 0, in_memory)(params))
     next(batches)

@@ -1,4 +1,4 @@
-"""An evaluation between two stretches of training: losses on the hold-out, and what the pictures are like."""
+"""An evaluation during training: losses on the hold-out, and measures of the generated pictures."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PeriodicEvaluation:
     """Evaluates a run's newest checkpoint.
 
     Attributes:
-      estimator: the run's, and
-      model_dir: where it is.
-      generator: on the host, of the same model.
+      estimator: of the run.
+      model_dir: of the run.
+      generator: the same model, on the host.
       holdout: images that are not trained on, if there are any.
-      eval_batch_size: images of them at a time; 0 if they do not fill a batch.
+      eval_batch_size: hold-out images in a batch; 0 if they do not fill one.
       monitor: measures the pictures.
-      stop: ends an evaluation early; nothing of it is then recorded.
-      watchdog: is told of each bit of progress.
+      stop: ends an evaluation early, which then records nothing.
+      watchdog: notified of all progress.
     """
 
     estimator: v1.estimator.tpu.TPUEstimator
@@ -64,7 +64,7 @@ class PeriodicEvaluation:
         steps = len(self.holdout) // self.eval_batch_size
         hooks = [StopHook(self.stop), WatchdogHook(self.watchdog, 'evaluate')]
         results = self.estimator.evaluate(input_fn.eval_input_fn(self.holdout.source), steps=steps, hooks=hooks)
-        self._tick(0)  # If it ended early, its means are of some batches only.
+        self._tick(0)  # Raises if the evaluation ended early: its means cover only some batches.
         return results
 
     def _tick(self, _: int) -> None:
@@ -74,7 +74,7 @@ class PeriodicEvaluation:
 
 
 class _Stopped(Exception):
-    """A signal came."""
+    """A signal arrived."""
 
 
 def _log(point: Point, results: Mapping[str, float]) -> None:

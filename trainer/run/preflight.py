@@ -1,4 +1,4 @@
-"""Finds out in seconds what would end a cloud job after a queue and an hour: data, folders, roles, regions."""
+"""Checks in seconds what would otherwise end a cloud job after an hour: data, folders, roles, regions."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def check(data: Sequence[str], options: RunOptions) -> None:
       options: the run's folders, and the region that it is in.
 
     Raises:
-      errors.AccessDenied: a bucket is not there, or refuses this account.
+      errors.AccessDenied: a bucket does not exist, or refuses this account.
       errors.Transient: Cloud Storage does not answer.
-      errors.UserError: a folder cannot be written, or holds what is not of a run, or a bucket is in another region.
+      errors.UserError: a folder cannot be written or is not a run's, or a bucket is in another region.
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
@@ -54,7 +54,7 @@ def check(data: Sequence[str], options: RunOptions) -> None:
 
 
 def _check_ours(data: Sequence[str], options: RunOptions) -> None:
-    """Nothing that a run removes or replaces may be another's."""
+    """Checks that the run removes and replaces only its own files."""
     plain(options.model_dir)
     run_folder.check(options.model_dir)
     export.check(options.export_dir)
@@ -65,7 +65,7 @@ def _check_ours(data: Sequence[str], options: RunOptions) -> None:
 
 def _check_readable(data: str) -> None:
     with explained(data, VIEWER):
-        # TensorFlow answers "is there such a folder?" with no where a bucket refuses or is missing.
+        # If a bucket refuses or is missing, TensorFlow only says that there is no such folder.
         _list(re.split(r'[*?\[]', data)[0])
         shards = dataset.find(data, manifest.TRAIN) or dataset.find(data, manifest.HOLDOUT)
         if not shards:
@@ -74,7 +74,7 @@ def _check_readable(data: str) -> None:
 
 
 def _list(path: str) -> None:
-    """Lists what a gs:// path begins, which raises where TensorFlow would not."""
+    """Lists one object whose name begins with a gs:// path. This raises where TensorFlow would not."""
     if gcs.is_remote(path):
         bucket, name = gcs.split(path)
         next(iter(gcs.client().list_blobs(bucket, prefix=name, max_results=1)), None)
@@ -82,7 +82,7 @@ def _list(path: str) -> None:
 
 def _list_explained(folder: str) -> None:
     with explained(folder, ADMIN):
-        _list(folder)  # In a bucket that is missing, TensorFlow never comes back.
+        _list(folder)  # TensorFlow hangs in a missing bucket.
 
 
 def _check_writable(flag: str, folder: str) -> None:
@@ -97,7 +97,7 @@ def _check_writable(flag: str, folder: str) -> None:
 
 
 def _check_region(path: str, region: str) -> None:
-    """Compares where the bucket of `path` is with `region`."""
+    """Compares the region of the bucket of `path` with `region`."""
     if not gcs.is_remote(path):
         return
     bucket = gcs.client().bucket(gcs.split(path)[0])
@@ -107,9 +107,9 @@ def _check_region(path: str, region: str) -> None:
     except errors.AccessDenied as error:
         if not isinstance(error.__cause__, api.Forbidden):
             raise
-        # Its objects may be read all the same: the roles for objects do not include this.
+        # The account may still read objects: the roles for objects do not include this permission.
         logging.warning(
-            'preflight: where bucket %s is cannot be told without roles/storage.legacyBucketReader', bucket.name
+            'preflight: the region of bucket %s is unknown without roles/storage.legacyBucketReader', bucket.name
         )
         return
     places = [place.lower() for place in (bucket.data_locations or [bucket.location])]
@@ -117,19 +117,19 @@ def _check_region(path: str, region: str) -> None:
         return
     if bucket.location_type != 'region':
         logging.warning(
-            'preflight: bucket %s is %s (%s), this runs in %s: a bucket in %s is faster and costs no transfer',
+            'preflight: bucket %s is %s (%s), this runs in %s: a bucket in %s is faster and has no transfer cost',
             bucket.name, bucket.location, bucket.location_type, region, region,
         )  # fmt: skip
         return
     raise errors.UserError(
         f'{path}: bucket {bucket.name} is in {bucket.location.lower()}, this runs in {region}: each read would cross '
-        f'regions, slowly and billed; submit the job with --region={bucket.location.lower()}, copy with gcloud storage '
-        f'cp -r to a bucket in {region}, or give --region= to go on all the same'
+        f'regions, which is slow and billed; submit the job with --region={bucket.location.lower()}, copy with gcloud '
+        f'storage cp -r to a bucket in {region}, or give --region= to skip this check'
     )
 
 
 def _distinct(paths: Sequence[str]) -> list[str]:
-    """The first path of each bucket, and the local folders that lie in none before them."""
+    """The first path of each bucket, and the local folders that are not inside an earlier one."""
     chosen: dict[str, str] = {}
     for path in paths:
         root = gcs.split(path)[0] if gcs.is_remote(path) else path

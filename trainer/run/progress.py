@@ -1,4 +1,4 @@
-"""The log lines that a person follows while the model trains, and the guard against numbers that are none."""
+"""The progress lines in the log, and the check for NaN and infinite values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from trainer.model_dir.divergence import NotFinite
 
 
 class ProgressHook(v1.train.SessionRunHook):
-    """Logs the step, the pace and the losses; stops at the first loss that is not finite.
+    """Logs the step, the speed and the losses; stops at the first NaN or infinite loss.
 
-    On a TPU only the step and the pace are at hand: the losses go to TensorBoard through host_call.
+    On a TPU it has only the step and the speed: the losses go to TensorBoard through host_call.
     """
 
     def __init__(
@@ -30,25 +30,25 @@ class ProgressHook(v1.train.SessionRunHook):
         log_steps: int,
         take_losses: Callable[[int, dict[str, float]], None] | None = None,
     ):
-        """Takes the size of the training set, to count epochs, and the steps between two lines.
+        """Takes the size of the training set, to count epochs, and the number of steps between two lines.
 
-        `take_losses` is told the step and the means of the scalars with each line.
+        Each line calls `take_losses` with the step and the means of the scalars.
         """
         self._hparams, self._model_dir, self._records, self._log_steps = hparams, model_dir, records, log_steps
         self._take_losses = take_losses
         self._first_step = self._last_logged = -1
         self._since_log, self._in_all = _Pace(), _Pace()
         self._sums: dict[str, float] = {}
-        self.step = -1  # The last one that was seen.
+        self.step = -1  # The last step seen.
 
     @property
     def images_per_s(self) -> float:
-        """The pace of all steps so far but the first of each session; 0 if there were no others."""
+        """The speed of all steps so far, without the first call of each session; 0 if there were no others."""
         return self._in_all.steps_per_s * self._hparams.train_batch_size
 
     def begin(self) -> None:
         """See the base class."""
-        self.step = -1  # Unknown until the first call, which traces, allocates and compiles: it would spoil the pace.
+        self.step = -1  # Unknown until the first call, which traces, allocates and compiles: too slow to count.
         self._fetches = {
             'step': v1.train.get_global_step(),
             'scalars': {tensor.op.name.split('/')[-1]: tensor for tensor in v1.get_collection(scalars.COLLECTION)},
@@ -74,7 +74,7 @@ class ProgressHook(v1.train.SessionRunHook):
             self._in_all.add(self.step - before, now - self._call_began)
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        due = self.step // self._log_steps > self._last_logged // self._log_steps  # A TPU comes by in strides.
+        due = self.step // self._log_steps > self._last_logged // self._log_steps  # A TPU takes many steps per call.
         if due or self.step >= self._hparams.train_steps:
             self._log(self.step, now)
 
@@ -84,7 +84,7 @@ class ProgressHook(v1.train.SessionRunHook):
             return
         per_step = (now - self._began) / (step - self._first_step)
         pace = {'epochs': step * batch / self._records}
-        if self._since_log.steps_per_s:  # A TPU's session may be one call, of which compiling is the most.
+        if self._since_log.steps_per_s:  # A TPU's session may be one call that mostly compiles.
             pace['images_per_s'] = self._since_log.steps_per_s * batch
         means = {name: total / steps for name, total in self._sums.items()}
         if self._take_losses:
@@ -104,7 +104,7 @@ class ProgressHook(v1.train.SessionRunHook):
 
 
 class _Pace:
-    """Steps, and the time that they took."""
+    """A number of steps, and the time they took."""
 
     def __init__(self) -> None:
         self._steps, self._seconds = 0, 0.0

@@ -1,4 +1,4 @@
-"""The training of a run: from one evaluation to the next, and back to a checkpoint, once, where it diverges."""
+"""Trains a run from one evaluation to the next; after a divergence, goes back to a checkpoint once."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from trainer.run.progress import ProgressHook
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is trained, on what, and where, once all of it has been found and checked.
+    """What to train, on which data and machine, after all checks.
 
     Attributes:
-      hparams, data, options: the flags, completed by what was found.
+      hparams, data, options: the flags, completed from the data and the run.
       machine: to train on.
-      train, holdout: the data, and
-      checksum: of both (`run_data.checksum`).
-      events: of TensorBoard.
+      train, holdout: the data.
+      checksum: of both splits (`run_data.checksum`).
+      events: for TensorBoard.
       lock: on model_dir.
-      on_restored: called once the checkpoint that the run resumes from, if there is one, has been restored.
+      on_restored: called after the run's checkpoint, if there is one, has been restored.
     """
 
     hparams: HParams
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def in_memory(self) -> bool:
-        """Whether all images are kept: where they fit, they would have to be read into memory only to be shuffled."""
+        """Whether all images stay in memory. If they fit, shuffling would read all of them into memory anyway."""
         return self.data.cache or input_fn.fits(self.train.source, self.hparams, self.data.shuffle_mib)
 
     @property
@@ -66,21 +66,21 @@ class Job:
 
     @property
     def evaluates(self) -> bool:
-        """Whether there is a wish to evaluate."""
+        """Whether the options ask for evaluations."""
         return bool(self.options.eval_steps or self.options.hptuning_metric)
 
 
 def train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -> float:
-    """Trains to the end, to a signal, or until the pictures have not become better for long enough.
+    """Trains to the end, to a signal, or to early stopping.
 
-    Where a number stops being one, training goes back to the newest whole checkpoint and on with another seed, which
-    hparams.json does not have: noise and order follow from seed and step, and would lead to the same place again.
+    After a NaN or infinite value, training goes back to the newest whole checkpoint and continues with another seed:
+    noise and order follow from seed and step, so the same seed would diverge again. hparams.json keeps the old seed.
 
     Returns:
-      Images a second.
+      Images per second.
 
     Raises:
-      errors.TrainingDiverged: it happened a second time.
+      errors.TrainingDiverged: training diverged a second time.
     """
     try:
         return _train(job, monitor, stop, watchdog)
@@ -94,7 +94,7 @@ def train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) ->
 
 
 def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -> float:
-    """Trains from one evaluation to the next; in between, checkpoints and sample grids are drawn as they fall due."""
+    """Trains from one evaluation to the next; saves checkpoints and draws sample grids when they are due."""
     hparams, options, source = job.hparams, job.options, job.train.source
     eval_batch_size = job.eval_batch_size or hparams.train_batch_size
     estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
@@ -121,7 +121,7 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
         batches = input_fn.train_input_fn(source, window, step, job.in_memory)
         try:
             estimator.train(batches, hooks=hooks, max_steps=target, saving_listeners=listeners)
-        except v1.train.NanLossDuringTrainingError:  # Of Estimator itself: on a TPU, where `progress` sees no loss.
+        except v1.train.NanLossDuringTrainingError:  # Estimator's own, on a TPU, where `progress` sees no loss.
             raise divergence.NotFinite('the loss is nan', progress.step) from None
         step = checkpoints.step_of(checkpoints.latest(options.model_dir))
         if step < target and not stop.signum:

@@ -1,4 +1,4 @@
-"""Cloud Storage: its client, and one line for each refusal of it.
+"""Cloud Storage: its client, and one line for each of its errors.
 
-Imports `errors` and no other room.
+Imports `errors` and no other part of the trainer.
 """

@@ -1,4 +1,4 @@
-"""Cloud Storage as the project uses it besides TensorFlow's own file system: paths, and Google's client."""
+"""Cloud Storage outside TensorFlow's own file system: paths, and Google's client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from google.cloud import storage
 from trainer import errors
 
 SCHEME = 'gs://'
-# Connections that the client keeps open; transfers beyond it would open one each.
+# Connections that the client keeps open; each transfer beyond them would open its own.
 CONNECTIONS = 32
 
 
@@ -36,10 +36,10 @@ def client() -> storage.Client:
     """The client of this process, with the machine's own credentials; threads may share it.
 
     Raises:
-      google.auth.exceptions.DefaultCredentialsError: there are none; `storage_errors.explained` says it in one line.
+      google.auth.exceptions.DefaultCredentialsError: there are none; `refusals.explained` says it in one line.
     """
-    made = storage.Client(project=None)  # No request of ours needs one.
-    # Its pool of 10 would drop and reopen connections, with a warning each time.
+    made = storage.Client(project=None)  # No request of ours needs a project.
+    # The default pool of 10 would drop and reopen connections, with a warning each time.
     adapter = requests.adapters.HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
     for scheme in ('https://', 'http://'):
         made._http.mount(scheme, adapter)

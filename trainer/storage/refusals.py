@@ -1,7 +1,7 @@
-"""Turns what Cloud Storage answers into one line: the bucket, who asked, the role that is missing, and the command.
+"""Turns errors of Cloud Storage into one line: the bucket, the account, the missing role, and the command.
 
-Two clients report the same trouble in words of their own: TensorFlow's file system, as tf.errors, and
-google-cloud-storage, as google.api_core, google.auth and requests exceptions.
+Two clients report the same error in different ways. TensorFlow's file system raises tf.errors; google-cloud-storage
+raises google.api_core, google.auth and requests exceptions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TRANSIENT = (
     transfer.InvalidResponse,
 )
 _LOGIN = 'run gcloud auth application-default login, or give the job a service account'
-# TensorFlow's readers of checkpoints wrap these in errors of any type, with their text.
+# TensorFlow's checkpoint readers wrap these in errors of any type, but keep their text.
 _DENIED_TEXT = re.compile(r'HTTP response code 40[13]\b')
 _TRANSIENT_TEXT = re.compile(r'retry attempts failed|libcurl code')
 _NO_BUCKET = re.compile(r'bucket does not exist|NoSuchBucket')
@@ -49,11 +49,11 @@ _MEMBER = re.compile(r'([\w.+-]+@[\w.-]+\w) does not have')
 
 @contextlib.contextmanager
 def explained(path: str, role: str) -> Iterator[None]:
-    """Raises what `explain` makes of an error inside, and the error itself if it is none of storage.
+    """Raises what `explain` makes of an error inside, or the error itself if it does not come from storage.
 
     Args:
       path: the gs:// path that is read or written inside.
-      role: VIEWER or ADMIN, what this takes.
+      role: the role that this needs, VIEWER or ADMIN.
     """
     try:
         yield
@@ -65,12 +65,12 @@ def explained(path: str, role: str) -> Iterator[None]:
 
 
 def explain(error: BaseException, path: str = '', role: str = '') -> errors.UserError | None:
-    """What to tell the user about an error of Cloud Storage; None if it is another error.
+    """What to tell the user about a Cloud Storage error; None if it is another error.
 
     Args:
       error: from either client.
-      path: the gs:// path concerned; '' takes it from the error's text, and gives None if there is none.
-      role: VIEWER or ADMIN; '' tells it from the error's text.
+      path: the gs:// path concerned; '' takes it from the error's text, or returns None if that has none.
+      role: VIEWER or ADMIN; '' derives it from the error's text.
     """
     if isinstance(error, errors.UserError):
         return None
@@ -81,21 +81,21 @@ def explain(error: BaseException, path: str = '', role: str = '') -> errors.User
     bucket, _ = gcs.split(found[0])
     role = role or (ADMIN if re.search(r'writ|upload|delet|renam|creat', reason) else VIEWER)
     if isinstance(error, _NO_CREDENTIALS):
-        return errors.AccessDenied(f'{found[0]}: Google takes no credentials from this machine ({reason}): {_LOGIN}')
+        return errors.AccessDenied(f'{found[0]}: Google accepts no credentials from this machine ({reason}): {_LOGIN}')
     if isinstance(error, _DENIED) or _DENIED_TEXT.search(reason):
         return errors.AccessDenied(_denied(found[0], bucket, role, reason))
     if _NO_BUCKET.search(reason):
         return errors.AccessDenied(_missing(found[0], bucket, role))
     if isinstance(error, _TRANSIENT) or _TRANSIENT_TEXT.search(reason):
         return errors.Transient(
-            f'{found[0]}: Cloud Storage did not answer as it should, however often it was asked ({_short(reason)}): '
-            'run the same command again, which resumes; https://status.cloud.google.com tells of outages'
+            f'{found[0]}: Cloud Storage failed, even after retries ({_short(reason)}): run the same command again, '
+            'which resumes; https://status.cloud.google.com lists outages'
         )
     return None
 
 
 def identity() -> str:
-    """The account that this machine's credentials stand for; '' if there are none or it cannot be told."""
+    """The account of this machine's credentials; '' if there are none or it is unknown."""
     try:
         credentials, _ = google.auth.default()
         if getattr(credentials, 'service_account_email', '') == 'default':  # Compute Engine's, before their first use.
@@ -109,7 +109,7 @@ def _denied(path: str, bucket: str, role: str, reason: str) -> str:
     named = _MEMBER.search(reason)
     who = named[1] if named else identity()
     if not who and 'Anonymous caller' in reason:
-        return f'{path}: bucket {bucket} is not open to everybody, and this machine has no credentials: {_LOGIN}'
+        return f'{path}: bucket {bucket} is not public, and this machine has no credentials: {_LOGIN}'
     who = who or 'this account'
     return f'{path}: {who} may not do this in bucket {bucket} (lacks {role}): {_grant(bucket, who, role)}'
 

@@ -1,4 +1,4 @@
-"""Job files of Vertex AI: read, filled, and held against what Vertex AI and the trainer take.
+"""Reads and fills job files of Vertex AI, and checks that Vertex AI and the trainer accept them.
 
 Imports `cli`, `options` and `machine`.
 """

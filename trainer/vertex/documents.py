@@ -1,4 +1,4 @@
-"""A YAML file as a tree whose nodes know where they stand, so that an error can name the line."""
+"""A YAML file as a tree whose nodes know their line, so that an error can name it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Node:
 
     Attributes:
       source: the file.
-      line: the line of its key, or of itself where it has none.
+      line: the line of its key, or its own line if it has no key.
       path: the keys that lead to it, such as 'workerPoolSpecs[0].replicaCount'.
       kind: the last word of its YAML tag: 'map', 'seq', 'str', 'int', 'float', 'bool', 'null' ...
       plain: whether it is a scalar without quotes.
@@ -37,14 +37,14 @@ class Node:
 
     @property
     def items(self) -> list[Node]:
-        """What a sequence or a mapping holds, in the order of the file; nothing for a scalar."""
+        """The values in a sequence or a mapping, in the order of the file; none for a scalar."""
         if self.kind == MAPPING:
             return list(self.value.values())
         return list(self.value) if self.kind == SEQUENCE else []
 
     @property
     def keys(self) -> list[str]:
-        """The keys of a mapping; nothing for anything else."""
+        """The keys of a mapping; none for anything else."""
         return list(self.value) if self.kind == MAPPING else []
 
     def get(self, *keys: str) -> Node | None:
@@ -70,19 +70,19 @@ class Node:
             yield from item.leaves()
 
     def error(self, message: str) -> errors.UserError:
-        """An error that names this value's place."""
+        """An error that names the file, line and path of this value."""
         where = f'{self.path}: ' if self.path else ''
         return errors.UserError(f'{self.source}:{self.line}: {where}{message}')
 
 
 def read(source: str, text: str) -> Node:
-    """Reads the YAML document `text`, which came from the file `source`.
+    """Reads the YAML document `text` of the file `source`.
 
     Raises:
-      errors.UserError: it is no YAML, no single mapping, or has a key twice.
+      errors.UserError: it is not YAML, not a single mapping, or has a key twice.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise errors.UserError(f'{source}:1: this is no job: it is larger than {_MOST_CHARACTERS:,} characters')
+        raise errors.UserError(f'{source}:1: this is not a job: it is larger than {_MOST_CHARACTERS:,} characters')
     try:
         _check_aliases(source, text)
         top = yaml.compose(text, yaml.SafeLoader)
@@ -90,14 +90,14 @@ def read(source: str, text: str) -> Node:
         mark = getattr(error, 'problem_mark', None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, 'problem', None) or ' '.join(str(error).split())
-        raise errors.UserError(f'{source}:{line}: this is no YAML: {problem}') from None
+        raise errors.UserError(f'{source}:{line}: this is not YAML: {problem}') from None
     if not isinstance(top, yaml.MappingNode):
-        raise errors.UserError(f'{source}:1: this is no job: it must be a mapping that holds workerPoolSpecs')
+        raise errors.UserError(f'{source}:1: this is not a job: it must be a mapping that holds workerPoolSpecs')
     return _node(source, top.start_mark.line + 1, '', top, 0)
 
 
 def _check_aliases(source: str, text: str) -> None:
-    """Refuses aliases: a few lines of them stand for gigabytes, and no job needs one."""
+    """Refuses aliases: a few lines of them can expand to gigabytes, and no job needs one."""
     for token in yaml.scan(text, yaml.SafeLoader):
         if isinstance(token, yaml.AliasToken):
             line = token.start_mark.line + 1
@@ -123,7 +123,7 @@ def _node(source: str, line: int, path: str, node: yaml.Node, depth: int) -> Nod
             below = f'{path}.{name}' if path else name
             entry = _node(source, key.start_mark.line + 1, below, value, depth + 1)
             if name in entries:
-                raise entry.error(f'this key is given twice, in line {entries[name].line} as well: keep one')
+                raise entry.error(f'this key is given twice, also in line {entries[name].line}: keep one')
             entries[name] = entry
         return dataclasses.replace(made, kind=MAPPING, value=entries)
     return made

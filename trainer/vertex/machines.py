@@ -63,7 +63,7 @@ def hardware(machine: Node) -> Hardware:
             raise one.error('acceleratorType and acceleratorCount go together: give both, or none for a CPU')
         return _without_accelerator(kind)
     if int(count.value) < 1:
-        raise count.error(f'{count.value} is no number of accelerators: at least 1')
+        raise count.error(f'{count.value} is not a number of accelerators: give at least 1')
     if kind.value == _TPU_MACHINE or accelerator.value.startswith('TPU'):
         return _tpu(machine, kind, accelerator, count)
     return _gpu(kind, accelerator)
@@ -78,7 +78,7 @@ def _without_accelerator(kind: Node) -> Hardware:
             f'{kind.value} comes with a GPU that must be named: add acceleratorType: {needed} and its count'
         )
     if not _PLAIN.fullmatch(kind.value):
-        raise kind.error(f'{kind.value!r} is no machine type for training: write one such as n1-standard-8')
+        raise kind.error(f'{kind.value!r} is not a machine type for training: write one such as n1-standard-8')
     return Hardware(CPU)
 
 
@@ -92,7 +92,7 @@ def _gpu(kind: Node, accelerator: Node) -> Hardware:
     if homes:
         raise kind.error(f'{accelerator.value} comes with machines of {" or ".join(homes)} only: take one of them')
     if accelerator.value not in _ATTACHED:
-        raise accelerator.error(f'{accelerator.value} is no GPU: name one, or delete both accelerator keys')
+        raise accelerator.error(f'{accelerator.value} is not a GPU: name one, or delete both accelerator keys')
     if not re.fullmatch(r'n1-(standard|highmem|highcpu)-\d+', kind.value):
         raise kind.error(f'{accelerator.value} is attached to n1 machines only: write one such as n1-standard-8')
     return Hardware(GPU)
@@ -105,10 +105,10 @@ def _tpu(machine: Node, kind: Node, accelerator: Node, count: Node) -> Hardware:
         raise accelerator.error(f'cloud-tpu has no {accelerator.value} for training: write TPU_V2 or TPU_V3')
     topology = machine.get('tpuTopology')
     if topology:
-        raise topology.error('a v2 or v3 TPU takes none: delete the key; acceleratorCount says its size')
+        raise topology.error('a v2 or v3 TPU takes no topology: delete the key; acceleratorCount gives its size')
     cores = int(count.value)
     if cores != HOST_CORES and cores % POD_CORES:
-        raise count.error(f'{cores} is no number of TPU cores: 8, or a multiple of 32 for a Pod')
+        raise count.error(f'{cores} is not a number of TPU cores: give 8, or a multiple of 32 for a Pod')
     return Hardware(TPU, cores)
 
 

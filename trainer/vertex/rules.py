@@ -1,4 +1,4 @@
-"""What a well-formed job must also be, so that Vertex AI starts it and this trainer finishes it."""
+"""Rules beyond the schema, so that Vertex AI starts a job and this trainer finishes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS = re.compile(r'[1-9]\d*s')
 
 
 def check_filled(document: Node) -> None:
-    """Raises UserError where a placeholder is left."""
+    """Raises UserError if a placeholder is left."""
     for leaf in document.leaves():
         left = _PLACEHOLDER.search(leaf.value)
         if left:
@@ -33,22 +33,22 @@ def check_filled(document: Node) -> None:
 
 
 def check_buckets(document: Node) -> None:
-    """Raises UserError where a gs:// path has no possible bucket."""
+    """Raises UserError if a gs:// path has an impossible bucket name."""
     for leaf in document.leaves():
         for bucket in re.findall(r'gs://([^/\s,]*)', leaf.value):
             if not BUCKET.fullmatch(bucket):
-                raise leaf.error(f'{bucket!r} is no bucket name: {BUCKET_RULE}')
+                raise leaf.error(f'{bucket!r} is not a bucket name: {BUCKET_RULE}')
 
 
 def task_of(pool: Node) -> Node:
     """Returns the containerSpec or the pythonPackageSpec of a worker pool.
 
     Raises:
-      errors.UserError: both or none is there.
+      errors.UserError: it has both or neither.
     """
     container, package = pool.get('containerSpec'), pool.get('pythonPackageSpec')
     if container and package:
-        raise package.error(f'containerSpec is there as well, in line {container.line}: keep one of the two')
+        raise package.error(f'containerSpec is given as well, in line {container.line}: keep one of the two')
     task = container or package
     if not task:
         raise pool.error('what to run is missing: give containerSpec (an image) or pythonPackageSpec')
@@ -56,7 +56,7 @@ def task_of(pool: Node) -> Node:
 
 
 def check_pool(spec: Node) -> Hardware:
-    """Checks a job's one worker pool: its machine, its image or package; returns the machine.
+    """Checks the one worker pool of a job, its machine and its image or package; returns the machine.
 
     Raises:
       errors.UserError: Vertex AI would refuse it, or this trainer could not use it.
@@ -81,18 +81,18 @@ def check_pool(spec: Node) -> Hardware:
 
 
 def check_spec(spec: Node, hardware: Hardware) -> None:
-    """Checks what a job says besides its worker pool.
+    """Checks the parts of a job besides its worker pool.
 
     Raises:
-      errors.UserError: Vertex AI would refuse it, or would do something else than it seems to say.
+      errors.UserError: Vertex AI would refuse it, or would do something else than it says.
     """
     _check_scheduling(spec.get('scheduling'), hardware)
     account, tensorboard = spec.get('serviceAccount'), spec.get('tensorboard')
     if account and not _ACCOUNT.fullmatch(account.value):
-        raise account.error(f'{account.value!r} is no service account: write NAME@PROJECT.iam.gserviceaccount.com')
+        raise account.error(f'{account.value!r} is not a service account: write NAME@PROJECT.iam.gserviceaccount.com')
     if tensorboard and not _TENSORBOARD.fullmatch(tensorboard.value):
         raise tensorboard.error(
-            f'{tensorboard.value!r} is no TensorBoard: write projects/NUMBER/locations/REGION/tensorboards/ID'
+            f'{tensorboard.value!r} is not a TensorBoard: write projects/NUMBER/locations/REGION/tensorboards/ID'
         )
     if tensorboard and not account:
         raise tensorboard.error('a TensorBoard needs the serviceAccount that writes to it: add serviceAccount')
@@ -104,9 +104,9 @@ def check_spec(spec: Node, hardware: Hardware) -> None:
 def _check_container(task: Node) -> None:
     image, command = task['imageUri'], task.get('command')
     if not _IMAGE.fullmatch(image.value):
-        raise image.error(f'{image.value!r} is no image: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG')
+        raise image.error(f'{image.value!r} is not an image: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG')
     if command and not ' '.join(item.value for item in command.items).endswith('-m trainer.task'):
-        raise command.error('only jobs that run python -m trainer.task are known here: delete it, the image does so')
+        raise command.error('only jobs that run python -m trainer.task are supported: delete it, the image does so')
 
 
 def _check_package(task: Node) -> None:
@@ -115,18 +115,18 @@ def _check_package(task: Node) -> None:
     image, module = task['executorImageUri'], task['pythonModule']
     if not _PREBUILT.fullmatch(image.value):
         raise image.error(
-            f"{image.value!r} is none of Vertex AI's images of TensorFlow 2.15, the last with Estimator: write "
+            f"{image.value!r} is not one of Vertex AI's images of TensorFlow 2.15, the last with Estimator: write "
             'us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-15.py310:latest (tf-gpu.2-15.py310, tf-tpu.2-15.cp310)'
         )
     if module.value != 'trainer.task':
         raise module.error(f'{module.value!r} does not train: write pythonModule: trainer.task')
     for uri in task['packageUris'].items:
         if not re.fullmatch(r'gs://.+(\.tar\.gz|\.whl)', uri.value):
-            raise uri.error(f'{uri.value!r} is no package in Cloud Storage: write gs://BUCKET/packages/NAME.tar.gz')
+            raise uri.error(f'{uri.value!r} is not a package in Cloud Storage: write gs://BUCKET/packages/NAME.tar.gz')
 
 
 def _check_target(image: Node, hardware: Hardware) -> None:
-    """An image for other hardware starts, after the queue, and then finds no TPU or leaves the GPU idle."""
+    """Refuses an image for other hardware: after the queue it would find no TPU, or leave the GPU idle."""
     found = _TARGET.search(image.value)
     target = found[1] if found else hardware.kind
     if target != hardware.kind and (TPU in (target, hardware.kind) or target == CPU):
@@ -139,7 +139,7 @@ def _check_scheduling(scheduling: Node | None, hardware: Hardware) -> None:
     for key in ('timeout', 'maxWaitDuration'):
         duration = scheduling.get(key)
         if duration and not _SECONDS.fullmatch(duration.value):
-            raise duration.error(f'{duration.value!r} is no duration: write seconds with an s, such as 86400s')
+            raise duration.error(f'{duration.value!r} is not a duration: write seconds with an s, such as 86400s')
     strategy, restart = scheduling.get('strategy'), scheduling.get('restartJobOnWorkerRestart')
     if strategy and strategy.value == 'SPOT' and hardware.kind == TPU and hardware.cores > machines.HOST_CORES:
         raise strategy.error(f'a TPU Pod cannot be SPOT: write STANDARD, or acceleratorCount: {machines.HOST_CORES}')

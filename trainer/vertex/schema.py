@@ -1,6 +1,6 @@
-"""The shape of a Vertex AI job: which keys there are, of which type, and which of them must be given.
+"""The schema of a Vertex AI job: its keys, their types, and which of them are required.
 
-gcloud posts an unknown key as it stands, and the service answers minutes later or not at all.
+gcloud sends an unknown key unchanged, and the service reports it minutes later or never.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from trainer.vertex.documents import MAPPING, SEQUENCE, STRING, Node
 
 JOB, TUNING_JOB = 'CustomJobSpec', 'HyperparameterTuningJob'
 
-# Message -> field -> type. [T] is a list of T, a ! marks a field that must be given. The names are those of the API
-# (google.cloud.aiplatform.v1); tests/vertex/test_config.py holds the tables against gcloud's own.
+# Message -> field -> type. [T] is a list of T, a ! marks a required field. The names are those of the API
+# (google.cloud.aiplatform.v1); tests/vertex/test_config.py compares the tables with gcloud's own.
 MESSAGES: dict[str, dict[str, str]] = {
     TUNING_JOB: {
         'studySpec': 'StudySpec!', 'trialJobSpec': 'CustomJobSpec!',
@@ -115,7 +115,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     'ScaleType': ('SCALE_TYPE_UNSPECIFIED', 'UNIT_LINEAR_SCALE', 'UNIT_LOG_SCALE', 'UNIT_REVERSE_LOG_SCALE'),
 }  # fmt: skip
 
-# What belongs to the job around the spec, and is gcloud's to set.
+# Keys of the job around the spec, which gcloud sets.
 _ELSEWHERE = {
     'displayName': 'give it to gcloud: --display-name=NAME',
     'labels': 'give them to gcloud: --labels=KEY=VALUE',
@@ -133,10 +133,10 @@ _NUMBERS = {
 
 
 def check_shape(node: Node, message: str) -> None:
-    """Checks the keys, types and enum values of `node`, which stands for `message`, and of all below it.
+    """Checks the keys, types and enum values of `node`, which is a `message`, and of everything below it.
 
     Raises:
-      errors.UserError: the first of them that the API would not understand.
+      errors.UserError: the first key or value that the API would not understand.
     """
     if node.kind != MAPPING:
         raise node.error(f'expected keys below it, such as {next(iter(MESSAGES[message]))}')
@@ -153,7 +153,7 @@ def check_shape(node: Node, message: str) -> None:
 def _check_value(node: Node, kind: str) -> None:
     if kind.startswith('['):
         if node.kind != SEQUENCE:
-            raise node.error('expected a list: write one "- value" on a line for each')
+            raise node.error('expected a list: write one "- value" per line')
         for item in node.items:
             _check_value(item, kind.strip('[]'))
     elif node.kind == 'null':
@@ -172,10 +172,10 @@ def _check_value(node: Node, kind: str) -> None:
 
 
 def _check_text(node: Node, choices: tuple[str, ...]) -> None:
-    # A number such as 1e-5 is text to one reader of YAML and a number to gcloud's.
+    # Some YAML readers take 1e-5 for text, gcloud's takes it for a number.
     if node.kind != STRING or (node.plain and _NUMBERS['double'][1].fullmatch(node.value)):
         quote = '' if node.items else f': put it into quotes, "{node.value}"'
-        raise node.error(f'expected text, and {_shown(node)} is none{quote}')
+        raise node.error(f'expected text, but {_shown(node)} is not text{quote}')
     if choices and node.value not in choices:
         raise node.error(f'{node.value!r} is not known: {_nearest(node.value, choices)}')
 

@@ -1,4 +1,4 @@
-"""A job's arguments, parsed by the trainer's own flags, so that a wrong one is found here and not after the queue."""
+"""Parses a job's arguments with the trainer's own flags, to find a wrong one now and not after the queue."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _REACHABLE = ('gs://', '/gcs/', '/mnt/')  # Cloud Storage, its mount on Vertex A
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What the arguments of a job come to.
+    """The parsed arguments of a job.
 
     Attributes:
       where: the list of arguments, or what should hold it.
-      given: the argument of each flag that is there, by name.
+      given: the argument of each given flag, by name.
       values: all flags, parsed.
       hparams, data, run, tpu: the trainer's options.
     """
@@ -42,7 +42,7 @@ class Arguments:
     tpu: TpuOptions
 
     def error(self, name: str, message: str) -> errors.UserError:
-        """An error that names the line of the flag `name`, or that of the list where it is not given."""
+        """An error that names the line of the flag `name`, or of the list of arguments if the flag is not given."""
         return self.given.get(name, self.where).error(message)
 
 
@@ -51,10 +51,10 @@ def parse(task: Node, extra: Node | None = None) -> Arguments:
 
     Args:
       task: the spec.
-      extra: an argument more, as a tuning service appends it.
+      extra: one more argument, as a tuning service appends it.
 
     Raises:
-      errors.UserError: trainer.task would refuse one, or the others together.
+      errors.UserError: trainer.task would refuse an argument, or all of them together.
     """
     where = task.get('args') or task
     values = flags.FlagValues()
@@ -86,7 +86,7 @@ def check_hardware(arguments: Arguments, hardware: Hardware) -> None:
     """Checks that the arguments use the machine that the job asks for.
 
     Raises:
-      errors.UserError: they leave it idle, or cannot be split over its cores.
+      errors.UserError: they leave the machine idle, or its cores cannot share the batch.
     """
     tpu, batch_size = arguments.tpu, arguments.hparams.train_batch_size
     if hardware.kind != TPU:
@@ -109,10 +109,10 @@ def check_hardware(arguments: Arguments, hardware: Hardware) -> None:
 
 
 def check_folders(arguments: Arguments, spec: Node) -> None:
-    """Checks that the job reads and writes where it can, and where something is left when its machine is gone.
+    """Checks that the job can reach its folders, and that its output remains when its machine is gone.
 
     Raises:
-      errors.UserError: a folder is on a machine that the job does not have.
+      errors.UserError: the job cannot reach a folder, or its output would be lost.
     """
     for name in _FOLDERS:
         folder = arguments.values[name].value
@@ -154,16 +154,16 @@ def _joined(items: list[Node], values: flags.FlagValues) -> list[Node]:
 
 
 def _check_single(item: Node) -> None:
-    """What people paste from --args, where commas and blanks part the flags, is one flag to Vertex AI."""
+    """Refuses several flags in one: gcloud's --args separates flags by commas and blanks, Vertex AI does not."""
     if re.search(r'\s--?\w', item.value):
-        raise item.error('several flags in one: write one "- --name=value" on a line for each')
+        raise item.error('several flags in one: write one "- --name=value" per line')
     if ',' in item.value:
         raise item.error(
             "a comma, where gcloud's --args would begin another flag, and no flag of trainer.task takes a list: write "
-            'one "- --name=value" on a line for each, and rename a path that holds one'
+            'one "- --name=value" per line, and rename a path that contains a comma'
         )
     if not _name(item):
-        raise item.error(f'{item.value!r} is no flag: write --name=value')
+        raise item.error(f'{item.value!r} is not a flag: write --name=value')
 
 
 def _name(item: Node) -> str:
@@ -177,6 +177,6 @@ def _positive(name: str, values: flags.FlagValues) -> str:
 
 def _check_flagfile(item: Node, task: Node) -> None:
     if 'pythonModule' in task.keys:
-        raise item.error('a package carries no recipes: write the flags of the file out')
+        raise item.error('a package contains no recipes: write out the flags of the file')
     if not re.fullmatch(r'--?flagfile=configs/\w+\.cfg', item.value):
-        raise item.error('the images hold the files configs/*.cfg and no other: name one, or write its flags out')
+        raise item.error('the images hold the files configs/*.cfg and no other: name one, or write out its flags')

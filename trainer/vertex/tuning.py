@@ -1,4 +1,4 @@
-"""The study of a tuning job: a metric that the trainer reports, and parameters that it takes."""
+"""Checks the study of a tuning job: its metric, which the trainer must report, and its parameters."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def check_study(study: Node, task: Node, arguments: Arguments, hardware: Hardwar
     Args:
       study: the studySpec.
       task: the containerSpec or pythonPackageSpec of a trial.
-      arguments: what its arguments come to.
+      arguments: its parsed arguments.
       hardware: the machine of a trial.
 
     Raises:
-      errors.UserError: a trial would report nothing, or would be refused by trainer.task.
+      errors.UserError: a trial would report nothing, or trainer.task would refuse it.
     """
     _check_metrics(study['metrics'], arguments)
     for parameter in _parameters(study['parameters'].items):
@@ -83,12 +83,12 @@ def _value_spec(parameter: Node) -> Node:
         raise spec['minValue'].error(f'{spec.text("minValue")} is above maxValue, {spec.text("maxValue")}')
     smallest = spec.text('minValue') or (values.items[0].value if values else '')
     if parameter.text('scaleType') in _LOG_SCALES and not _is_positive(smallest):
-        raise parameter['scaleType'].error(f'a logarithmic scale has no place for {smallest}: begin above 0')
+        raise parameter['scaleType'].error(f'a logarithmic scale cannot hold {smallest}: begin above 0')
     return spec
 
 
 def _values(spec: Node) -> list[Node]:
-    """Those that tell whether the flag takes all: the ends of a range, or each one of a list."""
+    """The values that must be tested: the ends of a range, or every value of a list."""
     values = spec.get('values')
     return values.items if values else [spec['minValue'], spec['maxValue']]
 

@@ -1,12 +1,12 @@
-"""The recipe of the DCGAN paper against ours, on your own photographs: trains, measures, and draws what came of it.
+"""The recipe of the DCGAN paper against ours, on your own photographs: trains, measures, and draws the results.
 
   python -m tests.benchmarks.quality --images=photos --output_dir=runs/quality
   python -m tests.benchmarks.quality --images=photos --output_dir=runs/quality --study=final32,final64 --cpu=1
 
-The same command again goes on where the last one ended, and what two studies share is trained once. Any number of these
-may work in one --output_dir at a time, each on a core of its own. Each study leaves DIR/STUDY.csv, .md, .png and
-_grids.png. At 32 px a run of 512,000 images takes half an hour of a core with AVX2, at 64 px
-more than two hours by its pace; --smoke tries them in half an hour, or one of them in minutes, and means nothing.
+The same command resumes where the last one ended. Runs that two studies share are trained once. Several of these
+commands may work in one --output_dir at a time, each on its own core. Each study writes DIR/STUDY.csv, .md, .png and
+_grids.png. A run of 512,000 images takes half an hour of a core with AVX2 at 32 px, and by its pace more than two hours
+at 64 px. --smoke tries all studies in half an hour, or one of them in minutes; its results mean nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trainer.quiet import quieten_tensorflow
 
 
 def report(name: str, runs: Runs, study: Sequence[Run]) -> None:
-    """Writes the files of a study from those of its runs that are finished, and prints its table."""
+    """Writes the files of a study from its finished runs, and prints its table."""
     finished = [run for run in study if runs.finished(run)]
     print(f'\n{name}: {len(finished)} of {len(study)} runs are finished', flush=True)
     if not finished:
@@ -46,7 +46,7 @@ def report(name: str, runs: Runs, study: Sequence[Run]) -> None:
 
 
 def plan(name: str, runs: Runs, study: Sequence[Run]) -> None:
-    """Prints what would be done; a run's name says n0 until its full data set exists."""
+    """Prints what would be done; a run's name has n0 until its full data set exists."""
     for run in study:
         state = 'finished' if runs.finished(run) else 'to evaluate' if runs.trained(run) else 'to train'
         print(f'{name}: {runs.name(run)}: {state}, from step {runs.last_step(run):,} to {run.steps:,}')
@@ -54,13 +54,13 @@ def plan(name: str, runs: Runs, study: Sequence[Run]) -> None:
 
 
 def complete(name: str, runs: Runs, study: Sequence[Run]) -> bool:
-    """Does what is left of a study; False if a run failed."""
+    """Does the rest of a study; returns False if a run failed."""
     failed = False
     for number, run in enumerate(study, start=1):
         print(f'{name}: run {number} of {len(study)}', flush=True)
         try:
             if not runs.complete(run):
-                print(f'{runs.name(run)}: another process is at it', flush=True)
+                print(f'{runs.name(run)}: another process works on it', flush=True)
         except Failed as error:
             print(f'{runs.name(run)}: {error}', flush=True)
             failed = True
@@ -72,13 +72,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--images', type=pathlib.Path, required=True, help='folder of photographs, 2,000 or more')
     parser.add_argument('--output_dir', type=pathlib.Path, required=True)
     parser.add_argument('--study', default=','.join(STUDIES), help=f'some of {", ".join(STUDIES)}')
-    parser.add_argument('--fit', default='', help="how an oblong image becomes square, as the converter's")
+    parser.add_argument('--fit', default='', help="how an oblong image becomes square: the converter's --fit")
     parser.add_argument('--count', type=int, default=2000, help='images to generate for an evaluation')
     parser.add_argument(
-        '--compute_dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 is for CPUs with AMX'
+        '--compute_dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 only for CPUs with AMX'
     )
-    parser.add_argument('--cpu', type=int, help='work on this core alone')
-    parser.add_argument('--report_only', action='store_true', help='train and measure nothing')
+    parser.add_argument('--cpu', type=int, help='the only core to use')
+    parser.add_argument('--report_only', action='store_true', help='only write the reports: no training, no measuring')
     parser.add_argument('--dry_run', action='store_true', help='print what would be done')
     parser.add_argument('--smoke', action='store_true', help='16 steps of tiny networks, to try the studies themselves')
     options = parser.parse_args(arguments)
@@ -92,7 +92,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     options = parse()
     quieten_tensorflow()
-    for signum in (signal.SIGINT, signal.SIGTERM):  # So that the run at hand is told to save and end.
+    for signum in (signal.SIGINT, signal.SIGTERM):  # So that the current run is told to save and end.
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
     folder = options.output_dir.resolve()
     data_sets = DataSets(options.images.resolve(), folder / 'data', options.cpu, options.fit)

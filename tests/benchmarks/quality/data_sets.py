@@ -1,4 +1,4 @@
-"""The data sets of the studies, each made when it is first asked for."""
+"""The data sets of the studies, each made at the first request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import write_shard
 from trainer.data import image_set, manifest, records
 
 FOREIGN_SHARE = 0.2
-_KEEP = '80%'  # As many are dropped as are foreign.
+_KEEP = '80%'  # Drops as many images as are foreign.
 _FOREIGN_PREFIX = 'foreign/'
 _SEED = 0
 
@@ -31,8 +31,8 @@ class DataSets:
     Attributes:
       images: folder of photographs.
       folder: where the data sets are.
-      cpu: the core for making them, None for all.
-      fit: how an oblong image becomes square, as the converter's --fit; '' for its default.
+      cpu: the core that makes them, None for all.
+      fit: the converter's --fit; '' for its default.
     """
 
     images: pathlib.Path
@@ -41,16 +41,16 @@ class DataSets:
     fit: str = ''
 
     def full(self, size: int) -> pathlib.Path:
-        """Folder of all photographs at `size` px; it need not exist."""
+        """The folder of all photographs at `size` px, which need not exist yet."""
         return self.folder / f'photos{size}'
 
     def images_of(self, data: Data, size: int) -> int:
-        """How many images `data` are, before a filter; 0 while the full set does not exist."""
+        """How many images `data` has before a filter; 0 if the full set does not exist yet."""
         full = self.full(size)
         return data.images(manifest.read(str(full)).records(manifest.TRAIN)) if _is_made(full) else 0
 
     def path(self, data: Data, size: int) -> pathlib.Path:
-        """Folder of `data` at `size` px, whose full set exists; it need not exist itself."""
+        """The folder of `data` at `size` px, which need not exist yet; the full set must exist."""
         if data == Data():
             return self.full(size)
         variant = f'-{data.variant}' if data.variant else ''
@@ -60,14 +60,14 @@ class DataSets:
         """The folder of `data` at `size` px, made if it does not exist.
 
         Raises:
-          processes.Failed: the images do not suffice, or a command failed.
+          processes.Failed: there are too few images, or a command failed.
         """
         with processes.held(self.folder / '.lock', wait=True):
             self._convert(self.images, self.full(size), size, *([f'--fit={self.fit}'] if self.fit else []))
             return self._make(data, size)
 
     def foreign(self, data: Data, size: int) -> dict[str, int]:
-        """How many images are foreign in `data`, and what the filter dropped, for a table."""
+        """How many images of `data` are foreign, and how many the filter dropped, for a table."""
         if data.variant == CLEAN:
             return {}
         path = self.path(data, size)
@@ -106,7 +106,7 @@ class DataSets:
         processes.run('convert.images_to_tfrecords', flags, self.folder / 'log.txt', self.cpu)
 
     def _flags(self, size: int, count: int) -> Iterator[bytes]:
-        """Records of country flags, named so that they can be told from photographs."""
+        """Records of country flags, with names that distinguish them from photographs."""
         path = self.folder / f'flags{size}'
         self._convert(COUNTRY_FLAGS, path, size, '--fit=stretch', '--holdout_percent=0')
         for serialized in _first(path, count):
@@ -115,7 +115,7 @@ class DataSets:
             yield records.encode_example(record.pixels(records.HWC), -1, name)
 
     def _write(self, path: pathlib.Path, size: int, serialized: list[bytes]) -> None:
-        """Writes a data set of these training images with the hold-out of the full set."""
+        """Writes a data set of these training images, with the hold-out of the full set."""
         full = self.full(size)
         described = manifest.read(str(full))
         path.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ class DataSets:
 
 
 def _is_made(path: pathlib.Path) -> bool:
-    return (path / manifest.FILE_NAME).exists()  # It is written last.
+    return (path / manifest.FILE_NAME).exists()  # The manifest is written last.
 
 
 def _first(path: pathlib.Path, count: int) -> Iterator[bytes]:

@@ -1,10 +1,10 @@
-"""Sets of other kinds to hold a recipe against, as folders for --images: drawn digits, and emoji.
+"""Sets of other kinds to test a recipe on, as folders for --images: drawn digits, and emoji.
 
   python -m tests.benchmarks.quality.kinds --output_dir=kinds
       draws 4,000 grey digits into kinds/digits, in ten fonts that come with matplotlib.
   npm pack @lobehub/fluent-emoji-3d
   python -m tests.benchmarks.quality.kinds --output_dir=kinds --emoji=lobehub-fluent-emoji-3d-1.1.0.tgz
-      unpacks 1,626 emoji as well (MIT; rendered, on a transparent ground): all but skin tones and flags.
+      also unpacks 1,626 emoji (MIT; rendered, on a transparent background): all except skin tones and flags.
 
 The digits are the same each time. Country flags come with the package: --images=convert/samples/flags --fit=stretch.
 """
@@ -25,12 +25,12 @@ _FONTS = (
     'DejaVuSans', 'DejaVuSans-Bold', 'DejaVuSerif', 'DejaVuSerif-BoldItalic', 'DejaVuSansMono-Oblique', 'STIXGeneral',
     'STIXGeneralBol', 'cmr10', 'cmtt10', 'cmss10',
 )  # fmt: skip
-# Code points of skin tones, and of the letters that flags are spelt with.
+# Code points of skin tones, and of the letters that make up flags.
 _LEFT_OUT = {*range(0x1F3FB, 0x1F400), *range(0x1F1E6, 0x1F200)}
 
 
 def digit(number: int, rng: random.Random) -> Image.Image:
-    """A grey picture of one digit: light on dark or dark on light, of any font, size, place and a slight turn."""
+    """A grey picture of one digit, light on dark or dark on light, of random font, size and place, slightly turned."""
     fonts = pathlib.Path(matplotlib.get_data_path(), 'fonts', 'ttf')
     font = ImageFont.truetype(str(fonts / f'{rng.choice(_FONTS)}.ttf'), rng.randint(70, 110))
     ground, ink = sorted((rng.randint(0, 90), rng.randint(150, 255)), reverse=rng.random() < 0.5)
@@ -53,7 +53,7 @@ def draw_digits(folder: pathlib.Path) -> None:
 
 
 def unpack_emoji(archive: pathlib.Path, folder: pathlib.Path) -> int:
-    """Returns how many there are."""
+    """Unpacks the emoji, and returns how many there are."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     with tarfile.open(archive) as files:
@@ -70,7 +70,7 @@ def unpack_emoji(archive: pathlib.Path, folder: pathlib.Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output_dir', type=pathlib.Path, required=True)
-    parser.add_argument('--emoji', type=pathlib.Path, help='the package of npm')
+    parser.add_argument('--emoji', type=pathlib.Path, help='the npm package')
     options = parser.parse_args()
     draw_digits(options.output_dir / 'digits')
     print(f'{_DIGITS:,} digits in {options.output_dir}/digits')

@@ -1,4 +1,4 @@
-"""Pictures of a study: KID over the images trained on, or over the size of the data set, and samples side by side."""
+"""Draws a study: KID over the images trained on, or over the size of the data set, and samples side by side."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _COLORS = (
     '#2a6f97', '#c8553d', '#6c757d', '#588157', '#9a6fb0', '#d4a017', '#14a3a8', '#8d5524', '#e07aa0', '#22333b',
 )  # fmt: skip
 _BY_SIZE = {'kid': 'KID: less is better', 'coverage': 'Coverage', 'recall': 'Recall'}  # By all images.
-_TILES = 6  # In a row and in a column of each panel.
+_TILES = 6  # In each row and each column of a panel.
 _PANEL_PX, _GAP_PX, _LABEL_PX, _COLUMNS = 384, 12, 26, 4
 
 
 def draw_curves(path: pathlib.Path, title: str, runs: Runs, study: Sequence[Run]) -> None:
-    """KID at each evaluation in training, over thousands of images; a colour for each recipe, a line for each seed."""
+    """Draws KID at each evaluation over the images trained on: a colour for each recipe, a line for each seed."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout='constrained')
     axis = figure.subplots()
     colors: dict[str, str] = {}
@@ -49,7 +49,7 @@ def draw_curves(path: pathlib.Path, title: str, runs: Runs, study: Sequence[Run]
 
 
 def draw_sizes(path: pathlib.Path, lines: Sequence[Row]) -> None:
-    """KID, coverage and recall of the last checkpoint over the number of training images, a line for each recipe."""
+    """Draws the last checkpoint's KID, coverage and recall over the training images, with a line for each recipe."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout='constrained')
     last = [line for line in lines if line['checkpoint'] == LAST]
     counts = sorted({line['images'] for line in last})
@@ -67,7 +67,7 @@ def draw_sizes(path: pathlib.Path, lines: Sequence[Row]) -> None:
 
 
 def draw_grids(path: pathlib.Path, runs: Runs, study: Sequence[Run], lines: Sequence[Row]) -> None:
-    """Samples of each run's last checkpoint beside real images, with its KID; pixels are not interpolated."""
+    """Draws samples of each run's last checkpoint with their KID beside real images, without interpolation."""
     kids = {line['run']: line['kid'] for line in lines if line['checkpoint'] == LAST}
     panels = [
         ('real images', _panel(pathlib.Path(samples.folder(str(runs.model_dir(study[0])))) / 'real.png', study[0]))
@@ -89,7 +89,7 @@ def draw_grids(path: pathlib.Path, runs: Runs, study: Sequence[Run], lines: Sequ
 
 
 def _panel(path: pathlib.Path, run: Run) -> np.ndarray:
-    """The first tiles of a grid, uint8 [H, W, 3]; small ones are enlarged by a whole number."""
+    """The first tiles of a grid, uint8 [H, W, 3]; small tiles are enlarged by an integer factor."""
     side = _TILES * run.size
     with Image.open(path) as picture:
         tiles = np.asarray(picture.convert('RGB'))[:side, :side]

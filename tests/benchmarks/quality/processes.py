@@ -1,4 +1,4 @@
-"""Runs the project's own commands, one at a time, and keeps two study runners out of each other's way."""
+"""Runs the project's own commands, one at a time, and keeps study runners from working on the same files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _WAIT_S = 5
 
 
 class Failed(Exception):
-    """A command ended in a way that was not expected; the message says which, and where its output is."""
+    """A command ended in an unexpected way; the message names it and its output file."""
 
 
 def run(module: str, flags: Sequence[str], log: pathlib.Path, cpu: int | None, allowed: tuple[int, ...] = (0,)) -> int:
-    """Runs `python -m module flags` to its end, its output appended to `log`, and returns its exit code.
+    """Runs `python -m module flags` to its end, appends its output to `log`, and returns its exit code.
 
     Args:
       module, flags: the command.
-      log: its folder is made.
-      cpu: the core that it is confined to; None for all.
-      allowed: exit codes to expect.
+      log: the file for the output; its folder is made if necessary.
+      cpu: the only core that it may use; None for all.
+      allowed: the expected exit codes.
 
     Raises:
       Failed: it ended with another exit code.
@@ -39,7 +39,7 @@ def run(module: str, flags: Sequence[str], log: pathlib.Path, cpu: int | None, a
         command = ['taskset', '-c', str(cpu), *command]
         environment['OMP_NUM_THREADS'] = '1'
     log.parent.mkdir(parents=True, exist_ok=True)
-    # In a session of its own a Ctrl-C reaches it once, from here: a second signal would cost it its checkpoint.
+    # In its own session, it gets a Ctrl-C only once, from here. At a second signal it would end without a checkpoint.
     with (
         log.open('ab') as file,
         subprocess.Popen(
@@ -59,9 +59,9 @@ def run(module: str, flags: Sequence[str], log: pathlib.Path, cpu: int | None, a
 
 @contextlib.contextmanager
 def held(path: pathlib.Path, wait: bool = False) -> Iterator[bool]:
-    """Holds a lock file against other processes while entered; says whether it could be had, or waits until it can.
+    """Holds a lock file against other processes while entered; yields whether it has the lock, or waits for it.
 
-    The operating system lets go when the process ends, however it ends, so that no lock can be left behind.
+    The operating system releases the lock when the process ends in any way, so that no lock stays behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = LocalLock(str(path), '--output_dir')

@@ -1,4 +1,4 @@
-"""Trains and measures one run, each part of it only once."""
+"""Trains and measures one run, and does each part only once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ class Evaluation:
     """One measurement of a run.
 
     Attributes:
-      kind: LAST or BEST, a checkpoint by the full set; OWN, the last by what it was trained on; PIXELS, the last
-        compared by pixels, which no network that has seen photographs takes part in.
-      data: what generated images are compared with.
-      path: the JSON of trainer.evaluate; it need not exist.
+      kind: LAST or BEST is that checkpoint, compared with the full set. OWN is the last checkpoint, compared with the
+        images that it was trained on. PIXELS is the last checkpoint, compared by pixels, without a network that has
+        seen photographs.
+      data: the images that generated ones are compared with.
+      path: the JSON of trainer.evaluate, which need not exist yet.
     """
 
     kind: str
@@ -37,11 +38,11 @@ class Runs:
     """Trains and measures.
 
     Attributes:
-      folder: has runs/, a model_dir and a log for each run, and evaluations/.
+      folder: holds evaluations/, and runs/ with a model_dir and a log for each run.
       count: images to generate for an evaluation.
-      extractor: what they are compared by.
-      compute_dtype: what all runs are trained in.
-      cpu: the core to work on, None for all.
+      extractor: the features that they are compared by.
+      compute_dtype: the type that all runs are trained in.
+      cpu: the only core to use, None for all.
     """
 
     folder: pathlib.Path
@@ -74,18 +75,18 @@ class Runs:
         return _newest_step(self.model_dir(run))
 
     def diverged(self, run: Run) -> bool:
-        """Whether training ended because a number was none."""
+        """Whether training ended because a value became NaN or infinite."""
         return self._mark(run).exists()
 
     def trained(self, run: Run) -> bool:
         return self.last_step(run) >= run.steps or self.diverged(run)
 
     def finished(self, run: Run) -> bool:
-        """Whether nothing of the run is left to do."""
+        """Whether the run is trained, and all its evaluations exist."""
         return self.trained(run) and all(evaluation.path.exists() for evaluation in self.evaluations(run))
 
     def complete(self, run: Run) -> bool:
-        """Does what is left of the run; False if another process is at it.
+        """Does the rest of the run; returns False if another process works on it.
 
         Raises:
           processes.Failed: a command failed.
@@ -99,7 +100,7 @@ class Runs:
         return taken
 
     def evaluations(self, run: Run) -> Iterator[Evaluation]:
-        """The measurements that belong to a trained run: by its own images only where these are not the full set."""
+        """The measurements of a trained run; OWN only if its own images are not the full set."""
         full, last = self.data_sets.full(run.size), self.last_step(run)
         best = _newest_step(pathlib.Path(checkpoints.best_folder(str(self.model_dir(run)))))
         yield self._evaluation(run, LAST, full, last)

@@ -1,4 +1,4 @@
-"""What is compared: tables only."""
+"""The runs that the studies compare, as tables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 
 CLEAN, FOREIGN, FILTERED = '', 'foreign', 'filtered'
 EVALUATIONS = 8  # In each run.
-# The usual length; a run of another one has it in its name.
+# The usual length; a run of another length has it in its name.
 KIMG = {32: 1024, 64: 512, 128: 448}
 _BASE_FILTERS = {32: 32, 64: 32, 128: 16}
 _BATCH = '--train_batch_size'
-WARM = 'clothes64'  # Of trainer.pretrained.
+WARM = 'clothes64'  # A model of trainer.pretrained.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Data:
     """Which images are trained on.
 
     Attributes:
-      part: one `part`-th of the full set.
-      count: so many of it, in place of a part.
-      variant: CLEAN, with FOREIGN images among them, or these FILTERED by the audit.
+      part: uses one `part`-th of the full set.
+      count: uses this many images of it, instead of a part.
+      variant: CLEAN, with FOREIGN images among them, or with foreign images and then FILTERED by the audit.
     """
 
     part: int = 1
@@ -28,7 +28,7 @@ class Data:
     variant: str = CLEAN
 
     def images(self, full: int) -> int:
-        """How many that is of a full set of `full` images; of a filtered set, before the filter."""
+        """How many images of a full set of `full` these are; for a filtered set, before the filter."""
         return self.count or full // self.part
 
 
@@ -37,7 +37,7 @@ class Run:
     """One training run.
 
     Attributes:
-      recipe: what `flags` are called; they say the batch too.
+      recipe: the name of `flags`, which include the batch size.
       size: side of the images, px.
       kimg: thousands of images to train on, repeats counted.
     """
@@ -65,7 +65,7 @@ class Run:
         return f'{self.recipe}-{self.size}-n{images}-s{self.seed}{variant}{length}'
 
     def training_flags(self) -> list[str]:
-        """The flags of python -m trainer.task but those that name folders."""
+        """The flags of python -m trainer.task, except those that name folders."""
         every = self.steps // EVALUATIONS
         return [
             f'--image_size={self.size}',
@@ -82,13 +82,13 @@ class Run:
 
 
 def changed(flags: tuple[str, ...], *changes: str) -> tuple[str, ...]:
-    """The flags with some replaced, or added where they were not there."""
+    """The flags with the changes, which replace flags or are added."""
     merged = {flag.partition('=')[0]: flag for flag in (*flags, *changes)}
     return tuple(merged.values())
 
 
 RECIPES = {
-    # The published one, in batches of 64.
+    # The published recipe, in batches of 64.
     'article': (
         f'{_BATCH}=64',
         '--update=joint',
@@ -100,7 +100,7 @@ RECIPES = {
         '--ema_half_life_kimg=0',
         '--learning_rate=2e-4',
     ),
-    # The default until the players moved in turn, but for its augmentation, which is today's.
+    # The default before D and G were updated alternately, except for its augmentation, which is today's.
     'joint': (
         f'{_BATCH}=16',
         '--update=joint',
@@ -126,7 +126,7 @@ RECIPES = {
 }
 _JOINT, _OURS = RECIPES['joint'], RECIPES['ours']
 
-# From the joint step to ours one feature at a time, and then one step away from ours.
+# From the joint step to ours, one feature at a time, and then ours with one change each.
 SWEEP = {
     **RECIPES,
     'alternating': changed(_JOINT, '--update=alternating'),
@@ -154,7 +154,7 @@ SWEEP = {
 
 
 def _distinct(variants: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Without those that say the same as one before them."""
+    """The variants, without those whose flags equal an earlier one's."""
     first: dict[frozenset[str], str] = {}
     for name, flags in variants.items():
         first.setdefault(frozenset(flags), name)
@@ -172,20 +172,20 @@ def _shorter(data: Data) -> Run:
 
 
 def _warm(count: int) -> list[Run]:
-    """From noise and from the packed model of clothes, on a small set of anything else."""
-    cold = changed(_OURS, '--generator_output=deconv')  # As the packed model is, which a warm start has to follow.
+    """Runs from random weights and from the packed model of clothes, on a small set of other images."""
+    cold = changed(_OURS, '--generator_output=deconv')  # As in the packed model, whose networks a warm start needs.
     warm = changed(cold, f'--init_from={WARM}')
     recipes = {'ours_deconv': cold, 'warm': warm, 'warm_frozen_2': changed(warm, '--freeze_d_layers=2')}
     return [Run(name, flags, 64, 25.6, seed, Data(count=count)) for seed in (0, 1) for name, flags in recipes.items()]
 
 
 STUDIES = {
-    # What has been screened, on any set: a short run of each.
+    # All screened variants, on any set: a short run of each.
     'screen32': [Run(name, flags, 32, 128, 0) for name, flags in _distinct(SWEEP).items()],
-    # For a set of another kind: where the default was, and where it is.
+    # For a set of another kind: the old default, and the current one.
     'kinds32': [Run(name, RECIPES[name], 32, 512, seed) for seed in (0, 1) for name in ('joint', 'ours')],
     'kinds64': [Run(name, RECIPES[name], 64, 48, seed) for seed in (0, 1) for name in ('joint', 'ours')],
-    # Of images that are no clothes.
+    # For images other than clothes.
     'warm64-n200': _warm(200),
     'warm64-n100': _warm(100),
     'final32': _final(32),
@@ -199,7 +199,7 @@ STUDIES = {
 
 
 def small(run: Run) -> Run:
-    """The same in seconds, to try the studies themselves."""
+    """The same run in seconds, to try the studies themselves."""
     data = Data(part=2) if run.data.count else run.data
     flags = (*changed(run.flags, f'{_BATCH}=8'), '--extractor=pixels', '--eval_samples=64')
     return dataclasses.replace(run, data=data, flags=flags, kimg=0.128, base_filters=4)

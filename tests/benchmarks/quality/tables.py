@@ -1,4 +1,4 @@
-"""What the finished runs of a study measured: as CSV, a line for each run and checkpoint, and as a Markdown table."""
+"""The measurements of a study's finished runs: a CSV with a line for each run and checkpoint, and a Markdown table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PACE = re.compile(r'step ([\d,]+)/[\d,]+ \| .*?(\d+) images/s')
 
 
 def rows(runs: Runs, run: Run) -> list[Row]:
-    """The lines of a finished run: one for its last checkpoint and one for its best, which may be the same."""
+    """The lines of a finished run: one for its last checkpoint and one for its best, which may be the same one."""
     found = {evaluation.kind: json.loads(evaluation.path.read_text()) for evaluation in runs.evaluations(run)}
     history = History(str(runs.model_dir(run)), run.steps).points
     own = found.get(OWN, found[LAST])
@@ -51,7 +51,7 @@ def rows(runs: Runs, run: Run) -> list[Row]:
     copying = {name: own['metrics'].get(name, {}).get('generated') for name in _COPYING}
     return [
         {**same, **_measures(found[LAST]), 'checkpoint': LAST, **copying},
-        # Copying by its own images is only known of the last.
+        # Copying from its own images is only known for the last checkpoint.
         {
             **same,
             **_measures(found.get(BEST, found[LAST])),
@@ -70,7 +70,7 @@ def write_csv(path: pathlib.Path, lines: Sequence[Row]) -> None:
 
 
 def markdown(lines: Sequence[Row]) -> str:
-    """Mean [least .. most] over the seeds of each recipe, data set and checkpoint; real images beside twins."""
+    """Mean [min .. max] over the seeds of each recipe, data set and checkpoint; twins of real images in brackets."""
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         key = (line['size'], line['images'], line['variant'], line['recipe'], line['checkpoint'])
@@ -131,7 +131,7 @@ def _measures(found: dict[str, Any]) -> Row:
 
 
 def _train_seconds(log: pathlib.Path, batch: int) -> float | None:
-    """Seconds of training steps alone by the paces in a log, steps that were taken again counted once."""
+    """Seconds of the training steps alone, by the speeds in a log; repeated steps count once."""
     found = _PACE.findall(log.read_text(errors='replace')) if log.exists() else []
     paces = {int(step.replace(',', '')): int(pace) for step, pace in found}
     steps = sorted(paces)

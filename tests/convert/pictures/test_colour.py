@@ -19,7 +19,7 @@ def solid(mode: str, value) -> Image.Image:
 
 
 def flat_pixel(image: Image.Image, mode: str = 'RGB', background: str = 'green'):
-    """The colour of the first pixel once flattened."""
+    """The colour of the first pixel of the flattened image."""
     return colour.flatten(image, mode, background).getpixel((0, 0))
 
 
@@ -142,7 +142,7 @@ def profile_bytes(space: str) -> bytes:
 
 
 def swapped_profile() -> bytes:
-    """An sRGB profile whose red and blue primaries have changed places."""
+    """An sRGB profile with its red and blue primaries swapped."""
     profile = profile_bytes('sRGB')
     assert profile.count(b'rXYZ') == profile.count(b'bXYZ') == 1
     return profile.replace(b'rXYZ', b'temp').replace(b'bXYZ', b'rXYZ').replace(b'temp', b'bXYZ')
@@ -150,7 +150,7 @@ def swapped_profile() -> bytes:
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'P'])
 def test_a_profile_is_converted_to_srgb(mode):
-    image = solid('RGB', (204, 102, 51)).convert(mode)  # A colour of the web palette, which P gets.
+    image = solid('RGB', (204, 102, 51)).convert(mode)  # A colour of the web palette, which mode P uses.
     image.info['icc_profile'] = profile_bytes('sRGB')
     assert close(flat_pixel(image), (204, 102, 51), 1)
     image.info['icc_profile'] = swapped_profile()

@@ -1,4 +1,4 @@
-"""One file of any kind -> square pixels, or the reason why not."""
+"""One file of any kind becomes square pixels, or is rejected with a reason."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_draft_leaves_two_pixels_for_each_one(fit, size):
     longer, shorter = max(width, height), min(width, height)
     used = longer if fit == 'pad' else shorter
     assert used >= 64 or (width, height) == size
-    # And no more than needed: half of it would be too small, unless 1/8 is reached.
+    # The scale is the smallest possible: half of it would be too small, unless it is 1/8 already.
     assert used < 2 * 64 + 2 or size[0] >= 8 * width - 8
 
 

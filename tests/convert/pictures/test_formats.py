@@ -44,7 +44,7 @@ PICTURES = {
 FINE, FINE_AVIF = {'quality': 100, 'subsampling': 0}, {'quality': 100, 'subsampling': '4:4:4'}
 LOSSLESS, SMALL, BITMAP = {'lossless': True}, {'sizes': [(32, 32)]}, {'sizes': [(32, 32)], 'bitmap_format': 'bmp'}
 
-# Format, modes of Pillow, how to save, how far off a value may be.
+# Format, Pillow's modes, how to save, and how far off a value may be.
 SAVED = [
     ('JPEG', '1 L CMYK', FINE, 1),
     ('JPEG', 'RGB YCbCr', FINE, 4),
@@ -122,7 +122,7 @@ def test_a_photograph_of_two_lenses_gives_the_first_picture():
 @pytest.mark.parametrize('orientation', range(1, 9))
 def test_a_heic_photograph_is_upright(orientation):
     pytest.importorskip('pillow_heif', reason='pip install pillow-heif')
-    turned = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # What undoes it, by Image.Transpose.
+    turned = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # The Image.Transpose that undoes each orientation.
     image = Image.fromarray(COLOURS).resize((64, 64))
     stored = image.transpose(Image.Transpose(turned[orientation])) if orientation in turned else image
     exif = Image.Exif()
@@ -205,11 +205,11 @@ def test_postscript_in_the_name_of_a_jpeg_never_reaches_ghostscript(tmp_path: pa
     (tmp_path / 'gs').chmod(0o755)
     picture.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n')
     monkeypatch.setenv('PATH', f'{tmp_path}{os.pathsep}{os.environ["PATH"]}')
-    monkeypatch.setattr(EpsImagePlugin, 'gs_binary', None)  # Looked for anew.
+    monkeypatch.setattr(EpsImagePlugin, 'gs_binary', None)  # So that Pillow looks for it again.
     with picture.open('rb') as file, pytest.raises(rejection.Rejected):
         decode.decode(file, options())
     assert not ran.exists()
-    with pytest.raises(Exception), Image.open(picture) as image:  # noqa: B017  Of what the program above does not write.
+    with pytest.raises(Exception), Image.open(picture) as image:  # noqa: B017  The program above writes no picture.
         image.load()
     assert ran.exists(), 'Pillow alone runs it, or this test shows nothing'
 

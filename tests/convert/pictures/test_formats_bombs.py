@@ -1,4 +1,4 @@
-"""Small files that claim, or unpack to, far more than they are: none of them takes the memory it asks for."""
+"""Small files that declare, or decompress to, far more data than they hold: none takes the memory that it asks for."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def pillow():
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had in use since the peak was set back."""
+    """The peak memory of this process since the peak was last reset."""
     return 1024 * int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1])
 
 
 @pytest.fixture
 def little_memory():
-    """Fails if a bomb takes what it asks for."""
+    """Fails if a bomb takes the memory that it asks for."""
     try:
-        pathlib.Path('/proc/self/clear_refs').write_text('5')  # Sets the peak back to what is in use.
+        pathlib.Path('/proc/self/clear_refs').write_text('5')  # Resets the peak to the memory in use.
         before = peak_bytes()
     except OSError:
         pytest.skip('memory can be measured on Linux alone')
@@ -120,7 +120,7 @@ def test_a_picture_that_claims_to_be_huge_is_too_large(name, little_memory):
 
 
 def inflated(megabytes: int) -> bytes:
-    """What unpacks to so many megabytes of zeros: the data of one of them, again and again."""
+    """Compressed data of so many megabytes of zeros: that of one megabyte, repeated."""
     packer = zlib.compressobj(9)
     first, other = (packer.compress(bytes(MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return first + other * (megabytes - 1) + b'\3\0' + struct.pack('>HH', megabytes * MEGABYTE % 65521, 1)

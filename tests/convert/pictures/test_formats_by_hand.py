@@ -1,4 +1,4 @@
-"""Kinds of file that Pillow opens and cannot write, byte by byte: each is read as its format means it, or left out."""
+"""Kinds of file that Pillow opens but cannot write, made by hand: each is read as its format means it, or left out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pillow():
 
 
 def with_masks(pixels: bytes) -> bytes:
-    """A BMP of version 4, which says where each colour is."""
+    """A BMP of version 4, which has a bit mask for each colour."""
     head = struct.pack('<IiiHHIIiiII', 108, SIDE, SIDE, 1, 32, 3, 0, 0, 0, 0, 0) + BITMASKS + b'BGRs' + bytes(48)
     return b'BM' + struct.pack('<IHHI', 0, 0, 0, 14 + len(head)) + head + pixels
 
@@ -129,7 +129,7 @@ def test_tga_begins_at_any_corner(descriptor, rows):
 def test_tga_of_other_depths():
     assert error(tga(3, 8, GREY.tobytes()), GREY) == 0
     assert error(tga(2, 32, WITH_ALPHA, descriptor=8), over_white(COLOURS, ALPHA[::-1])) == 0
-    for bit in (0, 0x8000):  # Of which no two programs know whether it is opaque.
+    for bit in (0, 0x8000):  # Programs disagree about which of the two is opaque.
         assert error(tga(2, 16, (BITS_555 | bit).tobytes()), COLOURS) <= 4
 
 
@@ -192,7 +192,7 @@ def test_portable_maps_of_bits_and_floats():
 
 
 def jpeg2000(bits: int, is_signed: bool, is_bare: bool) -> bytes:
-    """A ramp in so many bits, by telling what Pillow has written as 8 or 16 bits to be of fewer."""
+    """A ramp of so many bits: Pillow writes 8 or 16 bits, and the header is changed to declare fewer."""
     values = np.rint(SHARES * ((1 << bits) - 1)).astype(int) - (1 << (bits - 1))
     stored, kind = (8, np.uint8) if bits <= 8 else (16, np.uint16)
     image = Image.fromarray(columns(values + (1 << (stored - 1))).astype(kind))

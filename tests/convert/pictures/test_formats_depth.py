@@ -1,4 +1,4 @@
-"""What stands for white in a set of 16-bit files: what the file says, else what the set as a whole reaches."""
+"""The value of white in a set of 16-bit files: the one that the file states, else by the highest value of the set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pillow():
 
 
 def deep_png(white: int) -> bytes:
-    """A PNG of 16 bits from black to `white`."""
+    """A 16-bit PNG from black to `white`."""
     return png([np.rint(SHARES * white).astype('>u2').tobytes()] * SIDE, 16, 0)
 
 

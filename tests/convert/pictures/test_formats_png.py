@@ -38,7 +38,7 @@ def pillow():
 
 
 def levels(bits: int) -> np.ndarray:
-    """A row from black to white, in so many bits."""
+    """A row from black to white, in `bits` bits."""
     return np.rint(SHARES * ((1 << bits) - 1)).astype(int)
 
 
@@ -51,7 +51,7 @@ def grey_png(bits: int, *chunks: bytes) -> bytes:
 
 
 def rows(values: np.ndarray, bits: int) -> list[bytes]:
-    """[32, 32, channels], given in 8 bits."""
+    """The rows of [32, 32, channels], whose values are given in 8 bits."""
     return [
         row.astype(np.uint8).tobytes() if bits == 8 else (row.astype(int) * 257).astype('>u2').tobytes()
         for row in values

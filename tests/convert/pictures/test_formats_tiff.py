@@ -1,4 +1,4 @@
-"""TIFFs in grey whose every tag is known: their values mean what the tags say, or the file is left out."""
+"""Grey TIFFs with known tags: their values are read as the tags say, or the file is left out."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def pillow():
 
 
 def ramp(low: float, high: float, photometric: int) -> np.ndarray:
-    """Values from what is black to what is white, as integers if both ends are."""
+    """Values from black to white, as integers if both ends are integers."""
     values = columns(low + SHARES * (high - low) if isinstance(low, float) else np.rint(low + SHARES * (high - low)))
     return values if photometric == BLACK_IS_ZERO else low + high - values
 
 
 def opens(order: str, photometric: int, bits: int, form: int) -> bool:
-    """Whether every Pillow knows such greys."""
+    """Whether every version of Pillow reads such greys."""
     if form == FLOAT:
         return bits == 32
     if photometric == WHITE_IS_ZERO:
@@ -67,7 +67,7 @@ def opens(order: str, photometric: int, bits: int, form: int) -> bool:
         ('u1', 0, 255, 0),
         ('u2', 0, 65535, 0),
         ('u4', 0, 2**32 - 1, 0),
-        ('i1', 0, 127, 1),  # 7 bits give 8 no more than this.
+        ('i1', 0, 127, 1),  # 7 bits in 8 cannot be more exact.
         ('i1', -128, 127, 0),
         ('i2', 0, 32767, 0),
         ('i2', -32768, 32767, 0),

@@ -1,4 +1,4 @@
-"""TIFFs in colours whose every tag is known: their values mean what the tags say, or the file is left out."""
+"""Colour TIFFs with known tags: their values are read as the tags say, or the file is left out."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_colours_that_leave_bits_of_16_unused_are_left_out(largest, order, is_pa
 @pytest.mark.parametrize('are_planes', [False, True])
 def test_alpha_is_what_the_file_says_it_is(are_planes, photometric, bits, meaning, is_packed):
     if photometric == BLACK_IS_ZERO and meaning is None:
-        return  # Two greys of which one means nothing are no TIFF.
+        return  # A TIFF cannot have two grey channels of which one has no meaning.
     opaque = COLOURS if photometric == RGB else GREY[..., None]
     colours = np.rint(opaque * (ALPHA[..., None] / 255)) if meaning == 1 else opaque  # Premultiplied.
     values = np.dstack([colours, ALPHA]).astype(int)
@@ -128,7 +128,7 @@ def test_inks(are_planes, bits, order, is_packed):
     tags = {BITS: [bits] * 4, PHOTOMETRIC: CMYK, SAMPLES: 4, PLANAR: 1 + are_planes}
     data = tiff(planes(values) if are_planes else values.tobytes(), tags, order, is_packed)
     if are_planes and bits == 16 and not is_packed:
-        right_or_left_out(data, COLOURS)  # Pillow has no name for such planes.
+        right_or_left_out(data, COLOURS)  # Pillow has no raw mode for such planes.
     else:
         assert error(data, COLOURS) == 0
 
@@ -144,7 +144,7 @@ def test_cielab(order, is_packed):
 
 
 def luma_and_chroma() -> np.ndarray:
-    """YCbCr of JFIF, soft enough to be subsampled."""
+    """The picture in JFIF's YCbCr, smooth enough to be subsampled."""
     weights = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
     return np.rint(COLOURS @ weights.T + [0, 128, 128]).clip(0, 255).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""PNGs and other files that are damaged beside their pixels give the same picture; a damaged picture is left out."""
+"""Files that are damaged outside their pixel data give the same picture; files with damaged pixels are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.image_files import COLOURS, SIDE, chunk, decoded, encoded, error, png
 ROWS = [row.tobytes() for row in COLOURS]
 PIXELS, END = chunk(b'IDAT', b'nonsense'), chunk(b'IEND', b'')
 EXIF = Image.Exif()
-EXIF[0x0112] = 6  # To be turned by 90 degrees.
+EXIF[0x0112] = 6  # Orientation: rotated by 90 degrees.
 TURNED = chunk(b'eXIf', EXIF.tobytes()[6:])
 GAMMA = chunk(b'gAMA', struct.pack('>I', 100000))
 TRANSPARENT = chunk(b'tRNS', struct.pack('>3H', 0, 0, 255))
@@ -29,7 +29,7 @@ def pillow():
 
 
 def swapped_profile() -> bytes:
-    """An sRGB profile whose red and blue primaries have changed places."""
+    """An sRGB profile with its red and blue primaries swapped."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
     return profile.replace(b'rXYZ', b'temp').replace(b'bXYZ', b'rXYZ').replace(b'temp', b'bXYZ')
 
@@ -156,7 +156,7 @@ def test_a_png_that_is_cut_off_in_its_pixels_is_left_out():
     begin, end = whole.index(b'IDAT'), whole.index(END)
     for cut in range(begin + 4, end - 8, 23):
         assert rejected(whole[:cut]).reason == rejection.TRUNCATED
-        mended = whole[: begin - 4] + chunk(b'IDAT', whole[begin + 4 : cut]) + END  # As if it had been written so.
+        mended = whole[: begin - 4] + chunk(b'IDAT', whole[begin + 4 : cut]) + END  # As if it were whole.
         assert rejected(mended).reason == rejection.TRUNCATED
     for cut in (end, end + 4, end + 8):
         assert error(whole[:cut], COLOURS) == 0

@@ -1,4 +1,4 @@
-"""JPEGs without their end mark give the same picture, as long as nothing of the picture is missing with it."""
+"""JPEGs without their end marker give the same picture, unless a part of the picture is missing too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ END = b'\xff\xd9'
 NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 HALF_FLAT = np.where(np.arange(SIDE)[:, None, None] < 16, COLOURS, 128).astype(np.uint8)
 PICTURES = {'smooth': COLOURS, 'noise': NOISE, 'half flat': HALF_FLAT, 'black': np.zeros_like(COLOURS)}
-# How the file is made, and the mode.
+# The mode, and how the file is saved.
 KINDS = {
     'baseline': ('RGB', {}),
     'not subsampled': ('RGB', {'quality': 95, 'subsampling': 0}),
@@ -57,7 +57,7 @@ def test_a_jpeg_without_its_end_mark_gives_the_same_picture(kind, picture, side)
 
 
 def places_to_cut(data: bytes, count: int) -> list[int]:
-    """Some places within the scans, all of the last ones, and those around each mark."""
+    """Some places within the scans, all of the last ones, and those around some markers."""
     begin, end = data.index(b'\xff\xda') + 10, len(data) - 2
     marks = [match.start() for match in re.finditer(rb'\xff[^\0]', data[begin:end])]
     around = [begin + mark + step for mark in marks[:: max(1, len(marks) // 12)] for step in (-1, 0, 1, 2, 3)]
@@ -78,14 +78,14 @@ def test_a_jpeg_that_is_cut_off_never_gives_another_picture(kind, picture):
             assert rejected_.reason in (rejection.TRUNCATED, rejection.damaged('JPEG'))
         else:
             assert np.array_equal(found, wanted), f'{cut - len(whole)} bytes from the end'
-    if picture in ('smooth', 'noise'):  # Of the others the last bytes may say what would be made up anyway.
+    if picture in ('smooth', 'noise'):  # In the others, the last bytes may hold what libjpeg would make up anyway.
         assert set(places_to_cut(whole, 24)) - set(left_out) <= set(range(len(whole) - 6, len(whole)))
 
 
 @pytest.mark.parametrize('seed', [3, 9, 15, 17, 22, 37, 58])
 @pytest.mark.parametrize('more', [{}, {'restart_marker_rows': 1}])
 def test_the_last_bits_count_as_well(seed, more):
-    """With these waves a wrong end gave the same picture after ones as after zeros, and another than the whole file."""
+    """With these waves, a wrong end gave the same picture after ones and zeros, but another one than the whole file."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     phases = np.random.default_rng(seed).uniform(0, 6, (3, 1, 1))
     waves = np.rint((np.sin(5 * x + 3 * y + phases) + 1) * 127.5).astype(np.uint8).transpose(1, 2, 0)

@@ -1,7 +1,7 @@
-"""The fake-gcs-server process, and the repair of what it does unlike Google.
+"""The fake-gcs-server process, and fixes for what it does differently from Google.
 
-Left as they are, because no test here needs them: no batch API, no XML multipart upload, no objects.move, `matchGlob`
-is ignored, ifMetagenerationMatch is not checked.
+Not fixed, because no test here needs it: no batch API, no XML multipart upload, no objects.move, `matchGlob` is
+ignored, ifMetagenerationMatch is not checked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOCATION_TYPES = {
 
 @dataclasses.dataclass
 class Answer:
-    """An HTTP response, whole."""
+    """A whole HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -39,7 +39,7 @@ class Answer:
 
 
 def binary() -> pathlib.Path | None:
-    """The server's program for this machine; None where its package is missing or has none."""
+    """The server's program for this machine; None if its package is missing or has none for it."""
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or package.origin is None:
         return None
@@ -61,7 +61,7 @@ class Emulator:
     def start(self, log: pathlib.Path, url: str) -> None:
         """Runs the server; `url` is where its clients reach it, for the links in its answers."""
         for _ in range(3):
-            with socket.socket() as free:  # the server cannot choose a port, so another process may take this one
+            with socket.socket() as free:  # The server cannot choose a port, so another process may take it.
                 free.bind(('127.0.0.1', 0))
                 self._port = free.getsockname()[1]
             command = [str(binary()), '-scheme', 'http', '-host', '127.0.0.1', '-port', str(self._port)]
@@ -97,7 +97,7 @@ class Emulator:
         return False
 
     def _guarded(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Checks the generations, which the server does for some requests only."""
+        """Checks the generations, which the server checks only for some requests."""
         query = dict(parse_qsl(urlsplit(path).query))
         if query.get('upload_id') in self._uploads and method in ('PUT', 'POST'):
             return self._continue(query['upload_id'], path, headers, body)
@@ -112,7 +112,7 @@ class Emulator:
         return self._repair(method, path, body, answer)
 
     def _continue(self, number: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Collects an upload here, and hands it to the server when it is whole."""
+        """Collects an upload here, and passes it to the server when it is whole."""
         if number in self._finished:
             return self._finished[number]
         upload = self._uploads[number]
@@ -139,7 +139,7 @@ class Emulator:
         return 412 if match and match != current else 0
 
     def _generation(self, bucket: str, name: str) -> str:
-        """The generation of an object as it is now, '0' where there is none."""
+        """The current generation of an object, '0' if there is none."""
         answer = self._relay('GET', f'/storage/v1/b/{bucket}/o/{quote(name, safe="")}', {}, b'')
         return json.loads(answer.body)['generation'] if answer.status == 200 else '0'
 
@@ -158,7 +158,7 @@ class Emulator:
         return answer
 
     def _repair_metadata(self, answer: dict) -> dict:
-        """Gives buckets the location that was asked for, and links to an object's content the generation they mean."""
+        """Gives buckets the requested location, and adds the generation to links to an object's content."""
         for resource in answer.get('items', [answer.get('resource', answer)]):
             if 'mediaLink' in resource:
                 bare = resource['mediaLink'].split('?')[0]
@@ -192,7 +192,7 @@ def failure(status: int, method: str, path: str, message: str = '') -> Answer:
 
 
 def _resource(path: str, query: dict[str, str], body: bytes) -> tuple[str, str] | None:
-    """The bucket and the name of the object that a request is about, as far as a generation may be asked of it."""
+    """The bucket and the name of the object that a request is about, if it may depend on a generation."""
     upload = re.fullmatch(r'/upload/storage/v1/b/([^/]+)/o', urlsplit(path).path)
     if not upload:
         return faults.target(path)

@@ -1,7 +1,7 @@
-"""The Cloud Build API on loopback, as far as `gcloud builds submit`: it runs a build's steps here, without docker.
+"""The Cloud Build API on loopback, as far as `gcloud builds submit` needs it: it runs a build's steps without docker.
 
-Each image is a folder of programs that comes first on PATH while its steps run: a test says which program is the real
-one and which only takes notes. The source comes from the Cloud Storage emulator, and the log goes there.
+Each image is a folder of programs that comes first on PATH while its steps run: a test decides which program is the
+real one and which only records its calls. The source comes from the Cloud Storage emulator, and the log goes there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STEP_TIMEOUT_S = 120
 
 
 class BadBuild(ValueError):
-    """What the service refuses before anything runs."""
+    """A build that the service refuses before anything runs."""
 
 
 def plan(build: Mapping[str, Any], builtins: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def plan(build: Mapping[str, Any], builtins: Mapping[str, str]) -> list[dict[str
       The steps, in an order that their waitFor allows.
 
     Raises:
-      BadBuild: a substitution is unknown or unused, waitFor names no earlier step, or a timeout is no '600s'.
+      BadBuild: a substitution is unknown or unused, waitFor names no earlier step, or a timeout is not like '600s'.
     """
     values, used = {**builtins, **build.get('substitutions', {})}, set()
 
@@ -69,7 +69,7 @@ def plan(build: Mapping[str, Any], builtins: Mapping[str, str]) -> list[dict[str
 
 
 def _filled(value: Any, fill: Callable[[str], str]) -> Any:
-    """The strings in lists and dicts, filled in; numbers as they are."""
+    """Fills in the strings in lists and dicts; leaves numbers as they are."""
     if isinstance(value, dict):
         return {key: _filled(item, fill) for key, item in value.items()}
     if isinstance(value, list):
@@ -92,7 +92,7 @@ def _check_steps(build: Mapping[str, Any], steps: list[dict[str, Any]]) -> None:
 
 
 class FakeBuild(JsonApi):
-    """Runs what is submitted while the context lasts; `builds` has what the API would say of each, by id."""
+    """Runs submitted builds while the context lasts; `builds` has what the API would say about each, by id."""
 
     def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, pathlib.Path]) -> None:
         """Works in `folder`; `images` has the folder of programs that stands for each image."""
@@ -111,7 +111,7 @@ class FakeBuild(JsonApi):
         super().__exit__(*details)
 
     def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
-        """What makes gcloud submit builds to here and find its buckets and logs in the emulator."""
+        """Variables that make gcloud submit builds here and find its buckets and logs in the emulator."""
         authority = self._gcs.environment()['SSL_CERT_FILE']
         return {
             **self._gcs.gcloud_environment(folder),
@@ -172,7 +172,7 @@ class FakeBuild(JsonApi):
         return workspace
 
     def _run_step(self, step: dict[str, Any], workspace: pathlib.Path, log: list[str]) -> bool:
-        """Runs one step and tells whether it succeeded."""
+        """Runs one step and returns whether it succeeded."""
         programs = self._images.get(step['name'])
         if programs is None or 'entrypoint' not in step:
             log.append(f'no image {step["name"]!r}, or no entrypoint\n')

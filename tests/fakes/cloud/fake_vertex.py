@@ -1,7 +1,7 @@
-"""The Vertex AI API on loopback, as far as `gcloud ai` asks it for custom and tuning jobs, and for their logs.
+"""The Vertex AI API on loopback, as far as `gcloud ai` needs it for custom and tuning jobs, and for their logs.
 
-It refuses what the service refuses (vertex_api.py) and runs the rest (vertex_job.py, vertex_machine.py): packages come
-from the Cloud Storage emulator, and what the jobs make goes there.
+It refuses what the service refuses (vertex_api.py) and runs the rest (vertex_job.py, vertex_machine.py). Packages come
+from the Cloud Storage emulator, and the output of the jobs goes there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _JOBS = re.compile(
 
 
 class FakeVertex(JsonApi):
-    """Runs what is created while the context lasts; `jobs` has them in order."""
+    """Runs created jobs while the context lasts; `jobs` has them in order."""
 
     def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, Image]) -> None:
         """Works in `folder`; `images` has what stands for each image, by its URI."""
@@ -44,7 +44,7 @@ class FakeVertex(JsonApi):
         super().__exit__(*details)
 
     def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
-        """What makes `gcloud ai` talk to this service."""
+        """Variables that make `gcloud ai` talk to this service."""
         names = ('AIPLATFORM', 'LOGGING')
         return {
             **self._gcs.gcloud_environment(folder),
@@ -86,7 +86,7 @@ class FakeVertex(JsonApi):
         return 200, answer
 
     def _entries(self, wanted: str) -> list[dict[str, Any]]:
-        """The log entries of the one job and the times that a filter of `gcloud ... stream-logs` names."""
+        """The log entries of the job and the times that a filter of `gcloud ... stream-logs` names."""
         job_id = re.search(r'resource\.labels\.job_id="(\d+)"', wanted)
         after = re.search(r'timestamp="([^"]+)" AND insertId>"(\d+)"', wanted)
         since = re.search(r'timestamp>="([^"]+)"', wanted)

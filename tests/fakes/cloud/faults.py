@@ -1,4 +1,4 @@
-"""What may go wrong between a client and Cloud Storage, and how Google words it."""
+"""Faults between a client and Cloud Storage, and how Google words them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _XML_CODES = {401: 'AuthenticationRequired', 403: 'AccessDenied', 404: 'NoSuchKe
 
 @dataclasses.dataclass
 class Fault:
-    """One trouble, for the requests that it matches; `hits` counts those that it has spoilt."""
+    """One fault, for the requests that it matches; `hits` counts the requests that it has made fail."""
 
     kind: int | str
     method: str
@@ -36,7 +36,7 @@ class Fault:
     hits: int = 0
 
     def bites(self, method: str, path: str) -> bool:
-        """Whether this request is to fail; counts it."""
+        """Whether this request must fail; counts it."""
         if self.method not in ('', method) or (self.times is not None and self.hits >= self.times):
             return False
         if not (re.search(self.match, path) or re.search(self.match, unquote(path))):
@@ -49,7 +49,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on, oldest first; safe to ask from many threads."""
+    """The active faults, oldest first; thread-safe."""
 
     def __init__(self) -> None:
         self._all: list[Fault] = []
@@ -65,30 +65,30 @@ class Faults:
             return len(self._all) - 1
 
     def hits(self, number: int) -> int:
-        """How many requests a fault has spoilt, on or not any more."""
+        """How many requests a fault has made fail, also if it is over."""
         with self._lock:
             return self._all[number].hits
 
     def clear(self) -> None:
-        """Ends all faults; requests that hang let go."""
+        """Ends all faults and releases requests that hang."""
         with self._lock:
             self._on.clear()
             self.cleared.set()
             self.cleared = threading.Event()
 
     def next(self, method: str, path: str) -> Fault | None:
-        """The first fault that spoils this request."""
+        """The first fault that makes this request fail."""
         with self._lock:
             return next((fault for fault in self._on if fault.bites(method, path)), None)
 
 
 def is_json_api(path: str) -> bool:
-    """Whether a path belongs to the JSON API; the other one, XML, is what TensorFlow downloads with."""
+    """Whether a path belongs to the JSON API; TensorFlow downloads with the other one, XML."""
     return path.startswith(('/storage/v1/', '/upload/storage/v1/', '/download/storage/v1/', '/batch/storage/v1'))
 
 
 def target(path: str) -> tuple[str, str] | None:
-    """The bucket and the name of the object that the JSON API is asked to read or to change."""
+    """The bucket and the name of the object that a JSON API request reads or changes."""
     found = _OBJECT.search(urlsplit(path).path)
     return (unquote(found[1]), unquote(found[2])) if found else None
 

@@ -14,14 +14,14 @@ import pytest
 from tests.fakes.cloud.gcs import GcsServer, why_unavailable
 
 LEAVES_CONNECTIONS = pytest.mark.filterwarnings(
-    # google-cloud-storage lets go of a failed download without closing its connection.
+    # google-cloud-storage drops a failed download without closing its connection.
     'ignore:unclosed <ssl.SSLSocket:ResourceWarning'
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Gcs:
-    """A server and a bucket of one test's own, such as 'gs://test-4f1d'."""
+    """A server, and a bucket for one test, such as 'gs://test-4f1d'."""
 
     server: GcsServer
     bucket: str
@@ -53,10 +53,10 @@ def gcs(gcs_server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gcs]
 
 @contextlib.contextmanager
 def storage_client() -> Iterator[Any]:
-    """google-cloud-storage as a program meets it: default credentials, the real address. See LEAVES_CONNECTIONS."""
+    """google-cloud-storage as in a real program: default credentials, the real address. See LEAVES_CONNECTIONS."""
     from google.cloud import storage
 
     made = storage.Client()
     yield made
     made.close()
-    gc.collect()  # what it left open, while that is still ignored
+    gc.collect()  # Collects what it left open while the warning is still ignored.

@@ -1,4 +1,4 @@
-"""The door of the emulator: an HTTPS proxy for *.googleapis.com, and plain HTTP, on one port, with faults."""
+"""The front end of the emulator: an HTTPS proxy for *.googleapis.com, and plain HTTP, on one port, with faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes.cloud.emulator import Answer, Emulator, failure
 from tests.fakes.cloud.faults import Fault, Faults, is_json_api
 
 CONTROL = '/-/'
-PAST_FAULTS = 'X-Past-Faults'  # a header of the tests' own requests: neither spoilt nor counted
+PAST_FAULTS = 'X-Past-Faults'  # A header of the tests' own requests, which get no faults and are not counted.
 _STORAGE_HOSTS = ('www.googleapis.com', 'storage.googleapis.com')
 _TOKEN_URLS = (
     'oauth2.googleapis.com/token',
@@ -31,7 +31,7 @@ _OF_ONE_HOP = ('connection', 'proxy-connection', 'transfer-encoding', 'content-l
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One request as it came in and was answered; status 0: it got no answer."""
+    """One request and its answer; status 0 means no answer."""
 
     method: str
     host: str
@@ -42,7 +42,7 @@ class Request:
 
 
 class Front(http.server.ThreadingHTTPServer):
-    """Answers from `emulator`, unless one of `faults` comes between."""
+    """Answers from `emulator`, unless one of `faults` applies."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -55,7 +55,7 @@ class Front(http.server.ThreadingHTTPServer):
         self.requests: list[Request] = []
 
     def control(self, action: str, arguments: dict) -> Any:
-        """Does what the tests ask of the server itself."""
+        """Performs the tests' commands for the server itself."""
         if action == 'fault':
             return self.faults.add(Fault(**arguments))
         if action == 'hits':
@@ -69,7 +69,7 @@ class Front(http.server.ThreadingHTTPServer):
         raise ValueError(f'no such action: {action}')
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a client may hang up whenever it likes
+        if not isinstance(sys.exc_info()[1], OSError):  # A client may hang up at any time.
             super().handle_error(request, client_address)
 
 
@@ -77,7 +77,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     disable_nagle_algorithm = True
     server: Front
-    tunnel = ''  # the host that CONNECT named, once we are inside its TLS
+    tunnel = ''  # The host that CONNECT named, after its TLS has begun.
 
     def do_CONNECT(self) -> None:
         host = self.path.rpartition(':')[0]
@@ -88,7 +88,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response_only(200, 'Connection established')
         self.end_headers()
         self.request = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.setup()  # reads and writes inside TLS from here on
+        self.setup()  # From here on, reads and writes inside TLS.
         self.tunnel, self.close_connection = host, False
 
     def do_GET(self) -> None:
@@ -105,10 +105,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self._serve(host, body)
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  The names are http.server's.
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  http.server's names.
 
     def _serve(self, host: str, body: bytes) -> None:
-        """Answers a storage request, spoilt or not."""
+        """Answers a storage request, with or without a fault."""
         cleared = self.server.faults.cleared
         fault = self.server.faults.next(self.command, self.path)
         kind = fault.kind if fault else ''
@@ -127,13 +127,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         super().finish()
-        self.request.close()  # the server closes the socket that it accepted, not TLS around it
+        self.request.close()  # The server closes only the accepted socket, not the TLS around it.
 
     def log_message(self, *_: object) -> None:
         pass
 
     def _body(self) -> bytes:
-        if self.headers.get('Transfer-Encoding') != 'chunked':  # TensorFlow says 'identity' with an empty body
+        if self.headers.get('Transfer-Encoding') != 'chunked':  # TensorFlow sends 'identity' with an empty body.
             return self._read(int(self.headers.get('Content-Length') or 0))
         chunks = []
         while True:
@@ -149,12 +149,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return content
 
     def _refuse(self, host: str) -> Answer | None:
-        """Answers what is no storage request."""
+        """Answers a request that is not for storage."""
         url = self.tunnel + urlsplit(self.path).path
         if url in _TOKEN_URLS:
             return _json({'access_token': 'dummy-token', 'expires_in': 3600, 'token_type': 'Bearer'})
         if host == 'iamcredentials.googleapis.com' and url.endswith('/allowedLocations'):
-            return _json({'locations': [], 'encodedLocations': '0x0'})  # google-auth asks; this means: anywhere
+            return _json({'locations': [], 'encodedLocations': '0x0'})  # google-auth asks for it; this means anywhere.
         if (self.tunnel and host not in _STORAGE_HOSTS) or not self.path.startswith('/'):
             return failure(501, self.command, self.path, f'{host} is not emulated')
         return None
@@ -164,7 +164,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = self.server.emulator.exchange(self.command, self.path, headers, body)
         if not self.tunnel:
             return answer
-        # The emulator's links have the host that was asked or its own, but never https.
+        # The emulator's links have the requested host or its own, but never https.
         links = re.compile(f'http://{re.escape(self.tunnel)}/|{self.server.url}/')
         there = f'https://{self.tunnel}/'
         if 'Location' in answer.headers:
@@ -192,19 +192,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer.body if content is None else content)
 
     def _note(self, host: str, body: bytes, status: int, sent: int) -> None:
-        """Counts a request before its answer leaves, so that a client which has the answer finds it counted."""
+        """Counts a request before its answer is sent, so that a client that has the answer finds it counted."""
         self.server.requests.append(Request(self.command, host, unquote(self.path), status, len(body), sent))
 
     def _reset(self) -> None:
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-        os.close(self.connection.detach())  # close() alone waits for the files made of the socket
+        os.close(self.connection.detach())  # close() alone waits for the file objects of the socket.
 
     def _stall(self, cleared: Any) -> None:
         self.close_connection = True
         while not cleared.wait(0.05):
             if select.select([self.connection], [], [], 0)[0]:
-                return  # the client has given up
+                return  # The client has given up.
 
 
 def _json(content: Any) -> Answer:

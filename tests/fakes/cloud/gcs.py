@@ -1,8 +1,8 @@
 """Cloud Storage on loopback for TensorFlow's gs://, google-cloud-storage and gcloud, all unmodified.
 
-The objects are in a fake-gcs-server; a front before it (`front.py`) ends the clients' TLS with a certificate authority
-of its own, keeps a list of the requests and spoils some on demand. All clients find it through environment variables.
-Importing this module imports no TensorFlow, so that KNOBS can be set first.
+The objects are in a fake-gcs-server. A front end (`front.py`) terminates the clients' TLS with its own certificate
+authority, keeps a list of the requests, and makes some fail on demand. All clients find it through environment
+variables. Importing this module does not import TensorFlow, so that KNOBS can be set first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.fakes.cloud.faults import IDENTITY, KINDS
 
 ROOT = pathlib.Path(__file__).parents[3]
 PROJECT = 'demo-project'
-# TensorFlow reads these once, when it is imported. Each retry still waits up to a second, which no knob shortens.
+# TensorFlow reads these once, when it is imported. Each retry still waits up to a second, which no setting shortens.
 KNOBS = {
     'GCS_RETRY_CONFIG_INIT_DELAY_TIME_US': '20000',
     'GCS_RETRY_CONFIG_MAX_DELAY_TIME_US': '100000',
@@ -33,7 +33,7 @@ KNOBS = {
 
 
 def why_unavailable() -> str:
-    """The reason to skip tests of Cloud Storage, '' where there is none."""
+    """The reason to skip tests of Cloud Storage, '' if there is none."""
     if importlib.util.find_spec('trustme') is None:
         return 'trustme is not installed: it makes the certificates of the Cloud Storage emulator'
     if emulator.binary() is None:
@@ -44,19 +44,19 @@ def why_unavailable() -> str:
 
 
 class InjectedFault:
-    """A fault that is on, or was."""
+    """A fault that is active, or was."""
 
     def __init__(self, server: GcsServer, number: int) -> None:
         self._server, self._number = server, number
 
     @property
     def hits(self) -> int:
-        """How many requests it has spoilt."""
+        """How many requests it has made fail."""
         return self._server.control('hits', number=self._number)
 
 
 class GcsServer:
-    """A Cloud Storage of one's own while the context lasts, in processes of its own."""
+    """A separate Cloud Storage while the context lasts, in its own processes."""
 
     def __enter__(self) -> GcsServer:
         self._folder = tempfile.TemporaryDirectory()
@@ -64,7 +64,7 @@ class GcsServer:
         self._authority, self._key = folder / serve.AUTHORITY, folder / 'service_account.json'
         self._key.write_text(_service_account())
         command = [sys.executable, '-m', serve.__name__, str(folder)]
-        # In a session of its own, or Ctrl-C would end it before the tests that still use it.
+        # In its own session; otherwise Ctrl-C would end it before the tests that still use it.
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -89,7 +89,7 @@ class GcsServer:
         self.control('clear_requests')
 
     def environment(self) -> dict[str, str]:
-        """What makes clients talk to this server: of a child process, or of this one (all but KNOBS work at once)."""
+        """Variables that make clients use this server, in a child process or this one (all but KNOBS work at once)."""
         certificates = ('CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE')
         return {
             'https_proxy': self.url,
@@ -103,7 +103,7 @@ class GcsServer:
         }
 
     def gcloud_environment(self, folder: pathlib.Path) -> dict[str, str]:
-        """What makes `gcloud storage` talk to this server, with its configuration and a token in `folder`."""
+        """Variables that make `gcloud storage` use this server, with its configuration and a token in `folder`."""
         token = folder / 'token'
         token.write_text('dummy-token')
         return {
@@ -119,11 +119,11 @@ class GcsServer:
     def fault(
         self, kind: int | str, *, method: str = '', match: str = '', times: int | None = 1, after: int = 0
     ) -> InjectedFault:
-        """Spoils storage requests from now on, never those for a token.
+        """Makes storage requests fail from now on, but never those for a token.
 
         Args:
             kind: An HTTP status, answered instead of asking the emulator; 'reset', an RST; 'truncate', half of the
-                answer's body; 'stall', not a byte until the client gives up; 'lost', carried out but not answered.
+                answer's body; 'stall', no byte until the client gives up; 'lost', executed but not answered.
             method: Only requests of this method.
             match: A regular expression to find in the path and query, as sent or with percent signs decoded.
             times: How many requests, None for all.
@@ -187,7 +187,7 @@ def _resource(path: str) -> str:
 
 
 def _service_account() -> str:
-    """A service account's key file, whose key nobody knows: the front gives a token to anyone."""
+    """A service account's key file, whose key nobody knows: the front end gives a token to anyone."""
     from cryptography.hazmat.primitives import serialization  # comes with trustme
     from cryptography.hazmat.primitives.asymmetric import rsa
 

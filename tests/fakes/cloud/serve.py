@@ -2,8 +2,8 @@
 
 `python -m tests.fakes.cloud.serve FOLDER` prints its address and serves.
 
-A process of its own, because TensorFlow keeps Python's lock through some of its requests: a server in a thread of the
-same process would never answer them.
+It needs its own process, because TensorFlow holds Python's global interpreter lock (GIL) during some of its requests: a
+server in a thread of the same process would never answer them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AUTHORITY = 'ca.pem'
 
 def _tls(authority: pathlib.Path) -> ssl.SSLContext:
     """A server's side of TLS for Google's hosts; writes the certificate of the authority to trust."""
-    import trustme  # here, because tests that need no Cloud Storage must run where it is not installed
+    import trustme  # Here, because tests without Cloud Storage must run where it is not installed.
 
     made = trustme.CA()
     made.cert_pem.write_to_path(str(authority))
@@ -32,7 +32,7 @@ def _tls(authority: pathlib.Path) -> ssl.SSLContext:
 
 
 def main(folder: pathlib.Path) -> None:
-    """Serves until the standard input ends, or SIGTERM."""
+    """Serves until the standard input ends or SIGTERM arrives."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     emulator = Emulator()
     front = Front(emulator, _tls(folder / AUTHORITY))

@@ -1,7 +1,7 @@
-"""What the Vertex AI API refuses of a job, in Google's words.
+"""What the Vertex AI API refuses in a job, in Google's words.
 
-The names come from gcloud's own definition of the API and the rules from its documentation, neither from trainer/: so
-the tests hold what `trainer.vertex_config` lets pass against a second opinion.
+The names come from gcloud's own definition of the API, and the rules from its documentation. Nothing comes from
+trainer/, so this is an independent check of what `trainer.vertex_config` accepts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MACHINES = re.compile(
 
 
 class BadRequest(ValueError):
-    """What the service answers with 400."""
+    """A request that the service answers with 400."""
 
 
 def check(body: Mapping[str, Any], kind: str) -> None:
@@ -80,7 +80,7 @@ def _check_message(value: Any, message: str, path: str) -> None:
 
 
 def _check_value(value: Any, message: str, kind: str, path: str) -> None:
-    if kind in _NUMBERS:  # 64 bits do not fit into JSON's numbers, so they travel as text.
+    if kind in _NUMBERS:  # 64 bits do not fit into JSON's numbers, so they are sent as text.
         if isinstance(value, bool) or not re.fullmatch(_NUMBERS[kind], str(value)):
             raise BadRequest(f'Invalid value at \'{path}\' (TYPE_{kind.upper()}), "{value}"')
     elif kind in _TYPES:

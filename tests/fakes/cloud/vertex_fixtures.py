@@ -1,7 +1,7 @@
-"""A Vertex AI on loopback for whole jobs; a test module imports both fixtures, and takes `cloud`.
+"""A Vertex AI on loopback for whole jobs; a test module imports both fixtures, and uses `cloud`.
 
-The image for CPUs runs the sdist of this tree, its jobs cut down to a tiny model by the arguments in SMALL. Those for
-GPUs and TPUs only resolve the job's arguments, for there is no such machine here.
+The image for CPUs runs the sdist of this tree; the arguments in SMALL reduce its jobs to a tiny model. The images for
+GPUs and TPUs only resolve the job's arguments, because there is no such machine here.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ GCLOUD = pytest.mark.skipif(
 REGION = 'us-central1'
 REGISTRY = f'{REGION}-docker.pkg.dev/{PROJECT}/dcgan/dcgan'
 EXECUTOR = 'us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-15.py310:latest'
-# Last, so they win. Batches are the job's own: 32, 64 and, of a tuning job, its parameter.
+# Last, so they win. Batch sizes are the job's own: 32, 64 and, in a tuning job, its parameter.
 SMALL = ('--base_filters=4', '--noise_dim=8', '--train_steps=4', '--sample_steps=2', '--save_steps=2', '--eval_steps=4',
          '--sample_count=4', '--extractor=pixels')  # fmt: skip
 UNCHANGED = 'unchanged'  # The tag of an image that adds no arguments, for a job that a test edits.
 
 
 class Cloud(NamedTuple):
-    """The service, a bucket with a data set, and where the jobs are filled."""
+    """The service, a bucket with a data set, and the folder of the filled jobs."""
 
     service: FakeVertex
     gcs: Gcs
@@ -75,14 +75,14 @@ class Cloud(NamedTuple):
 
 
 def assert_left_nothing(job: Job) -> None:
-    """What a job leaves behind is in its bucket."""
+    """Checks that a job leaves files only in its bucket."""
     for replica in job.replicas:
         left = [path.name for folder in ('tmp', 'work') for path in (replica.folder / folder).iterdir()]
-        assert set(left) <= {'__pycache__'}  # Of what TensorFlow's AutoGraph writes there, and removes.
+        assert set(left) <= {'__pycache__'}  # From files that TensorFlow's AutoGraph writes there and removes.
 
 
 class Made(NamedTuple):
-    """What all jobs share: the sdist of this tree, the interpreter of the image that has it, and a data set."""
+    """What all jobs share: the sdist of this tree, the interpreter of the image that contains it, and a data set."""
 
     sdist: pathlib.Path
     python: pathlib.Path
@@ -99,7 +99,7 @@ def made_fixture(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(name='cloud')
 def cloud_fixture(made: Made, gcs: Gcs, tmp_path: pathlib.Path) -> Iterator[Cloud]:
-    """A Vertex AI of a test's own."""
+    """A separate Vertex AI for each test."""
     for path in made.dataset.iterdir():
         gcs.server.put(f'{gcs.bucket}/data/{path.name}', path.read_bytes())
     images = {f'{REGISTRY}-{target}:latest': Image(made.python, ('--dry_run',)) for target in ('gpu', 'tpu')}

@@ -1,4 +1,4 @@
-"""The jobs of the Vertex AI on loopback: a custom job is one replica, a tuning job one for each trial."""
+"""The jobs of the Vertex AI on loopback: a custom job has one replica, a tuning job one for each trial."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Job:
     """A job.
 
     Attributes:
-      resource: what the API shows of it.
-      replicas: what runs it, in the order of the trials.
+      resource: what the API shows about it.
+      replicas: the replicas that run it, in the order of the trials.
     """
 
     def __init__(self, resource: dict[str, Any], folder: pathlib.Path, region: str) -> None:
-        """Takes what was posted, and its name; it will work in `folder`."""
+        """Takes the posted resource, with its name; it will work in `folder`."""
         self.resource = {**resource, 'state': 'JOB_STATE_PENDING', 'createTime': _now()}
         spec = resource.get('jobSpec')
         if spec:
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def error(self) -> str:
-        """What the API says of a failure, '' without one."""
+        """What the API says about a failure, '' without one."""
         return self.resource.get('error', {}).get('message', '')
 
     @property
@@ -77,11 +77,11 @@ class Job:
         assert self.text().count(text) >= times, f'{text!r} never came:\n{self.text()}'
 
     def preempt(self, signum: int = signal.SIGTERM) -> None:
-        """Takes the machine away while the job runs: the process is told so, or not even that (SIGKILL)."""
+        """Takes the machine away while the job runs; the process gets a signal, or no warning at all (SIGKILL)."""
         self.replicas[0].send(signum)
 
     def stop(self, signum: int = signal.SIGTERM) -> None:
-        """Ends it for good, as `gcloud ai custom-jobs cancel` does."""
+        """Ends it permanently, as `gcloud ai custom-jobs cancel` does."""
         for replica in self.replicas:
             replica.stop(signum)
 
@@ -137,7 +137,7 @@ class Job:
 
 
 def _trial(parameters: list[dict[str, Any]], number: int) -> dict[str, Any]:
-    """The parameters of a trial: each one's values in turn, rather than a study; a number is a double."""
+    """The parameters of a trial: takes their values in turn, without a real study; a number is a double."""
     chosen = []
     for parameter in parameters:
         (kind,) = (name for name in parameter if name.endswith('ValueSpec'))

@@ -1,8 +1,8 @@
-"""The machine of a Vertex AI job: what stands for an image here, and a replica, which is one process at a time.
+"""The machine of a Vertex AI job: what replaces an image here, and a replica, which is one process at a time.
 
 An image is a virtual environment. TensorFlow comes from the site-packages of the tests' own interpreter, through a .pth
-file, as it would from the layer below; the project is installed from its sdist. Nothing of this process's environment
-reaches a replica, and its temporary files are in a folder of its own.
+file, as it would from the layer below; the project is installed from its sdist. A replica does not inherit the
+environment of this process, and its temporary files are in its own folder.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any, TextIO
 
 from tests.fakes.cloud.gcs import GcsServer
 
-_RESTARTS = 5  # What the service grants a worker whose job does not disable retries.
+_RESTARTS = 5  # The service's limit for a worker whose job does not disable retries.
 _LIMIT_S = 120
 _TASK = 'workerpool0-0'
-_SEVERITIES = {'stdout': 'INFO', 'stderr': 'ERROR'}  # As the service has it, whatever is written there.
+_SEVERITIES = {'stdout': 'INFO', 'stderr': 'ERROR'}  # As in the service, regardless of the text.
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """What an image stands for.
+    """What replaces an image.
 
     Attributes:
-      python: its interpreter; None is an image without the project, which a job's packages are installed on.
+      python: its interpreter; None means an image without the project, on which a job's packages are installed.
       extra: arguments that follow those of the job, so that a large job fits this small machine.
     """
 
@@ -43,7 +43,7 @@ class Image:
 
 def install(folder: pathlib.Path, sdists: Iterable[pathlib.Path]) -> pathlib.Path:
     """Makes a virtual environment in `folder`, installs sdists as Vertex AI's images do, and returns its python."""
-    # pip comes with the layer below, and takes seconds to be installed again.
+    # pip comes with the layer below; installing it again would take seconds.
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True, timeout=_LIMIT_S)
     python = folder / 'bin' / 'python'
     (site,) = folder.glob('lib/python*/site-packages')
@@ -57,11 +57,11 @@ def install(folder: pathlib.Path, sdists: Iterable[pathlib.Path]) -> pathlib.Pat
 
 
 class Replica:
-    """Runs what a job's one worker pool says, again and again where it fails and the job does not disable that.
+    """Runs the one worker pool of a job, and restarts it after a failure if the job does not disable that.
 
     Attributes:
       log: the entries so far, as Cloud Logging has them.
-      stopped: whether it was ended for good.
+      stopped: whether it was ended permanently.
       exit_codes: how each start ended; 128 + the signal's number, as a container reports it.
       folder: its working folder, empty at first. `tmp` and the file of the metric are in it.
     """
@@ -78,7 +78,7 @@ class Replica:
 
     @property
     def metrics(self) -> list[dict[str, str]]:
-        """The lines of the file that a tuning job's trial reports its metric in."""
+        """The lines of the file in which a tuning job's trial reports its metric."""
         path = self.folder / 'hypertune' / 'output.metrics'
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -99,26 +99,26 @@ class Replica:
             **{pair['name']: pair['value'] for pair in task.get('env', [])},
         }
         retries = 0 if self._spec.get('scheduling', {}).get('disableRetries') else _RESTARTS
-        code = 128 + signal.SIGTERM  # Where it is stopped before it starts.
+        code = 128 + signal.SIGTERM  # If it is stopped before it starts.
         while code and len(self.exit_codes) <= retries and not self.stopped:
             code = self._start(command, environment)
             self.exit_codes.append(code)
         return code
 
     def send(self, signum: int) -> None:
-        """Sends a signal to the process as it runs now."""
+        """Sends a signal to the current process."""
         assert self._process
         assert self._process.poll() is None, 'too late: it has ended'
         self._process.send_signal(signum)
 
     def stop(self, signum: int = signal.SIGTERM) -> None:
-        """Ends it for good."""
+        """Ends it permanently."""
         self.stopped = True
         if self._process:
             self._process.send_signal(signum)
 
     def environment(self) -> dict[str, str]:
-        """What Vertex AI sets."""
+        """The variables that Vertex AI sets."""
         job, host = json.dumps(self._spec), f'cmle-training-{_TASK}-{self._job_id}:2222'
         made = {
             'PATH': os.defpath,
@@ -190,7 +190,7 @@ def _cluster(kind: str, host: str, job: str, trial: str) -> str:
 
 
 def _storage(gcs: GcsServer) -> dict[str, str]:
-    """The way to the emulator, and credentials; no project, which Vertex AI does not name either."""
+    """The address of the emulator, and credentials; no project, because Vertex AI does not name one either."""
     environment = gcs.environment()
     del environment['GOOGLE_CLOUD_PROJECT']
     return environment
