@@ -12,12 +12,15 @@ import urllib3
 
 from convert.inspect_tfrecords import InspectOptions, inspect
 from convert.listing import objects, sources
-from tests.convert.test_gcs import (
+from tests.convert.test_gcs import (  # noqa: F401  Fixtures among them.
     DOWNLOADS,
     UPLOADS,
     assert_same,
+    bucket,
     downloads,
+    local,
     names_in,
+    photos,
     run,
     uploads,
 )

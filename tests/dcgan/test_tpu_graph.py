@@ -124,12 +124,12 @@ def test_each_host_reads_other_records(tmp_path):
     source = dataset.verify(dataset.find(data, manifest.TRAIN), 32, 3, 'auto', 'auto')
     contexts = []
 
-    def input_fn(params: dict) -> tf.data.Dataset:
+    def noting_input_fn(params: dict) -> tf.data.Dataset:
         contexts.append(params['context'].current_input_fn_deployment()[1:3])
         return input_fn.train_input_fn(source, 24, 0, False)(params)
 
     hparams = HParams(image_size=32, channels=3, train_batch_size=64)
-    tpu_program.build(hparams, 'train', input_fn, 'never_written', 32)
+    tpu_program.build(hparams, 'train', noting_input_fn, 'never_written', 32)
     assert contexts == [(0, 4), (1, 4), (2, 4), (3, 4)]
 
     seen = []

@@ -16,6 +16,7 @@ from tests.page.test_page import Pictures, make_page, read, read_script
 from trainer import errors
 from trainer.page import builder, publish, sprites
 from trainer.page.content import Page
+from trainer.storage import gcs as storage
 
 
 @pytest.mark.parametrize('channels', [1, 3])
@@ -54,8 +55,8 @@ def test_a_bucket_gets_files_that_a_browser_shows(gcs):
     builder.write_page(folder, make_page())
     with tf.io.gfile.GFile(f'{folder}/data/start.js') as file:
         assert read_script(file.read())['title'] == 'A run'
-    bucket, name = gcs.split(folder)
-    blobs = {blob.name[len(name) + 1 :]: blob for blob in gcs.client().list_blobs(bucket, prefix=name)}
+    bucket, name = storage.split(folder)
+    blobs = {blob.name[len(name) + 1 :]: blob for blob in storage.client().list_blobs(bucket, prefix=name)}
     assert {'index.html', 'code/page.css', 'sprites/images-000.webp', 'sprites/samples-000.webp'} <= set(blobs)
     for path, blob in blobs.items():
         assert blob.content_type == publish.CONTENT_TYPES[pathlib.PurePosixPath(path).suffix], path

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
 from tests.run.test_experiment import run
-from trainer import errors, pretrained
+from trainer import errors
 from trainer.dcgan.hparams import HParams
 from trainer.flags.declaration import rule_of
 from trainer.generator import loading
@@ -169,7 +169,7 @@ def test_what_cannot_be_started_from_ends_in_one_line(changes, message, first, t
 
 def test_a_packed_model_makes_the_pictures_of_its_run(first, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, 'FOLDER', tmp_path)
-    monkeypatch.setattr(pretrained, 'NAMES', ('tiny',))
+    monkeypatch.setattr(packing, 'NAMES', ('tiny',))
     packing.pack(str(first), f'{first}/model.ckpt-2', str(tmp_path / 'tiny.npz'))
     noise = np.random.default_rng(0).normal(size=[4, 8]).astype(np.float32)
     whole = loading.load(str(first), 'last')

@@ -8,7 +8,14 @@ import tensorflow as tf
 import yaml
 
 from tests.fakes.cloud.faults import IDENTITY
-from tests.fakes.cloud.vertex_fixtures import GCLOUD, SMALL, UNCHANGED, assert_left_nothing
+from tests.fakes.cloud.vertex_fixtures import (  # noqa: F401  Fixtures among them.
+    GCLOUD,
+    SMALL,
+    UNCHANGED,
+    assert_left_nothing,
+    cloud_fixture,
+    made_fixture,
+)
 from trainer import errors, vertex_config
 from trainer.model_dir import checkpoints
 
