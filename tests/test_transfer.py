@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_hparams, write_dataset
+from tests.conftest import tiny_hparams, write_dataset, write_run
 from tests.test_experiment import run
 from trainer import checkpoints, errors, hparams_file, pretrained, rescaling, trained, transfer
 from trainer.hparams import HParams
@@ -94,8 +94,14 @@ def test_half_a_checkpoint_is_refused(first, tmp_path):
             begin(tmp_path / f'run{place}', init_from=f'{tmp_path}/{place}')
 
 
+def test_networks_that_had_another_default_are_followed(tmp_path):
+    write_run(tmp_path, 1, tiny_hparams(generator_output='deconv'))
+    hparams = transfer.sized(HParams(init_from=str(tmp_path)))
+    assert (hparams.generator_output, hparams.generator_norm) == ('deconv', HParams().generator_norm)
+
+
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
-    """Its flags need not be known: its size is taken, and what had another default when it was made."""
+    """Its flags need not be known: its size is taken."""
     name = pretrained.NAMES[0]
     hparams = transfer.sized(HParams(init_from=name))
     assert (hparams.image_size, hparams.channels) == (32, 3)
