@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_hparams, write_dataset
+from tests.conftest import tiny_hparams, write_dataset, write_run
 from tests.run.test_experiment import run
 from trainer import errors
 from trainer.dcgan.hparams import HParams
@@ -101,8 +101,14 @@ def test_the_help_names_the_models_of_the_package():
     assert ' or '.join(packing.NAMES) in rule_of(HParams.__dataclass_fields__['init_from']).help
 
 
+def test_networks_that_had_another_default_are_followed(tmp_path):
+    write_run(tmp_path, 1, tiny_hparams(generator_output='deconv'))
+    hparams = transfer.sized(HParams(init_from=str(tmp_path)))
+    assert (hparams.generator_output, hparams.generator_norm) == ('deconv', HParams().generator_norm)
+
+
 def test_a_run_of_the_defaults_begins_with_a_model_of_the_package(tmp_path):
-    """Its flags need not be given: its size is taken, and so are options that had another default when it was made."""
+    """Its flags need not be given: its size is taken."""
     name = packing.NAMES[0]
     hparams = transfer.sized(HParams(init_from=name))
     assert (hparams.image_size, hparams.channels) == (32, 3)
