@@ -8,5 +8,8 @@ import msgspec  # noqa: F401
 import PIL.Image  # noqa: F401
 import tensorflow.compat.v1 as v1
 
+from tests.sessions import start_without_grappler
+
 _named = v1.estimator.Estimator, v1.keras.layers.Dense  # TensorFlow imports both at their first use.
+start_without_grappler()
 gc.freeze()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_control_c_is_one_line_and_130(tmp_path):
     flags = ('--model_dir=.', '--count=1000000', '--output_dir=out', '--nogrid', '--singles')
     with start_module('trainer.generate', *flags, cwd=tmp_path) as process:
         while not (tmp_path / 'out').exists() and process.poll() is None:
-            pass
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         log = process.stderr.read()
         assert process.wait(60) == 130, log

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conftest import open_image, tiny_hparams, write_run
+from tests.conftest import SHIPPED, open_image, tiny_hparams, write_run
 from trainer import errors, generate
 from trainer.generate import GenerateOptions
 from trainer.generator import sampler
@@ -87,7 +87,7 @@ def test_the_map_lies_like_the_grid():
 
 
 def test_a_picture_does_not_depend_on_how_many_are_made(tmp_path):
-    hparams = tiny_hparams()
+    hparams = tiny_hparams(**SHIPPED)
     generator = sampler.CheckpointGenerator(hparams).restore(write_run(tmp_path, 1, hparams))
     many = generator.images(sampler.noise_for(range(37), 8))
     for seed in (0, 20, 36):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from tests.conftest import tiny_hparams
+from tests.conftest import SHIPPED, tiny_hparams
 from tests.dcgan.test_model_fn import TRAIN, build, run_steps
 from trainer.dcgan import ema, networks, noise
 from trainer.dcgan.updates import Updates
@@ -32,7 +32,7 @@ def test_the_average_follows_its_formula(half_life_kimg, half_lives):
 
 def test_every_weight_of_the_generator_is_averaged_after_it_moved(tmp_path):
     """After the first step the EMA is almost equal to the weight itself."""
-    _, _, after = run_steps(tmp_path, steps=1)
+    _, _, after = run_steps(tmp_path, steps=1, **SHIPPED)
     names = [name for name in after if name.startswith('average/')]
     moved = [name for name in after if name.startswith('generator_optimizer/') and name.endswith('/Adam')]
     assert len(names) == len(moved) > 0

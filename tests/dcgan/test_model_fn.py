@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from tests.conftest import smooth_images, tiny_hparams
+from tests.conftest import SHIPPED, smooth_images, tiny_hparams
 from trainer.dcgan import losses, model_fn, networks, scalars
 from trainer.dcgan.hparams import JOINT
 
@@ -39,7 +39,7 @@ def run_steps(tmp_path, steps: int, **changes) -> tuple[list[dict], dict, dict]:
 
 def test_every_trainable_variable_belongs_to_exactly_one_network(tmp_path):
     with tf.Graph().as_default():
-        build(TRAIN, tmp_path)
+        build(TRAIN, tmp_path, **SHIPPED)
         generator, discriminator = (
             {variable.name for variable in v1.trainable_variables(f'{network}/')}
             for network in (networks.GENERATOR, networks.DISCRIMINATOR)
@@ -52,14 +52,14 @@ def test_every_trainable_variable_belongs_to_exactly_one_network(tmp_path):
 
 def test_optimizer_state_is_named_after_its_network(tmp_path):
     with tf.Graph().as_default():
-        build(TRAIN, tmp_path)
+        build(TRAIN, tmp_path, **SHIPPED)
         names = {variable.op.name for variable in v1.global_variables()}
     powers = {name for name in names if 'beta1_power' in name}
     assert powers == {'generator_optimizer/beta1_power', 'discriminator_optimizer/beta1_power'}
 
 
 def test_one_step_moves_everything_once(tmp_path):
-    _, before, after = run_steps(tmp_path, steps=1)
+    _, before, after = run_steps(tmp_path, steps=1, **SHIPPED)
     assert after['global_step'] == before['global_step'] + 1
     still = [name for name in before if np.array_equal(before[name], after[name])]
     assert still == []
@@ -78,10 +78,11 @@ def test_each_optimizer_moves_its_own_network_only(tmp_path, network):
     assert moved == {network}
 
 
+@pytest.mark.usefixtures('grappler')
 @pytest.mark.parametrize('loss', losses.LOSSES)
 def test_every_loss_trains(tmp_path, loss):
     penalty = 10.0 if losses.LOSSES[loss].needs_gradient_penalty else 0.0
-    history, _, after = run_steps(tmp_path, steps=3, loss=loss, gradient_penalty=penalty)
+    history, _, after = run_steps(tmp_path, steps=3, loss=loss, gradient_penalty=penalty, **SHIPPED)
     assert all(np.isfinite(value) for scalars in history for value in scalars.values())
     assert all(np.isfinite(value).all() for value in after.values())
 
@@ -100,15 +101,16 @@ def test_augmentation_begins_when_it_is_time(tmp_path):
 
 
 def test_bfloat16_keeps_variables_in_float32_and_follows_float32(tmp_path):
-    exact, _, _ = run_steps(tmp_path, steps=1)
-    rounded, before, after = run_steps(tmp_path, steps=1, compute_dtype='bfloat16')
+    exact, _, _ = run_steps(tmp_path, steps=1, **SHIPPED)
+    rounded, before, after = run_steps(tmp_path, steps=1, compute_dtype='bfloat16', **SHIPPED)
     assert {value.dtype for name, value in before.items() if name != 'global_step'} == {np.dtype('float32')}
     assert rounded[0]['scalars/discriminator_loss'] == pytest.approx(exact[0]['scalars/discriminator_loss'], rel=0.02)
     assert np.isfinite(after['generator/dense/kernel']).all()
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path):
-    assert run_steps(tmp_path, steps=3)[0] == run_steps(tmp_path, steps=3)[0]
+    first, again = (run_steps(tmp_path, steps=3, **SHIPPED)[0] for _ in range(2))
+    assert first == again
 
 
 def test_evaluation_and_prediction_use_moving_averages(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from tests.conftest import tiny_hparams
+from tests.conftest import SHIPPED, tiny_hparams
 from trainer.dcgan import architecture, layers, networks
 from trainer.dcgan.updates import Updates
 
@@ -39,7 +39,7 @@ def test_golden_parameter_counts(size):
 @pytest.mark.parametrize('size', architecture.IMAGE_SIZES)
 @pytest.mark.parametrize(('channels', 'dtype'), [(3, 'float32'), (1, 'bfloat16')])
 def test_shapes_dtypes_and_range(size, channels, dtype):
-    shape = tiny_hparams(image_size=size, channels=channels).architecture
+    shape = tiny_hparams(**{**SHIPPED, 'image_size': size, 'channels': channels}).architecture
     with tf.Graph().as_default(), v1.Session() as session:
         pictures = networks.generator(10 * tf.ones([3, 8]), shape, Updates(), dtype)
         logits = networks.discriminator(pictures, shape, Updates(), dtype)
@@ -54,7 +54,7 @@ def test_shapes_dtypes_and_range(size, channels, dtype):
 
 
 def test_the_image_is_refined_by_features_of_its_own_size():
-    shape = tiny_hparams(base_filters=64, generator_output='refined').architecture
+    shape = tiny_hparams(**SHIPPED, base_filters=64).architecture
     with tf.Graph().as_default():
         networks.generator(tf.zeros([2, 8]), shape, Updates())
         shapes = {variable.op.name: variable.shape for variable in v1.trainable_variables()}
@@ -101,7 +101,7 @@ def test_moving_averages_follow_the_mean_of_both_passes():
 
 
 def test_without_moving_averages_a_picture_does_not_depend_on_its_batch():
-    shape = tiny_hparams().architecture
+    shape = tiny_hparams(**SHIPPED).architecture
     with tf.Graph().as_default(), v1.Session() as session:
         noise = tf.random.stateless_normal([4, 8], [0, 0])
         both = networks.generator(noise, shape), networks.generator(noise[:1], shape)

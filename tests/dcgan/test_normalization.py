@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from tests.conftest import SHIPPED
 from tests.dcgan.test_model_fn import TRAIN, build, run_steps
 from trainer.dcgan import networks, normalization
 from trainer.dcgan.hparams import JOINT
@@ -20,7 +21,7 @@ def test_the_kernels_in_use_have_a_largest_singular_value_of_one(tmp_path):
     """After some training steps, with one power iteration per step."""
     with tf.Graph().as_default() as graph, v1.Session() as session:
         v1.set_random_seed(1)
-        train_op = build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL, update=JOINT).train_op
+        train_op = build(TRAIN, tmp_path, discriminator_norm=normalization.SPECTRAL, update=JOINT, **SHIPPED).train_op
         operations = [op for op in graph.get_operations() if op.name.startswith('discriminator')]
         quotients = [op for op in operations if op.type == 'RealDiv']
         session.run(v1.global_variables_initializer())

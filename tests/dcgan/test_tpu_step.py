@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from tensorflow.compiler.tf2xla.python import xla
 
-from tests.conftest import smooth_images, tiny_hparams
+from tests.conftest import SHIPPED, smooth_images, tiny_hparams
 from tests.fakes import tpu_program
 from trainer.dcgan import input_fn, model_fn, noise
 from trainer.dcgan.hparams import HParams
@@ -72,15 +72,22 @@ ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
 }  # fmt: skip
+MODULATED = {'generator_norm': 'self_modulated'}
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
 LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
 SEEN = {'discriminator_input': 'features'}
 OPTIONS = {
-    'default': ({'generator_output': 'refined'}, 48),
+    'default': (SHIPPED, 48),
     'article': (ARTICLE, 26),
     'penalty': ({**ARTICLE, 'loss': 'wasserstein', 'gradient_penalty': 10.0}, 26),
-    'relativistic': ({**R1, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True}, 34),
-    'spectral': ({'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **SEEN, **LATE}, 38),
+    'relativistic': (
+        {**R1, **MODULATED, 'loss': 'relativistic', 'kernel_size': 5, 'augment': 'translation', 'flip': True},
+        34,
+    ),
+    'spectral': (
+        {'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **MODULATED, **SEEN, **LATE},
+        38,
+    ),
 }
 
 
@@ -113,10 +120,8 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
 
 
 def test_the_tpu_step_trains_in_bfloat16(tmp_path):
-    before, _ = cpu_step(tiny_hparams(), str(tmp_path), steps=0)
-    step = tpu_step(
-        tiny_hparams(compute_dtype='auto', learning_rate=5e-3, augment='none')
-    )  # auto is bfloat16 on a TPU.
+    before, _ = cpu_step(tiny_hparams(**MODULATED), str(tmp_path), steps=0)
+    step = tpu_step(tiny_hparams(compute_dtype='auto', learning_rate=5e-3, **MODULATED))  # auto is bfloat16 on a TPU.
     load(step, before)
     assert_it_trains(step, first=1)
 

@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from tests.conftest import tiny_hparams, write_dataset, write_run
+from tests.conftest import SHIPPED, tiny_hparams, write_dataset, write_run
 from trainer import errors
 from trainer.filesystem import files
 from trainer.generator import export
 from trainer.options import RunOptions
 from trainer.run import preflight
 
-HPARAMS = tiny_hparams()
+HPARAMS = tiny_hparams(**SHIPPED)
 
 
 @pytest.fixture(scope='module')

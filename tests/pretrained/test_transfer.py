@@ -19,6 +19,12 @@ from trainer.generator import loading
 from trainer.model_dir import checkpoints, hparams_file
 from trainer.pretrained import packing, rescaling, transfer
 
+MODULATED = {'generator_norm': HParams().generator_norm}
+
+
+def train(data: str, folder: pathlib.Path, **changes) -> None:
+    run(data, folder, **MODULATED, **changes)
+
 
 def values(checkpoint: str) -> dict[str, np.ndarray]:
     reader = checkpoints.load_reader(checkpoint)
@@ -36,7 +42,7 @@ def recorded(model_dir: pathlib.Path) -> str:
 def begin(folder: pathlib.Path, **changes) -> dict[str, np.ndarray]:
     """The variables that a run in `folder` would begin with."""
     folder.mkdir()
-    return values(transfer.begin(tiny_hparams(**changes), str(folder)))
+    return values(transfer.begin(tiny_hparams(**{**MODULATED, **changes}), str(folder)))
 
 
 @pytest.fixture(scope='module')
@@ -47,18 +53,18 @@ def data(tmp_path_factory) -> str:
 @pytest.fixture(scope='module')
 def first(tmp_path_factory, data) -> pathlib.Path:
     folder = tmp_path_factory.mktemp('first') / 'run'
-    run(data, folder, train_steps=2, learning_rate=0.01)
+    train(data, folder, train_steps=2, learning_rate=0.01)
     return folder
 
 
 def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, data, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'absl')
     folder = tmp_path / 'run'
-    run(data, folder, train_steps=1, init_from=str(first), freeze_d_layers=2, learning_rate=0.01)
+    train(data, folder, train_steps=1, init_from=str(first), freeze_d_layers=2, learning_rate=0.01)
     theirs, began = values(f'{first}/model.ckpt-2'), values(f'{folder}/model.ckpt-0')
     assert set(theirs) == set(began)
     taken = [name for name in began if name.split('/')[0] in ('generator', 'discriminator', 'average')]
-    for name, value in rescaling.rescaled(theirs, tiny_hparams().architecture).items():
+    for name, value in rescaling.rescaled(theirs, tiny_hparams(**MODULATED).architecture).items():
         if name in taken:
             np.testing.assert_array_equal(began[name], value, err_msg=name)
     assert not any(began[name].any() for name in began if name.endswith(('/Adam', '/Adam_1')))
@@ -72,13 +78,13 @@ def test_it_begins_with_both_networks_and_nothing_of_the_others_training(first, 
     assert f'starting from {first}, step 2: {len(taken)} variables' in caplog.text
     assert recorded(folder) == str(first)
     # The run continues as it began; asking for another start is an error that says so.
-    run(data, folder, train_steps=2)
+    train(data, folder, train_steps=2)
     assert recorded(folder) == str(first)
-    hparams_file.check_fits(str(folder), tiny_hparams(init_from=str(first)))
+    hparams_file.check_fits(str(folder), tiny_hparams(init_from=str(first), **MODULATED))
     with pytest.raises(errors.UserError, match=f'--init_from=other: .* has already begun, from {first}: leave it out'):
-        run(data, folder, train_steps=4, init_from='other')
+        train(data, folder, train_steps=4, init_from='other')
     with pytest.raises(errors.UserError, match='has already begun, at random'):
-        run(data, first, train_steps=4, init_from=str(folder))
+        train(data, first, train_steps=4, init_from=str(folder))
 
 
 def test_a_checkpoint_may_be_named(first, tmp_path):
@@ -102,7 +108,7 @@ def test_the_help_names_the_models_of_the_package():
 
 
 def test_networks_that_had_another_default_are_followed(tmp_path):
-    write_run(tmp_path, 1, tiny_hparams(generator_output='deconv'))
+    write_run(tmp_path, 1, tiny_hparams(**MODULATED))
     hparams = transfer.sized(HParams(init_from=str(tmp_path)))
     assert (hparams.generator_output, hparams.generator_norm) == ('deconv', HParams().generator_norm)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset, write_shard
+from tests.conftest import SHIPPED, open_image, smooth_images, tiny_hparams, write_dataset, write_shard
 from tests.data.test_records import cifar_record
 from trainer import errors, generate, quiet
 from trainer.data import dataset, manifest
@@ -62,10 +62,11 @@ def four_steps(tmp_path_factory) -> Run:
     return Run(data, folder / 'run')
 
 
-@pytest.mark.parametrize(('size', 'channels'), [(32, 3), (64, 1), (128, 3)])
-def test_the_whole_way_at_each_size(size, channels, tmp_path, caplog):
+@pytest.mark.usefixtures('grappler')
+@pytest.mark.parametrize(('size', 'channels', 'more'), [(32, 3, SHIPPED), (64, 1, {}), (128, 3, {})])
+def test_the_whole_way_at_each_size(size, channels, more, tmp_path, caplog):
     data, model_dir = write_dataset(tmp_path / 'data', size, channels), tmp_path / 'run'
-    shape = {'image_size': size, 'channels': channels}
+    shape = {'image_size': size, 'channels': channels, **more}
     caplog.set_level(logging.INFO, 'absl')
     assert run(data, model_dir, shape, eval_steps=2) == 0
     assert 'hold-out at step 2: D(real)' in caplog.text
@@ -194,7 +195,7 @@ def test_deprecation_warnings_of_tensorflow_are_one_line(dataset32, tmp_path, ca
 def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
     """With the resolved value of --augment=auto; the length of the run may be given in images."""
     caplog.set_level(logging.INFO, 'absl')
-    run(dataset32, tmp_path / 'run', train_steps=0, train_kimg=0.016)
+    run(dataset32, tmp_path / 'run', train_steps=0, train_kimg=0.016, augment='auto')
     learned = tiny_hparams(train_steps=2, train_kimg=0.016, augment='color,translation,cutout')
     assert hparams_file.read(str(tmp_path / 'run')) == learned
     assert '--augment=auto is color,translation,cutout, for 1 passes over 24 images' in caplog.text
@@ -212,7 +213,7 @@ def test_what_was_learned_is_on_record(dataset32, tmp_path, caplog):
     ],
 )
 def test_augmentation_begins_once_a_run_has_passed_over_its_images_often(changes, expected):
-    found = fitting.fit_to_data(tiny_hparams(**{'train_steps': 0, **changes}), 800)
+    found = fitting.fit_to_data(tiny_hparams(**{'train_steps': 0, 'augment': 'auto', **changes}), 800)
     assert (found.augment, found.augment_after_kimg) == expected
 
 
