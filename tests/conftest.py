@@ -87,6 +87,13 @@ def tiny_hparams(**changes) -> HParams:
     return HParams(**{**tiny, **changes})
 
 
+# The same for commands, with little to draw and to measure.
+TINY_FLAGS = (
+    '--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--generator_output=deconv', '--generator_norm=batch',
+    '--augment=none', '--sample_count=4', '--extractor=pixels',
+)  # fmt: skip
+
+
 def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:
     """Writes the generator files of a run, with initial weights; returns the checkpoint's prefix."""
     with tf.Graph().as_default(), v1.Session() as session:

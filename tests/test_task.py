@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 import pytest
 from absl import flags
 
-from tests.conftest import ROOT, write_dataset
+from tests.conftest import ROOT, TINY_FLAGS, write_dataset
 from tests.processes import Started, run_module, start_module
 from trainer import cli, errors, task
 from trainer.dcgan.hparams import HParams
 from trainer.model_dir import checkpoints
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
+SMALL = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
 
 
@@ -39,7 +39,7 @@ def parsed(monkeypatch):
 
 
 def start(*flags_: str, cwd: pathlib.Path) -> AbstractContextManager[Started]:
-    return start_module('trainer.task', *TINY, *flags_, cwd=cwd)
+    return start_module('trainer.task', *TINY_FLAGS, *flags_, cwd=cwd)
 
 
 def wait_for(process: Started, text: str) -> str:
@@ -57,7 +57,7 @@ def step_in(log: str, marker: str) -> int:
 
 
 def test_the_defaults_train_on_the_embedded_images(tmp_path):
-    ended = run_module('trainer.task', '--use_tpu=false', *TINY, '--train_steps=2', cwd=tmp_path)
+    ended = run_module('trainer.task', '--use_tpu=false', *SMALL, '--train_steps=2', cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert 'no --train_data: training on the sample images' in ended.stderr
     demo = tmp_path / 'runs' / 'demo'
@@ -67,7 +67,7 @@ def test_the_defaults_train_on_the_embedded_images(tmp_path):
     }  # fmt: skip
     assert 'Traceback' not in ended.stderr
     assert 'is deprecated' not in ended.stderr
-    again = run_module('trainer.task', '--use_tpu=false', *TINY, '--train_steps=2', cwd=tmp_path)
+    again = run_module('trainer.task', '--use_tpu=false', *SMALL, '--train_steps=2', cwd=tmp_path)
     assert again.returncode == 0
     assert 'is finished at step 2' in again.stderr
 

@@ -11,7 +11,7 @@ import pytest
 
 from convert import for_training
 from convert.listing import sources
-from tests.conftest import smooth_images, write_dataset
+from tests.conftest import TINY_FLAGS, smooth_images, write_dataset
 from tests.fakes.cloud.fixtures import LEAVES_CONNECTIONS
 from tests.processes import run_module
 from trainer import errors
@@ -19,7 +19,7 @@ from trainer.data import images, manifest
 from trainer.filesystem import outputs
 
 pytestmark = LEAVES_CONNECTIONS
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--eval_steps=0')
+TINY = (*TINY_FLAGS, '--eval_steps=0')
 
 
 def write_photos(folder: pathlib.Path, count: int = 20, size: int = 70, channels: int = 3) -> str:

@@ -7,15 +7,13 @@ import shutil
 
 import pytest
 
-from tests.conftest import write_dataset
+from tests.conftest import TINY_FLAGS, write_dataset
 from tests.processes import run_module
 from trainer import errors
 from trainer.filesystem import paths, pattern_free
 from trainer.generator import export
 from trainer.model_dir import checkpoints
 from trainer.options import RunOptions
-
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 
 
 @pytest.mark.parametrize(
@@ -102,7 +100,7 @@ def test_a_run_in_such_a_folder_is_any_other_and_leaves_its_neighbours_alone(tmp
     """`*` is the worst: TensorFlow would search the folders beside it, and delete files there."""
     data, name = write_dataset(tmp_path / r'data[*] \x?'), r'run[64] *? \x'
     schedule = ('--save_steps=1', '--keep_checkpoints=2', '--eval_steps=2')
-    flags = (*TINY, *schedule, f'--train_data={data}', f'--model_dir={name}')
+    flags = (*TINY_FLAGS, *schedule, f'--train_data={data}', f'--model_dir={name}')
     ended = run_module('trainer.task', *flags, '--train_steps=2', cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     for neighbour in ('run6 x', 'run[64] no x', 'run4 *? no'):

@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import tiny_hparams, write_dataset
+from tests.conftest import TINY_FLAGS, tiny_hparams, write_dataset
 from tests.processes import run_module, start_module
 from trainer import errors, generate
 from trainer.options import DataOptions, RunOptions, TpuOptions
 from trainer.run import experiment
 from trainer.storage import refusals
-
-TINY = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 
 
 def upload(folder: str, gcs, name: str) -> str:
@@ -127,7 +125,7 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(gcs, local, caplog)
 def test_sigterm_before_the_first_step_gives_the_lock_back(gcs, local, tmp_path):
     data, model_dir = upload(local.data, gcs, 'data'), f'{gcs.bucket}/run'
     reading = gcs.server.fault('stall', method='GET', match=r'data/train-.*tfrecord$', after=1)  # After preflight.
-    flags = (*TINY, f'--train_data={data}', f'--model_dir={model_dir}')
+    flags = (*TINY_FLAGS, f'--train_data={data}', f'--model_dir={model_dir}')
     with start_module('trainer.task', *flags, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not reading.hits and time.monotonic() < deadline:
@@ -147,7 +145,12 @@ def test_storage_that_stays_away_ends_the_run_in_one_line(gcs, local, tmp_path):
         gcs.server.fault(503, method='GET', match=match, times=None)
         began = time.monotonic()
         ended = run_module(
-            'trainer.task', *TINY, f'--train_data={data}', f'--model_dir={model_dir}', '--train_steps=4', cwd=tmp_path
+            'trainer.task',
+            *TINY_FLAGS,
+            f'--train_data={data}',
+            f'--model_dir={model_dir}',
+            '--train_steps=4',
+            cwd=tmp_path,
         )
         assert ended.returncode == errors.Transient.exit_code, ended.stderr
         last = ended.stderr.splitlines()[-1]

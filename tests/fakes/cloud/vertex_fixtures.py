@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests import source_tree, test_package
-from tests.conftest import ROOT, write_dataset
+from tests.conftest import ROOT, TINY_FLAGS, write_dataset
 from tests.fakes.cloud import vertex_machine
 from tests.fakes.cloud.fake_vertex import FakeVertex
 from tests.fakes.cloud.fixtures import Gcs
@@ -34,8 +34,8 @@ REGION = 'us-central1'
 REGISTRY = f'{REGION}-docker.pkg.dev/{PROJECT}/dcgan/dcgan'
 EXECUTOR = 'us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-15.py310:latest'
 # Last, so they win. Batch sizes are the job's own: 32, 64 and, in a tuning job, its parameter.
-SMALL = ('--base_filters=4', '--noise_dim=8', '--train_steps=4', '--sample_steps=2', '--save_steps=2', '--eval_steps=4',
-         '--sample_count=4', '--extractor=pixels')  # fmt: skip
+SMALL = tuple(flag for flag in TINY_FLAGS if 'batch_size' not in flag)
+SMALL += ('--train_steps=4', '--sample_steps=2', '--save_steps=2', '--eval_steps=4')
 UNCHANGED = 'unchanged'  # The tag of an image that adds no arguments, for a job that a test edits.
 
 
