@@ -87,7 +87,7 @@ def source_of(weights: str) -> str:
 def _read(path: str) -> tuple[list[np.ndarray], str]:
     """The arrays of a local or gs:// .h5 file of Keras in the order of the layers, [] if unreadable; and its CRC32C."""
     if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
-        raise errors.UserError(f'--feature_weights={path}: there is no such file')
+        raise errors.UserError(f'--feature_weights={path}: there is no such file: correct the path')
     with tempfile.TemporaryDirectory(prefix='weights-') as folder:
         local = os.path.join(folder, 'weights.h5')
         tf.io.gfile.copy(path, local)

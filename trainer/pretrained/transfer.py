@@ -149,7 +149,7 @@ def _differences(theirs: HParams, ours: HParams) -> str:
     """The flags that make the networks alike."""
     names = [field.name for field in dataclasses.fields(NetworkOptions)]
     flags = [f'--{name}={getattr(theirs, name)}' for name in names if getattr(theirs, name) != getattr(ours, name)]
-    return f'give {" ".join(flags)}' if flags else 'its networks are of another version'
+    return f'give {" ".join(flags)}' if flags else 'its networks are of another version: give a run of this version'
 
 
 def _write(checkpoint: str, hparams: HParams, values: Mapping[str, tf.Tensor]) -> None:
