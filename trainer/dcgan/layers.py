@@ -113,8 +113,8 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 def minibatch_stddev(x: tf.Tensor) -> tf.Tensor:
     """[B, H, W, C] -> [B, H, W, C + 1]: adds how much the images of a group differ (Karras et al. 2018, 1710.10196).
 
-    B must be known. A group has 4 images, or as many as divide both 4 and B: 2 if B is even, else 1, whose difference is
-    0. After mode collapse the difference is small.
+    B must be known. A group has 4 images, or as many as divide both 4 and B: 2, or 1, whose difference is 0. After mode
+    collapse the difference is small.
     """
     batch, height, width, channels = x.shape
     group = math.gcd(batch, _STDDEV_GROUP)
