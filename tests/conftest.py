@@ -78,20 +78,17 @@ def open_image(path: os.PathLike | str) -> Image.Image:
 SHIPPED = {name: getattr(HParams(), name) for name in ('generator_norm', 'generator_output', 'augment')}
 
 
+_TINY = {
+    'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'generator_output': 'deconv', 'generator_norm': 'batch',
+    'augment': 'none',
+}  # fmt: skip
+# The same for commands, with little to draw and to measure.
+TINY_FLAGS = (*(f'--{name}={value}' for name, value in _TINY.items()), '--sample_count=4', '--extractor=pixels')
+
+
 def tiny_hparams(**changes) -> HParams:
     """The smallest model that is still a DCGAN; tests of what is in the networks add SHIPPED."""
-    tiny = {
-        'image_size': 32, 'channels': 3, 'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'train_steps': 2,
-        'generator_output': 'deconv', 'generator_norm': 'batch', 'augment': 'none',
-    }  # fmt: skip
-    return HParams(**{**tiny, **changes})
-
-
-# The same for commands, with little to draw and to measure.
-TINY_FLAGS = (
-    '--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--generator_output=deconv', '--generator_norm=batch',
-    '--augment=none', '--sample_count=4', '--extractor=pixels',
-)  # fmt: skip
+    return HParams(**{'image_size': 32, 'channels': 3, 'train_steps': 2, **_TINY, **changes})
 
 
 def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:

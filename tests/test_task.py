@@ -19,7 +19,6 @@ from trainer.dcgan.hparams import HParams
 from trainer.model_dir import checkpoints
 from trainer.options import DataOptions, RunOptions, TpuOptions
 
-SMALL = ('--base_filters=4', '--noise_dim=8', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels')
 RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
 
 
@@ -57,7 +56,8 @@ def step_in(log: str, marker: str) -> int:
 
 
 def test_the_defaults_train_on_the_embedded_images(tmp_path):
-    ended = run_module('trainer.task', '--use_tpu=false', *SMALL, '--train_steps=2', cwd=tmp_path)
+    small = ('--base_filters=4', '--train_batch_size=8', '--sample_count=4', '--extractor=pixels', '--train_steps=2')
+    ended = run_module('trainer.task', '--use_tpu=false', *small, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert 'no --train_data: training on the sample images' in ended.stderr
     demo = tmp_path / 'runs' / 'demo'
@@ -67,7 +67,7 @@ def test_the_defaults_train_on_the_embedded_images(tmp_path):
     }  # fmt: skip
     assert 'Traceback' not in ended.stderr
     assert 'is deprecated' not in ended.stderr
-    again = run_module('trainer.task', '--use_tpu=false', *SMALL, '--train_steps=2', cwd=tmp_path)
+    again = run_module('trainer.task', '--use_tpu=false', *small, cwd=tmp_path)
     assert again.returncode == 0
     assert 'is finished at step 2' in again.stderr
 

@@ -34,10 +34,12 @@ def test_a_signal_before_the_first_step_spares_it_where_that_is_known_to_work(be
 @pytest.mark.parametrize('signum, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_each_signal_has_an_exit_code(signum, code):
     before = signal.signal(signum, signal.SIG_DFL)  # Under nohup a hangup is ignored.
-    with GracefulStop() as stop:
-        signal.raise_signal(signum)
-        assert stop.exit_code == code
-    signal.signal(signum, before)
+    try:
+        with GracefulStop() as stop:
+            signal.raise_signal(signum)
+            assert stop.exit_code == code
+    finally:
+        signal.signal(signum, before)
 
 
 def test_without_a_signal_nothing_ends():

@@ -25,7 +25,7 @@ def run(data: str, model_dir: pathlib.Path, sample_steps: int = 2, **changes) ->
     options = RunOptions(
         str(model_dir), sample_steps=sample_steps, save_steps=sample_steps, eval_steps=0, log_steps=1, sample_count=4
     )
-    hparams = tiny_hparams(augment='none', ema_half_life_kimg=0.0, **changes)  # Quick to build.
+    hparams = tiny_hparams(ema_half_life_kimg=0.0, **changes)  # Quick to build.
     return experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions())
 
 

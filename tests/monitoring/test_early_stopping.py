@@ -29,7 +29,7 @@ def run(data: str, model_dir: pathlib.Path, **changes) -> int:
         str(model_dir), sample_steps=3, save_steps=1, eval_steps=1, log_steps=1, sample_count=4, eval_samples=16,
         **{'extractor': 'pixels', 'stop_after_evals_without_best': 1, **changes},
     )  # fmt: skip
-    hparams = tiny_hparams(train_steps=3, augment='none', ema_half_life_kimg=0.0)  # Quick to build.
+    hparams = tiny_hparams(train_steps=3, ema_half_life_kimg=0.0)  # Quick to build.
     assert experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions()) == 0
     return checkpoints.step_of(checkpoints.newest_whole(str(model_dir)))
 

@@ -144,14 +144,8 @@ def test_storage_that_stays_away_ends_the_run_in_one_line(gcs, local, tmp_path):
     for match, named in ((r'ckpt-2\.data-[0-9a-z-]*$', 'run/model.ckpt-2'), (r'data/train-', 'data')):
         gcs.server.fault(503, method='GET', match=match, times=None)
         began = time.monotonic()
-        ended = run_module(
-            'trainer.task',
-            *TINY_FLAGS,
-            f'--train_data={data}',
-            f'--model_dir={model_dir}',
-            '--train_steps=4',
-            cwd=tmp_path,
-        )
+        flags = (*TINY_FLAGS, f'--train_data={data}', f'--model_dir={model_dir}', '--train_steps=4')
+        ended = run_module('trainer.task', *flags, cwd=tmp_path)
         assert ended.returncode == errors.Transient.exit_code, ended.stderr
         last = ended.stderr.splitlines()[-1]
         assert last.startswith(f'error: {gcs.bucket}/{named}') and '503' in last and 'same command again' in last

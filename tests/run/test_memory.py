@@ -22,7 +22,7 @@ from trainer.run import memory
 )
 def test_the_estimate_counts_the_kernels_of_both_networks(size, channels, filters, full_size):
     shape = {'image_size': size, 'channels': channels, 'base_filters': filters, **full_size}
-    hparams = tiny_hparams(**shape, generator_norm='batch', ema_half_life_kimg=0.0)
+    hparams = tiny_hparams(**shape, ema_half_life_kimg=0.0)
     shapes = checkpoint_check.of_networks(hparams)
     kernels = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith('/kernel'))
     assert memory.weight_bytes(hparams.architecture) == 4 * 4 * kernels
