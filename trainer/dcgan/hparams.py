@@ -64,6 +64,15 @@ class HParams(NetworkOptions):
         upper=1,
         why='1 is all images',
     )
+    augment_target: float = option(
+        0.0,
+        'Adaptive augmentation (ADA): once --augment has begun, its share rises above --augment_share while the mean '
+        'sign of D(real) exceeds this, because the discriminator overfits then, and falls back while it does not; 0 '
+        'keeps the share. Needs a loss whose discriminator decides between real and generated.',
+        lower=0,
+        upper=1,
+        why='the mean of signs is at most 1',
+    )
     augment_after_kimg: float = option(
         0.0,
         'Thousands of images to train on before --augment begins; 0 begins at once, or when --augment=auto chooses.',

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer.data import images
-from trainer.dcgan import augmentation, losses, networks, noise, optimization, scalars
+from trainer.dcgan import adaptive_augmentation, augmentation, losses, networks, noise, optimization, scalars
 from trainer.dcgan.hparams import ALTERNATING
 from trainer.dcgan.penalties import PENALTIES
 from trainer.dcgan.updates import Updates
@@ -57,6 +57,8 @@ def _train_spec(
     take_step = _alternating_step if hparams.update == ALTERNATING else _joint_step
     step = take_step(real, fake, params, updates)
     found = scalars.of_step(*step.logits, *step.losses, hparams.loss)
+    with tf.control_dependencies(step.moved):  # Else it would be chance whether the old or the new share is read.
+        found.update(adaptive_augmentation.scalars_of(hparams))
     if not params['use_tpu']:
         scalars.collect(found)
     return tpu.TPUEstimatorSpec(
@@ -137,13 +139,12 @@ def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[
     hparams = params['hparams']
     if hparams.flip:
         real = augmentation.flip(real, _seed(params, _Stream.FLIP))
-    return _change(real, params, _Stream.AUGMENT_REAL), _change(fake, params, _Stream.AUGMENT_FAKE)
+    share, begun = adaptive_augmentation.share(hparams), adaptive_augmentation.is_begun(hparams)
 
+    def changed(x: tf.Tensor, stream: _Stream) -> tf.Tensor:
+        return augmentation.augment(x, hparams.augmentations, share, _seed(params, stream), begun)
 
-def _change(x: tf.Tensor, params: dict[str, Any], stream: _Stream) -> tf.Tensor:
-    hparams = params['hparams']
-    begun = v1.train.get_global_step() >= hparams.augment_after_steps
-    return augmentation.augment(x, hparams.augmentations, hparams.augment_share, _seed(params, stream), begun)
+    return changed(real, _Stream.AUGMENT_REAL), changed(fake, _Stream.AUGMENT_FAKE)
 
 
 def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
@@ -170,6 +171,8 @@ def _judge(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     logits = _discriminate(real, params, updates), _discriminate(fake, params, updates)
     losses.check_logits(*logits)
+    if updates is not None:
+        adaptive_augmentation.follow(logits[0], params['hparams'], params['use_tpu'], updates)
     return logits
 
 

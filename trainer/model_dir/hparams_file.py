@@ -20,6 +20,8 @@ FILE_NAME = 'hparams.json'
 _ARCHITECTURE_FIELDS = tuple(field.name for field in dataclasses.fields(NetworkOptions))
 # Options that matter only at the beginning of a run.
 _BEGINNING = ('init_from', 'init_partial')
+# At 0 these options need no variables, so a run that had 0 cannot go on with another value.
+_ADDING_VARIABLES = ('ema_half_life_kimg', 'augment_target')
 # Options that --augment=auto sets from the data.
 _DATA_FIELDS = ('augment', 'augment_after_kimg')
 # The values of runs from before these fields existed.
@@ -28,7 +30,7 @@ _BEFORE = {
     'ema_half_life_kimg': 0.0, 'minibatch_stddev': False, 'train_kimg': 0.0, 'g_learning_rate': 0.0,
     'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
-    'generator_output': 'deconv', 'discriminator_input': 'image',
+    'generator_output': 'deconv', 'discriminator_input': 'image', 'augment_target': 0.0,
 }  # fmt: skip
 # Network options whose default has changed.
 _NEW_DEFAULTS = tuple(
@@ -69,9 +71,7 @@ def check_fits(model_dir: str, new: HParams) -> None:
             '--model_dir'
         )
     for name, old_value, new_value in _changes(model_dir, new):
-        # An EMA that starts late would cover only the last steps, and the checkpoint does not have it.
-        begins_average = name == 'ema_half_life_kimg' and not old_value
-        if name in _ARCHITECTURE_FIELDS or begins_average:
+        if name in _ARCHITECTURE_FIELDS or (name in _ADDING_VARIABLES and not old_value):
             raise errors.UserError(
                 f'{model_dir} was trained with --{name}={old_value} and cannot go on with {new_value}: '
                 f'give --{name}={old_value}, or choose another --model_dir'
@@ -79,11 +79,14 @@ def check_fits(model_dir: str, new: HParams) -> None:
 
 
 def continued(model_dir: str, new: HParams) -> HParams:
-    """Completes `new` from the run in `model_dir`: the options of its networks, and what it started from."""
+    """Completes `new` from the run in `model_dir`: the options of its variables, and what it started from."""
     known = read(model_dir)
     if not known:
         return new
     kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
+    if not known.augment_target and new.augment_target == HParams().augment_target != 0:
+        logging.info('--augment_target=0, as in %s', model_dir)  # Of before it was the default, or chosen then.
+        kept['augment_target'] = 0.0
     return dataclasses.replace(followed(new, known, model_dir), **kept)
 
 

@@ -53,6 +53,7 @@ def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
     _line(axis, points, 'd_real', 'D(real)', _REAL)
     _line(axis, points, 'd_fake', 'D(fake)', _FAKE)
     _line(axis, points, 'd_real_sign', 'mean sign of D(real)', _NEUTRAL, '--')
+    _line(axis, points, 'augment_share', 'share augmented', _NEUTRAL, ':')
 
 
 def _draw_gap(axis: Axes, points: Sequence[Point]) -> None:

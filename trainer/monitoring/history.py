@@ -27,6 +27,7 @@ class Point:
       d_real, d_fake: D of training images and of generated ones, means as above; probabilities if the loss has them.
       d_real_sign: mean sign of D(real), in [-1, 1] (r_t of Karras et al. 2020, arXiv:2006.06676). At 1 the
         discriminator takes every training image for real. Unknown on a TPU; a critic has none.
+      augment_share: share of the images that are augmented, mean as above; unknown if it is fixed, and on a TPU.
       twins: share of the sample grid's images with a near-duplicate among the others, by grey pixels.
       twins_real: the same for as many training images.
       d_train, d_holdout, d_generated: mean logits on training images, hold-out images and generated ones, all with
@@ -49,6 +50,7 @@ class Point:
     d_real: float | None = None
     d_fake: float | None = None
     d_real_sign: float | None = None
+    augment_share: float | None = None
     twins: float | None = None
     twins_real: float | None = None
     d_train: float | None = None

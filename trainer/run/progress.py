@@ -124,6 +124,7 @@ def _losses(means: dict[str, float]) -> list[str]:
     return [
         f'loss D {means["discriminator_loss"]:.3f} G {means["generator_loss"]:.3f}',
         f'D(real) {means["D_real"]:.2f} D(fake) {means["D_fake"]:.2f}',
+        *([f'{means["augment_share"]:.0%} augmented'] if means.get('augment_share') else []),
     ]
 
 
