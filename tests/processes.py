@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import reduction
 from typing import IO, Any
 
@@ -75,11 +75,20 @@ class Started:
 
 
 def run_module(
-    module: str, *args: str, cwd: os.PathLike | str, timeout: float = 120, stdout: int | None = None
+    module: str,
+    *args: str,
+    cwd: os.PathLike | str,
+    timeout: float = 120,
+    stdout: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m module args` and returns its result, with its output as text unless it goes to `stdout`."""
+    """Runs `python -m module args` and returns its result, with its output as text unless it goes to `stdout`.
+
+    It has the environment variables of this process, or those of `environment` only.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _fork(module, args, cwd, out.fileno() if stdout is None else stdout, err.fileno())
+        variables = os.environ if environment is None else environment
+        process = _fork(module, args, cwd, out.fileno() if stdout is None else stdout, err.fileno(), variables)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
@@ -93,7 +102,7 @@ def start_module(module: str, *args: str, cwd: os.PathLike | str) -> Iterator[St
     """Starts `python -m module args`, whose stderr can be read as text; kills it when the block is left."""
     reader, writer = os.pipe()
     try:
-        process = _fork(module, args, cwd, subprocess.DEVNULL, writer)
+        process = _fork(module, args, cwd, subprocess.DEVNULL, writer, os.environ)
     finally:
         os.close(writer)
     with os.fdopen(reader, encoding='utf-8', errors='replace') as stderr:
@@ -113,12 +122,14 @@ def fresh(module: str, *args: str, cwd: os.PathLike | str, **options: Any) -> su
     return subprocess.run(command, cwd=cwd, env=environment, **{**streams, **options})
 
 
-def _fork(module: str, args: Sequence[str], cwd: os.PathLike | str, stdout: int, stderr: int) -> Any:
+def _fork(
+    module: str, args: Sequence[str], cwd: os.PathLike | str, stdout: int, stderr: int, environment: Mapping[str, str]
+) -> Any:
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['tests.preloaded'])
     with open(os.devnull, 'r+b') as null:
         streams = [null.fileno(), null.fileno() if stdout == subprocess.DEVNULL else stdout, stderr]
-        given = (module, list(args), str(cwd), dict(os.environ), [_Inherited(stream) for stream in streams])
+        given = (module, list(args), str(cwd), dict(environment), [_Inherited(stream) for stream in streams])
         process = context.Process(target=_become, args=given)
         process.start()
     return process

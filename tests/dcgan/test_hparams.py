@@ -60,13 +60,16 @@ def test_another_learning_rate_is_taken_and_logged(tmp_path, caplog):
     assert '--learning_rate changes from 0.0004 to 0.1' in caplog.text
 
 
-def test_an_average_is_kept_from_the_start_or_not_at_all(tmp_path):
-    hparams_file.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=0.0))
-    with pytest.raises(errors.UserError, match='trained with --ema_half_life_kimg=0.0 and cannot go on with 5.0'):
-        hparams_file.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
-    hparams_file.write(str(tmp_path), tiny_hparams(ema_half_life_kimg=5.0))
-    for value in (20.0, 0.0):
-        hparams_file.check_change(str(tmp_path), tiny_hparams(ema_half_life_kimg=value))
+@pytest.mark.parametrize(
+    ('name', 'value', 'others'), [('ema_half_life_kimg', 5.0, (20.0, 0.0)), ('augment_target', 0.5, (0.6, 0.0))]
+)
+def test_an_average_and_an_adaptive_share_are_kept_from_the_start_or_not_at_all(tmp_path, name, value, others):
+    hparams_file.write(str(tmp_path), tiny_hparams(**{name: 0.0}))
+    with pytest.raises(errors.UserError, match=f'trained with --{name}=0.0 and cannot go on with {value}'):
+        hparams_file.check_change(str(tmp_path), tiny_hparams(**{name: value}))
+    hparams_file.write(str(tmp_path), tiny_hparams(**{name: value}))
+    for other in others:
+        hparams_file.check_change(str(tmp_path), tiny_hparams(**{name: other}))
 
 
 def test_a_run_of_a_version_that_knew_less_is_what_it_was(tmp_path):

@@ -60,9 +60,16 @@ GRAPHS = [(mode, cores, size, 'default') for mode, cores in MODES for size in ar
 GRAPHS += [('train', 8, 32, options) for options in OPTIONS if options != 'default']
 
 
-@pytest.mark.parametrize('mode, cores, size, options', GRAPHS)
-def test_a_graph_is_fit_for_a_tpu(mode, cores, size, options):
-    found, share = program(mode, size, cores, options), BATCH // cores
+@pytest.fixture(scope='module', params=GRAPHS, ids=str)
+def graph(request) -> tuple[str, int, int, tpu_program.TpuProgram]:
+    """Mode, cores, size and program. A fixture of the module, so that the tests of one program follow each other."""
+    mode, cores, size, options = request.param
+    return mode, cores, size, program(mode, size, cores, options)
+
+
+def test_a_graph_is_fit_for_a_tpu(graph):
+    mode, cores, size, found = graph
+    share = BATCH // cores
     (metadata,) = found.nodes('TPUReplicateMetadata')
     assert metadata.attr['num_replicas'].i == cores
 
@@ -92,12 +99,11 @@ def test_the_check_of_kernels_sees_what_a_tpu_has_not(op):
     assert not has_xla_kernel(op)
 
 
-@pytest.mark.parametrize('mode, cores, size, options', GRAPHS)
-def test_every_shape_on_the_tpu_is_static(mode, cores, size, options):
-    step = tpu_program.XlaStep(program(mode, size, cores, options))
-    graph = step.step.get_concrete_function().graph
-    needed = [op for op in graph.get_operations() if op.type.startswith(('Resource', 'Assign'))]
-    needed += [tensor.op for tensor in graph.outputs]
+def test_every_shape_on_the_tpu_is_static(graph):
+    step = tpu_program.XlaStep(graph[-1])
+    built = step.step.get_concrete_function().graph
+    needed = [op for op in built.get_operations() if op.type.startswith(('Resource', 'Assign'))]
+    needed += [tensor.op for tensor in built.outputs]
     for op in needed:  # Grows during this walk back along the data; XLA drops unused operations.
         needed.extend({tensor.op for tensor in op.inputs} - set(needed))
     assert len(needed) > 30

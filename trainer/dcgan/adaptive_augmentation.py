@@ -18,6 +18,8 @@ from trainer.dcgan.updates import Updates
 # Thousands of images in which the share would rise by 1 if the mean sign exceeded its target by 1. A usual excess of
 # 0.1 raises it by a half in 100,000 images; the paper takes 250,000, of a training 50 times as long.
 _RISE_KIMG = 20.0
+_SCOPE, _NAME = 'augmentation', 'share'
+VARIABLE = f'{_SCOPE}/{_NAME}'  # In checkpoints of runs with a target.
 
 
 def share(hparams: HParams) -> tf.Tensor | float:
@@ -67,6 +69,6 @@ def follow(real_logits: tf.Tensor, hparams: HParams, use_tpu: bool, updates: Upd
 
 
 def _variable(hparams: HParams) -> tf.Variable:
-    with v1.variable_scope('augmentation', reuse=v1.AUTO_REUSE):
+    with v1.variable_scope(_SCOPE, reuse=v1.AUTO_REUSE):
         initial = v1.constant_initializer(hparams.augment_share)
-        return v1.get_variable('share', [], initializer=initial, trainable=False)
+        return v1.get_variable(_NAME, [], initializer=initial, trainable=False)

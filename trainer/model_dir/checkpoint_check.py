@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import errors
-from trainer.dcgan import ema, networks
+from trainer.dcgan import adaptive_augmentation, ema, networks
 from trainer.dcgan.hparams import HParams
 from trainer.model_dir import checkpoints
 
@@ -33,6 +33,8 @@ def check(checkpoint: str, hparams: HParams, to_train: bool) -> None:
     wanted = of_networks(hparams, to_train)
     if to_train:
         wanted = {**wanted, **_slots(wanted), 'global_step': ()}
+        if hparams.augment_target:
+            wanted[adaptive_augmentation.VARIABLE] = ()
     missing = sorted(name for name in wanted if name not in found)
     if len(missing) == len(wanted) or (missing and not _differing(found, wanted)):
         raise errors.UserError(

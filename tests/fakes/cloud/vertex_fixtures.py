@@ -1,7 +1,7 @@
 """A Vertex AI on loopback for whole jobs; a test module imports both fixtures, and uses `cloud`.
 
 The image for CPUs runs the sdist of this tree; the arguments in SMALL reduce its jobs to a tiny model. The images for
-GPUs and TPUs only resolve the job's arguments, because there is no such machine here.
+GPUs and TPUs only resolve the job's arguments, because there is no such machine here; a fork of this tree does that.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def cloud_fixture(made: Made, gcs: Gcs, tmp_path: pathlib.Path) -> Iterator[Clou
     """A separate Vertex AI for each test."""
     for path in made.dataset.iterdir():
         gcs.server.put(f'{gcs.bucket}/data/{path.name}', path.read_bytes())
-    images = {f'{REGISTRY}-{target}:latest': Image(made.python, ('--dry_run',)) for target in ('gpu', 'tpu')}
+    images = {f'{REGISTRY}-{target}:latest': Image(None, ('--dry_run',), forked=True) for target in ('gpu', 'tpu')}
     images[f'{REGISTRY}-cpu:latest'] = Image(made.python, SMALL)
     images[f'{REGISTRY}-cpu:{UNCHANGED}'] = Image(made.python)
     images[EXECUTOR] = Image(None, SMALL)

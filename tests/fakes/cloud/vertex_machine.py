@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from tests.fakes.cloud.gcs import GcsServer
+from tests.processes import run_module
 
 _RESTARTS = 5  # The service's limit for a worker whose job does not disable retries.
 _LIMIT_S = 120
@@ -35,10 +37,13 @@ class Image:
     Attributes:
       python: its interpreter; None means an image without the project, on which a job's packages are installed.
       extra: arguments that follow those of the job, so that a large job fits this small machine.
+      forked: whether a fork with this source tree does instead, in a third of the time, because the job only resolves
+        its arguments. Its log comes at its end, and it cannot be signalled.
     """
 
     python: pathlib.Path | None
     extra: tuple[str, ...] = ()
+    forked: bool = False
 
 
 def install(folder: pathlib.Path, sdists: Iterable[pathlib.Path]) -> pathlib.Path:
@@ -90,14 +95,17 @@ class Replica:
         """Runs to the end; `arguments` are those of a tuning service. Returns the last exit code."""
         task = self._pool.get('containerSpec') or self._pool['pythonPackageSpec']
         image = images[task.get('imageUri') or task['executorImageUri']]
-        python = image.python or self._install(task['packageUris'], gcs)
         entry = task.get('command') or ['python', '-m', task.get('pythonModule', 'trainer.task')]
-        command = [str(python), *entry[1:], *task.get('args', []), *arguments, *image.extra]
+        words = [*entry[1:], *task.get('args', []), *arguments, *image.extra]
         environment = {
             **_storage(gcs),
             **self.environment(),
             **{pair['name']: pair['value'] for pair in task.get('env', [])},
         }
+        if image.forked:
+            self.exit_codes.append(self._run_fork(words, environment))
+            return self.exit_codes[-1]
+        command = [str(image.python or self._install(task['packageUris'], gcs)), *words]
         retries = 0 if self._spec.get('scheduling', {}).get('disableRetries') else _RESTARTS
         code = 128 + signal.SIGTERM  # If it is stopped before it starts.
         while code and len(self.exit_codes) <= retries and not self.stopped:
@@ -146,6 +154,14 @@ class Replica:
             sdists.append(self.folder / pathlib.PurePosixPath(uri).name)
             sdists[-1].write_bytes(gcs.get(uri))
         return install(self.folder / 'venv', sdists)
+
+    def _run_fork(self, words: list[str], environment: dict[str, str]) -> int:
+        option, module, *args = words
+        assert option == '-m'
+        ended = run_module(module, *args, cwd=self.folder / 'work', environment=environment)
+        for name in _SEVERITIES:
+            self._read(name, io.StringIO(getattr(ended, name)))
+        return ended.returncode
 
     def _start(self, command: list[str], environment: dict[str, str]) -> int:
         self._process = subprocess.Popen(
