@@ -75,12 +75,13 @@ def open_image(path: os.PathLike | str) -> Image.Image:
 
 
 # The defaults that `tiny_hparams` leaves out, because they take a third of the time to build a graph.
-SHIPPED = {name: getattr(HParams(), name) for name in ('generator_norm', 'generator_output', 'augment')}
+_LEFT_OUT = ('generator_norm', 'generator_output', 'augment', 'augment_target')
+SHIPPED = {name: getattr(HParams(), name) for name in _LEFT_OUT}
 
 
 _TINY = {
     'base_filters': 4, 'noise_dim': 8, 'train_batch_size': 8, 'generator_output': 'deconv', 'generator_norm': 'batch',
-    'augment': 'none',
+    'augment': 'none', 'augment_target': 0.0,
 }  # fmt: skip
 # The same for commands, with little to draw and to measure.
 TINY_FLAGS = (*(f'--{name}={value}' for name, value in _TINY.items()), '--sample_count=4', '--extractor=pixels')

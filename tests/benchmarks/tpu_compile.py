@@ -56,7 +56,7 @@ INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and is n
 
 _ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
-    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
+    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
 }  # fmt: skip
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,

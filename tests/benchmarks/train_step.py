@@ -33,7 +33,7 @@ BASE_FILTERS, NOISE_DIM, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 RECORDS = 1024
 PLAIN = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
-    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
+    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
 }  # fmt: skip
 DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 1,000 images on.
 OPTIONS = {

@@ -41,10 +41,12 @@ def test_the_share_moves_by_the_distance_of_the_mean_sign_from_the_target():
     assert share_after([0.6, 0.4], share=0.7, loss='least_squares') == pytest.approx(0.7 - 0.01 * 0.6)
 
 
-def test_the_share_stays_between_that_of_the_flag_and_all():
-    assert share_after([1.0], share=0.999) == 1
+def test_the_share_stays_between_that_of_the_flag_and_four_fifths():
+    assert share_after([1.0], share=0.799) == pytest.approx(0.8)
     assert share_after([-1.0], share=0.501) == 0.5
-    assert share_after([-1.0], share=0.5, augment_share=0.8) == pytest.approx(0.8)
+    assert share_after([-1.0], share=0.5, augment_share=0.7) == pytest.approx(0.7)
+    for logit in (1.0, -1.0):
+        assert share_after([logit], share=1.0, augment_share=1.0) == 1
 
 
 def test_the_share_stays_until_augmentation_begins_and_where_logits_have_no_boundary():

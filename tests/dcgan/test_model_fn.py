@@ -62,7 +62,7 @@ def test_one_step_moves_everything_once(tmp_path):
     _, before, after = run_steps(tmp_path, steps=1, **SHIPPED)
     assert after['global_step'] == before['global_step'] + 1
     still = [name for name in before if np.array_equal(before[name], after[name])]
-    assert still == []
+    assert still == ['augmentation/share']  # It moves once D overfits.
 
 
 @pytest.mark.parametrize('network', [networks.GENERATOR, networks.DISCRIMINATOR])

@@ -70,7 +70,7 @@ def load(step: tpu_program.XlaStep, values: dict) -> None:
 
 ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
-    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv',
+    'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
 }  # fmt: skip
 MODULATED = {'generator_norm': 'self_modulated'}
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}

@@ -18,6 +18,9 @@ from trainer.dcgan.updates import Updates
 # Thousands of images in which the share would rise by 1 if the mean sign exceeded its target by 1. A usual excess of
 # 0.1 raises it by a half in 100,000 images; the paper takes 250,000, of a training 50 times as long.
 _RISE_KIMG = 20.0
+# Above this share the generator may draw what is changed (section 2.2 of the paper). On hands, 0.8 keeps the variety
+# that a share rising to 1 loses (docs/quality.md).
+_MOST = 0.8
 _SCOPE, _NAME = 'augmentation', 'share'
 VARIABLE = f'{_SCOPE}/{_NAME}'  # In checkpoints of runs with a target.
 
@@ -65,7 +68,8 @@ def follow(real_logits: tf.Tensor, hparams: HParams, use_tpu: bool, updates: Upd
     excess = counted[0] / counted[1] - hparams.augment_target
     gain = hparams.train_batch_size / (1000.0 * _RISE_KIMG)
     moved = share(hparams) + gain * excess * tf.cast(is_begun(hparams), tf.float32)
-    updates.assign(_variable(hparams), tf.clip_by_value(moved, hparams.augment_share, 1.0))
+    least = hparams.augment_share
+    updates.assign(_variable(hparams), tf.clip_by_value(moved, least, max(least, _MOST)))
 
 
 def _variable(hparams: HParams) -> tf.Variable:

@@ -65,10 +65,10 @@ class HParams(NetworkOptions):
         why='1 is all images',
     )
     augment_target: float = option(
-        0.0,
-        'Adaptive augmentation (ADA): once --augment has begun, its share rises above --augment_share while the mean '
-        'sign of D(real) exceeds this, because the discriminator overfits then, and falls back while it does not; 0 '
-        'keeps the share. Needs a loss whose discriminator decides between real and generated.',
+        0.6,
+        'Adaptive augmentation (ADA): once --augment has begun, its share rises from --augment_share to at most 0.8 '
+        'while the mean sign of D(real) exceeds this, because the discriminator overfits then, and falls while it does '
+        'not; 0 keeps the share. wasserstein and the relativistic losses keep it too: their D(real) has no sign.',
         lower=0,
         upper=1,
         why='the mean of signs is at most 1',
