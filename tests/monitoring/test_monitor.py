@@ -46,7 +46,7 @@ def data(tmp_path_factory) -> str:
 def trained_run(data, tmp_path_factory) -> pathlib.Path:
     """A run of four steps, evaluated at 2 and 4."""
     model_dir = tmp_path_factory.mktemp('monitored') / 'run'
-    run(data, model_dir)
+    run(data, model_dir, hparams={'augment': 'cutout', 'augment_target': 0.6})
     return model_dir
 
 
@@ -58,6 +58,7 @@ def test_every_measure_is_taken(trained_run):
         assert {name for name, value in vars(point).items() if value is None} <= {'d_gap'}
         assert 0 < point.d_real < 1
         assert -1 <= point.d_real_sign <= 1
+        assert point.augment_share == pytest.approx(0.5, abs=0.01)
         assert point.kid > point.kid_real
         assert point.verdict
     assert open_image(trained_run / 'samples' / 'metrics.png').size == (1100, 650)
@@ -66,8 +67,8 @@ def test_every_measure_is_taken(trained_run):
 def test_a_critic_has_no_sign_and_no_hold_out_no_gap(tmp_path):
     small = write_dataset(tmp_path / 'data', holdout=0)
     last = run(small, tmp_path / 'run', 2, hparams={'loss': 'wasserstein', 'gradient_penalty': 10.0})[-1]
-    absent = (last.d_real_sign, last.d_holdout, last.d_gap, last.kid_real, last.copying)
-    assert absent == (None,) * 5
+    absent = (last.d_real_sign, last.augment_share, last.d_holdout, last.d_gap, last.kid_real, last.copying)
+    assert absent == (None,) * 6
     assert None not in (last.d_train, last.d_generated, last.kid, last.twins)
 
 
