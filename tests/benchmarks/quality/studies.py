@@ -177,9 +177,8 @@ def _shorter(data: Data) -> Run:
 
 def _warm(count: int) -> list[Run]:
     """Runs from random weights and from the packed model of clothes, on a small set of other images."""
-    cold = changed(_OURS, '--generator_output=deconv')  # As in the packed model, whose networks a warm start needs.
-    warm = changed(cold, f'--init_from={WARM}')
-    recipes = {'ours_deconv': cold, 'warm': warm, 'warm_frozen_2': changed(warm, '--freeze_d_layers=2')}
+    warm = changed(_OURS, f'--init_from={WARM}')
+    recipes = {'ours': _OURS, 'warm': warm, 'warm_frozen_2': changed(warm, '--freeze_d_layers=2')}
     return [Run(name, flags, 64, 25.6, seed, Data(count=count)) for seed in (0, 1) for name, flags in recipes.items()]
 
 
