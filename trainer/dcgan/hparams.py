@@ -58,8 +58,8 @@ class HParams(NetworkOptions):
     )
     augment_share: float = option(
         0.5,
-        'Share of the images that get each change of --augment; at 1 the generator may learn to make pictures that '
-        'look changed.',
+        'Share of the images that get each change of --augment, before --augment_target raises it; at 1 the generator '
+        'may learn to make pictures that look changed.',
         lower=0,
         upper=1,
         why='1 is all images',
