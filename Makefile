@@ -12,9 +12,8 @@ demo: venv
 	@echo "How the run fared:                      runs/demo/samples/metrics.png"
 	@echo "To explore it:                          .venv/bin/python -m trainer.explore --model_dir=runs/demo"
 
-# One worker more than cores, because many tests wait for a server, a process or a signal.
 test: dev
-	$(python) -m pytest --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses=4 --dist=worksteal
+	$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 # Tests the page of trainer.explore in a headless Chromium, which it installs if there is none.
 test-browser: dev
