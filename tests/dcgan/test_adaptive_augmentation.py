@@ -18,7 +18,7 @@ def shares_of(tmp_path, steps: int, **changes) -> list[float]:
     return [told['scalars/augment_share'] for told in history]
 
 
-def share_after(logits: list[float], share: float, begun: bool = True, **changes) -> float:
+def share_after(logits: list[float], share: float, begun: bool = True, use_tpu: bool = False, **changes) -> float:
     """The share that follows `share` in a step with these logits of training images."""
     changes = {'augment_target': 0.6, 'train_batch_size': 200, **changes}
     with tf.Graph().as_default(), v1.Session() as session:
@@ -29,7 +29,7 @@ def share_after(logits: list[float], share: float, begun: bool = True, **changes
         session.run(v1.global_variables_initializer())
         session.run(variable.assign(share))
         updates = Updates()
-        adaptive_augmentation.follow(tf.constant(logits)[:, None], hparams, False, updates)
+        adaptive_augmentation.follow(tf.constant(logits)[:, None], hparams, use_tpu, updates)
         session.run(updates.ops())
         return float(session.run(variable))
 
@@ -57,16 +57,7 @@ def test_the_share_stays_until_augmentation_begins_and_where_logits_have_no_boun
 def test_all_cores_of_a_tpu_come_to_the_mean_sign_of_the_whole_batch(monkeypatch):
     """A second core sees four images, none of them taken for real."""
     monkeypatch.setattr(v1.tpu, 'cross_replica_sum', lambda counted: counted + tf.constant([-4.0, 4.0]))
-    hparams = tiny_hparams(augment_target=0.6, train_batch_size=200)
-    with tf.Graph().as_default(), v1.Session() as session:
-        v1.train.create_global_step()
-        updates = Updates()
-        with monkeypatch.context() as patch:
-            patch.setattr(adaptive_augmentation.tf, 'clip_by_value', lambda value, *_: value)
-            adaptive_augmentation.follow(tf.ones([4, 1]), hparams, True, updates)
-        session.run(v1.global_variables_initializer())
-        session.run(updates.ops())
-        assert session.run(v1.global_variables('augmentation/')) == [pytest.approx(0.5 + 0.01 * (0 - 0.6))]
+    assert share_after([1.0] * 4, share=0.7, use_tpu=True) == pytest.approx(0.7 + 0.01 * (0 - 0.6))
 
 
 @pytest.mark.parametrize('update', ['alternating', 'joint'])

@@ -37,12 +37,12 @@ def test_another_architecture_is_refused_naming_both_values(tmp_path, field, val
 def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path, caplog):
     before = HParams(
         image_size=32, channels=3, generator_norm='batch', kernel_size=5, generator_output='deconv', base_filters=4,
-        augment_target=0.0,
+        augment_target=0.0, ema_half_life_kimg=0.0,
     )  # fmt: skip
     hparams_file.write(str(tmp_path), before)
     with caplog.at_level(logging.INFO, 'absl'):
         now = hparams_file.continued(str(tmp_path), HParams(base_filters=4))
-    assert (now.architecture, now.augment_target) == (before.architecture, 0.0)
+    assert (now.architecture, now.augment_target, now.ema_half_life_kimg) == (before.architecture, 0.0, 0.0)
     assert f'--kernel_size=5, as in {tmp_path}' in caplog.text
     assert hparams_file.continued(str(tmp_path), HParams(base_filters=8)).base_filters == 8  # Refused by check_fits.
     # A default that has not changed is not filled in, so the difference is refused as before.

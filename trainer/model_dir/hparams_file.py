@@ -84,9 +84,11 @@ def continued(model_dir: str, new: HParams) -> HParams:
     if not known:
         return new
     kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
-    if not known.augment_target and new.augment_target == HParams().augment_target != 0:
-        logging.info('--augment_target=0, as in %s', model_dir)  # Of before it was the default, or chosen then.
-        kept['augment_target'] = 0.0
+    default = HParams()
+    for name in _ADDING_VARIABLES:
+        if not getattr(known, name) and getattr(new, name) == getattr(default, name):
+            logging.info('--%s=0, as in %s', name, model_dir)
+            kept[name] = 0.0
     return dataclasses.replace(followed(new, known, model_dir), **kept)
 
 
