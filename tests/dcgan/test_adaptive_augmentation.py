@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as v1
 from tests.conftest import tiny_hparams
 from tests.dcgan.test_model_fn import run_steps
 from trainer.dcgan import adaptive_augmentation
+from trainer.dcgan.backend import Backend
 from trainer.dcgan.updates import Updates
 
 # The discriminator learns the one batch of 8 by heart, and the generator cannot follow.
@@ -18,7 +19,9 @@ def shares_of(tmp_path, steps: int, **changes) -> list[float]:
     return [told['scalars/augment_share'] for told in history]
 
 
-def share_after(logits: list[float], share: float, begun: bool = True, use_tpu: bool = False, **changes) -> float:
+def share_after(
+    logits: list[float], share: float, begun: bool = True, backend: Backend | None = None, **changes
+) -> float:
     """The share that follows `share` in a step with these logits of training images."""
     changes = {'augment_target': 0.6, 'train_batch_size': 200, **changes}
     with tf.Graph().as_default(), v1.Session() as session:
@@ -29,7 +32,7 @@ def share_after(logits: list[float], share: float, begun: bool = True, use_tpu: 
         session.run(v1.global_variables_initializer())
         session.run(variable.assign(share))
         updates = Updates()
-        adaptive_augmentation.follow(tf.constant(logits)[:, None], hparams, use_tpu, updates)
+        adaptive_augmentation.follow(tf.constant(logits)[:, None], hparams, backend or Backend(), updates)
         session.run(updates.ops())
         return float(session.run(variable))
 
@@ -54,10 +57,10 @@ def test_the_share_stays_until_augmentation_begins_and_where_logits_have_no_boun
     assert share_after([1.0], share=0.7, loss='wasserstein', gradient_penalty=10.0) == pytest.approx(0.7)
 
 
-def test_all_cores_of_a_tpu_come_to_the_mean_sign_of_the_whole_batch(monkeypatch):
-    """A second core sees four images, none of them taken for real."""
-    monkeypatch.setattr(v1.tpu, 'cross_replica_sum', lambda counted: counted + tf.constant([-4.0, 4.0]))
-    assert share_after([1.0] * 4, share=0.7, use_tpu=True) == pytest.approx(0.7 + 0.01 * (0 - 0.6))
+def test_all_replicas_come_to_the_mean_sign_of_the_whole_batch():
+    """A second replica sees four images, none of them taken for real."""
+    two = Backend(2, lambda counted: counted + tf.constant([-4.0, 4.0]))
+    assert share_after([1.0] * 4, share=0.7, backend=two) == pytest.approx(0.7 + 0.01 * (0 - 0.6))
 
 
 @pytest.mark.parametrize('update', ['alternating', 'joint'])

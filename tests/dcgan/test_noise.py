@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
 
 from trainer.dcgan import noise
+from trainer.dcgan.backend import Backend
 
 
 def test_a_seed_alone_decides_its_row():
@@ -21,7 +23,7 @@ def test_noise_is_standard_normal():
 
 def test_each_step_seed_and_stream_draws_differently():
     drawn = {
-        tuple(noise.step_seed(seed, tf.constant(step, tf.int64), False, stream).numpy())
+        tuple(noise.step_seed(seed, tf.constant(step, tf.int64), Backend(), stream).numpy())
         for seed in (0, 1)
         for step in (0, 1, 2)
         for stream in (0, 1)
@@ -32,7 +34,7 @@ def test_each_step_seed_and_stream_draws_differently():
 def test_each_replica_draws_differently():
     """On a TPU, XLA fills in the replica's number: the seed must depend on it."""
     with tf.Graph().as_default() as graph:
-        noise.step_seed(0, tf.constant(0, tf.int64), use_tpu=True)
+        noise.step_seed(0, tf.constant(0, tf.int64), Backend(8, replica_id=xla.replica_id))
         assert 'XlaReplicaId' in {op.type for op in graph.get_operations()}
 
 

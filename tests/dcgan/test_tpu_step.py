@@ -13,7 +13,7 @@ from tensorflow.compiler.tf2xla.python import xla
 
 from tests.conftest import SHIPPED, smooth_images, tiny_hparams
 from tests.fakes import tpu_program
-from trainer.dcgan import input_fn, model_fn, noise
+from trainer.dcgan import backend, input_fn, model_fn, noise
 from trainer.dcgan.hparams import HParams
 from trainer.machine.preparation import Machine
 from trainer.options import RunOptions
@@ -140,8 +140,9 @@ def test_each_replica_draws_noise_of_its_own():
     drawn = set()
     for replica in range(8):
         with mock.patch.object(xla, 'replica_id', lambda replica=replica: tf.constant(replica)):
+            of_a_tpu = backend.of({'use_tpu': True, 'hparams': tiny_hparams(), 'batch_size': 1})
             for step in (1, 2):
                 for stream in (0, 1):
-                    seed = noise.step_seed(0, tf.constant(step, tf.int64), True, stream)
+                    seed = noise.step_seed(0, tf.constant(step, tf.int64), of_a_tpu, stream)
                     drawn.add(tuple(seed.numpy()))
     assert len(drawn) == 8 * 2 * 2

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer.dcgan import losses
+from trainer.dcgan.backend import Backend
 from trainer.dcgan.hparams import HParams
 from trainer.dcgan.updates import Updates
 
@@ -46,7 +47,7 @@ def scalars_of(hparams: HParams) -> dict[str, tf.Tensor]:
     return {'augment_share': share(hparams) * tf.cast(is_begun(hparams), tf.float32)}
 
 
-def follow(real_logits: tf.Tensor, hparams: HParams, use_tpu: bool, updates: Updates) -> None:
+def follow(real_logits: tf.Tensor, hparams: HParams, backend: Backend, updates: Updates) -> None:
     """Moves the share towards the one at which the discriminator's logits have the target's mean sign.
 
     The paper moves it by a fixed length towards the target. Here the length is in proportion to the distance, because
@@ -55,7 +56,7 @@ def follow(real_logits: tf.Tensor, hparams: HParams, use_tpu: bool, updates: Upd
     Args:
       real_logits: float32 [B, 1], of the training images as the discriminator saw them.
       hparams: the run's.
-      use_tpu: whether the batch is one of several cores'; all cores must come to the same share.
+      backend: whose replicas must all come to the same share.
       updates: of the discriminator; takes the next share.
     """
     boundary = losses.LOSSES[hparams.loss].boundary
@@ -63,8 +64,7 @@ def follow(real_logits: tf.Tensor, hparams: HParams, use_tpu: bool, updates: Upd
         return
     signs = tf.sign(real_logits - boundary)
     counted = tf.stack([tf.reduce_sum(signs), tf.cast(tf.size(signs), tf.float32)])
-    if use_tpu:
-        counted = v1.tpu.cross_replica_sum(counted)
+    counted = backend.sum_over_replicas(counted)
     excess = counted[0] / counted[1] - hparams.augment_target
     gain = hparams.train_batch_size / (1000.0 * _RISE_KIMG)
     moved = share(hparams) + gain * excess * tf.cast(is_begun(hparams), tf.float32)

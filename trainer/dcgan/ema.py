@@ -49,7 +49,7 @@ def update(
     ops = []
     for variable in variables:
         average = v1.get_variable(
-            name_of(variable.op.name), variable.shape, initializer=v1.zeros_initializer(), trainable=False
+            name_of(variable.name.split(':')[0]), variable.shape, initializer=v1.zeros_initializer(), trainable=False
         )
         ops.append(average.assign_sub(nearer * (average - variable), read_value=False))
     return ops

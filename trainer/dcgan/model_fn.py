@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer.data import images
-from trainer.dcgan import adaptive_augmentation, augmentation, losses, networks, noise, optimization, scalars
+from trainer.dcgan import adaptive_augmentation, augmentation, backend, losses, networks, noise, optimization, scalars
 from trainer.dcgan.hparams import ALTERNATING
 from trainer.dcgan.penalties import PENALTIES
 from trainer.dcgan.updates import Updates
@@ -28,7 +28,7 @@ class _Stream(enum.IntEnum):
 def model_fn(
     features: dict[str, tf.Tensor], labels: None, mode: str, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
 ) -> v1.estimator.tpu.TPUEstimatorSpec:
-    """Builds the graph of one mode.
+    """Builds the graph of one mode, of TPUEstimator on a CPU or a TPU.
 
     Args:
       features: 'images' uint8 [B, H, W, C] to train and evaluate, 'noise' float32 [B, noise_dim] to predict.
@@ -45,12 +45,35 @@ def model_fn(
         return tpu.TPUEstimatorSpec(mode, predictions={'images': images.to_uint8(generated)})
     if mode == tf.estimator.ModeKeys.EVAL:
         return _eval_spec(features['images'], params)
-    return _train_spec(features['images'], params, config)
+    step = training_step(features['images'], params)
+    if not params['use_tpu']:
+        scalars.collect(step.scalars)
+    return train_spec(step, v1.train.get_global_step(), params, config)
 
 
-def _train_spec(
-    pixels: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
+def train_spec(
+    step: TrainingStep, global_step: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
 ) -> v1.estimator.tpu.TPUEstimatorSpec:
+    """The spec of a training step, which writes its scalars for TensorBoard as those of `global_step`."""
+    host_call = scalars.host_call(step.scalars, params['writer'], config.save_summary_steps, global_step)
+    return tpu.TPUEstimatorSpec('train', loss=step.loss, train_op=step.train_op, host_call=host_call)
+
+
+class TrainingStep(NamedTuple):
+    """A step of training: its loss, the operation that takes it, and scalars of it by name."""
+
+    loss: tf.Tensor
+    train_op: tf.Operation
+    scalars: dict[str, tf.Tensor]
+
+
+def training_step(pixels: tf.Tensor, params: dict[str, Any]) -> TrainingStep:
+    """Builds a step of one replica.
+
+    Args:
+      pixels: uint8 [B, H, W, C], this replica's part of the batch.
+      params: of `model_fn`; or, elsewhere than in TPUEstimator, 'hparams' and 'backend'.
+    """
     hparams = params['hparams']
     updates = {network: Updates() for network in (networks.GENERATOR, networks.DISCRIMINATOR)}
     real, fake = _real_and_fake(pixels, params, updates[networks.GENERATOR])
@@ -59,14 +82,7 @@ def _train_spec(
     found = scalars.of_step(*step.logits, *step.losses, hparams.loss)
     with tf.control_dependencies(step.moved):  # Else it would be chance whether the old or the new share is read.
         found.update(adaptive_augmentation.scalars_of(hparams))
-    if not params['use_tpu']:
-        scalars.collect(found)
-    return tpu.TPUEstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN,
-        loss=tf.add_n(step.losses),
-        train_op=optimization.finish_step(step.moved, params),
-        host_call=scalars.host_call(found, params['writer'], config.save_summary_steps),
-    )
+    return TrainingStep(tf.add_n(step.losses), optimization.finish_step(step.moved, params), found)
 
 
 class _Step(NamedTuple):
@@ -148,22 +164,22 @@ def _augment(real: tf.Tensor, fake: tf.Tensor, params: dict[str, Any]) -> tuple[
 
 
 def _seed(params: dict[str, Any], stream: _Stream) -> tf.Tensor:
-    return noise.step_seed(params['hparams'].seed, v1.train.get_global_step(), params['use_tpu'], stream)
+    return noise.step_seed(params['hparams'].seed, v1.train.get_global_step(), backend.of(params), stream)
 
 
 def _generate(z: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
-    return networks.generator(z, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
+    return networks.generator(z, params['hparams'].architecture, updates, _dtype(params), backend.of(params).for_tpu)
 
 
 def _discriminate(x: tf.Tensor, params: dict[str, Any], updates: Updates | None) -> tf.Tensor:
-    return networks.discriminator(x, params['hparams'].architecture, updates, _dtype(params), params['use_tpu'])
+    return networks.discriminator(
+        x, params['hparams'].architecture, updates, _dtype(params), backend.of(params).for_tpu
+    )
 
 
 def _dtype(params: dict[str, Any]) -> str:
     chosen = params['hparams'].compute_dtype
-    if chosen == 'auto':
-        return 'bfloat16' if params['use_tpu'] else 'float32'
-    return chosen
+    return backend.of(params).auto_dtype if chosen == 'auto' else chosen
 
 
 def _judge(
@@ -172,7 +188,7 @@ def _judge(
     logits = _discriminate(real, params, updates), _discriminate(fake, params, updates)
     losses.check_logits(*logits)
     if updates is not None:
-        adaptive_augmentation.follow(logits[0], params['hparams'], params['use_tpu'], updates)
+        adaptive_augmentation.follow(logits[0], params['hparams'], backend.of(params), updates)
     return logits
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from trainer.dcgan.backend import Backend
+
 _FLAT = 1e-3  # In float32 the sine of a smaller angle has lost most of its digits.
 
 
@@ -16,26 +18,21 @@ def from_seeds(seeds: tf.Tensor, noise_dim: int) -> tf.Tensor:
     )
 
 
-def step_seed(seed: int, step: tf.Tensor, use_tpu: bool, stream: int = 0) -> tf.Tensor:
-    """int32 [2]: a seed of this training step and, on a TPU, of this replica.
+def step_seed(seed: int, step: tf.Tensor, backend: Backend, stream: int = 0) -> tf.Tensor:
+    """int32 [2]: a seed of this training step and, if there are several, of this replica.
 
-    Without the replica's number, all cores would sample the same noise, and a batch of 1,024 would hold 128 distinct
+    Without the replica's number, all replicas would sample the same noise, and a batch of 1,024 would hold 128 distinct
     images.
 
     Args:
       seed: the run's seed.
       step: int64 scalar, the global step.
-      use_tpu: whether there are replicas to tell apart.
+      backend: tells the replicas apart.
       stream: a different number for each use in a step, so that two random tensors do not share their bits.
     """
     fold_in = tf.random.experimental.stateless_fold_in
     seeds = fold_in(fold_in(tf.constant([seed, 1]), tf.cast(step, tf.int32)), stream)
-    if not use_tpu:
-        return seeds
-    # In TPUEstimator the public replica context gives 0 on every core; XLA's own operation gives the true number.
-    from tensorflow.compiler.tf2xla.python import xla
-
-    return fold_in(seeds, xla.replica_id())
+    return fold_in(seeds, backend.replica_id()) if backend.replica_id else seeds
 
 
 def spherical(start: tf.Tensor, end: tf.Tensor, steps: int) -> tf.Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from trainer.dcgan import ema, networks
+from trainer.dcgan import backend, ema, networks
+from trainer.dcgan.backend import Backend
 from trainer.dcgan.updates import Updates
 
 Gradients = Sequence[tuple[tf.Tensor, tf.Variable]]
@@ -26,8 +27,8 @@ def minimize(network: str, loss: tf.Tensor, params: dict[str, Any], updates: Upd
       updates: the changes that the network's passes of this step have collected.
     """
     optimizer = _adam(network, params)
-    gradients = optimizer.compute_gradients(loss, _variables(network))
-    return _apply(network, optimizer, _without_frozen(gradients, params), updates)
+    gradients = _gradients(optimizer, loss, _variables(network), params)
+    return _apply(network, optimizer, gradients, updates)
 
 
 def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str, Updates]) -> list[tf.Operation]:
@@ -37,9 +38,8 @@ def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str,
     """
     optimizers = {network: _adam(network, params) for network in (networks.DISCRIMINATOR, networks.GENERATOR)}
     variables = [variable for network in optimizers for variable in _variables(network)]
-    found = optimizers[networks.DISCRIMINATOR].compute_gradients(loss, variables)
+    found = _gradients(optimizers[networks.DISCRIMINATOR], loss, variables, params)
     count = len(_variables(networks.DISCRIMINATOR))
-    found = _without_frozen(found, params)
     gradients = {networks.DISCRIMINATOR: found[:count], networks.GENERATOR: found[count:]}
     return [
         operation
@@ -64,6 +64,19 @@ def _variables(network: str) -> list[tf.Variable]:
     return v1.trainable_variables(f'{network}/')
 
 
+def _gradients(
+    optimizer: v1.train.Optimizer, loss: tf.Tensor, variables: Sequence[tf.Variable], params: dict[str, Any]
+) -> Gradients:
+    """The gradients of the whole batch's mean loss, the same on each replica."""
+    of_step = backend.of(params)
+    share = loss / of_step.replicas if of_step.replicas > 1 else loss
+    return _summed(_without_frozen(optimizer.compute_gradients(share, variables), params), of_step)
+
+
+def _summed(gradients: Gradients, of_step: Backend) -> Gradients:
+    return [(of_step.sum_over_replicas(gradient), variable) for gradient, variable in gradients]
+
+
 def _without_frozen(gradients: Gradients, params: dict[str, Any]) -> Gradients:
     """Sets the gradients of the discriminator's frozen layers to 0 (FreezeD, Mo et al. 2020, arXiv:2002.10964).
 
@@ -71,7 +84,7 @@ def _without_frozen(gradients: Gradients, params: dict[str, Any]) -> Gradients:
     unfreeze the layers later.
     """
     frozen = networks.discriminator_scopes(params['hparams'].freeze_d_layers)
-    return [(tf.zeros_like(v) if v.op.name.startswith(frozen) else gradient, v) for gradient, v in gradients]
+    return [(tf.zeros_like(v) if v.name.startswith(frozen) else gradient, v) for gradient, v in gradients]
 
 
 def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, updates: Updates) -> list[tf.Operation]:
@@ -84,5 +97,4 @@ def _apply(network: str, optimizer: v1.train.Optimizer, gradients: Gradients, up
 def _adam(network: str, params: dict[str, Any]) -> v1.train.Optimizer:
     hparams = params['hparams']
     own = {networks.DISCRIMINATOR: hparams.d_learning_rate, networks.GENERATOR: hparams.g_learning_rate}
-    optimizer = v1.train.AdamOptimizer(own[network] or hparams.learning_rate, hparams.beta1, _ADAM_BETA2)
-    return v1.tpu.CrossShardOptimizer(optimizer) if params['use_tpu'] else optimizer
+    return v1.train.AdamOptimizer(own[network] or hparams.learning_rate, hparams.beta1, _ADAM_BETA2)

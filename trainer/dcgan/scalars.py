@@ -40,15 +40,15 @@ def collect(scalars: dict[str, tf.Tensor]) -> None:
         v1.add_to_collection(COLLECTION, tf.identity(value, name=f'scalars/{name}'))
 
 
-def host_call(scalars: dict[str, tf.Tensor], writer: Mapping[str, Any], every: int) -> tuple:
+def host_call(scalars: dict[str, tf.Tensor], writer: Mapping[str, Any], every: int, step: tf.Tensor) -> tuple:
     """Makes the host_call that writes the scalars for TensorBoard, because a TPU program cannot.
 
     Args:
       scalars: float32 [], by name.
       writer: arguments of tf.summary.create_file_writer.
       every: steps between two points.
+      step: int64 scalar, the global step.
     """
-    step = v1.train.get_global_step()
 
     def write(global_step: tf.Tensor, **values: tf.Tensor) -> list[tf.Operation]:
         step = global_step[0]
