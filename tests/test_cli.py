@@ -8,9 +8,10 @@ from absl import flags
 from trainer import cli, generate
 from trainer.dcgan.hparams import HParams
 from trainer.flags import declaration
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.machine.options import MachineOptions
+from trainer.options import DataOptions, RunOptions
 
-TASK_GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
+TASK_GROUPS = (HParams, DataOptions, RunOptions, MachineOptions)
 
 # Names that people use in scripts: they must stay.
 PROMISED = """
@@ -44,8 +45,8 @@ def test_no_flag_is_defined_twice():
 def test_values_of_every_type():
     parsed = parse(HParams, '--image_size=64', '--learning_rate=1e-3', '--loss=hinge')
     assert parsed == HParams(image_size=64, learning_rate=1e-3, loss='hinge')
-    assert parse(TpuOptions, '--use_tpu=true').use_tpu
-    assert not parse(TpuOptions, '--nouse_tpu').use_tpu
+    assert parse(MachineOptions, '--use_tpu=true').use_tpu
+    assert not parse(MachineOptions, '--nouse_tpu').use_tpu
 
 
 def test_what_vertex_sets_is_the_default_and_flags_win(monkeypatch):

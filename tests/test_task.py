@@ -16,8 +16,9 @@ from tests.conftest import ROOT, TINY_FLAGS, write_dataset
 from tests.processes import Started, run_module, start_module
 from trainer import cli, errors, task
 from trainer.dcgan.hparams import HParams
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 
 RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
 
@@ -28,7 +29,7 @@ def parsed(monkeypatch):
 
     def main(*argv: str) -> int:
         values = flags.FlagValues()
-        for group in (HParams, DataOptions, RunOptions, TpuOptions):
+        for group in (HParams, DataOptions, RunOptions, MachineOptions):
             cli.define_flags(group, values)
         values(['task', *argv])
         monkeypatch.setattr(task.flags, 'FLAGS', values)

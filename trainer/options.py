@@ -1,4 +1,4 @@
-"""Everything a run needs besides its hyper-parameters: the data, the schedule, and the machine."""
+"""Everything a run needs besides its hyper-parameters and its machine: the data and the schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ LAST, BEST = 'last', 'best'
 KID = 'kid'
 # Metrics that a tuning service may be told, and their names in the results of an evaluation.
 HPTUNING_METRICS = {KID: KID, 'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
-_WEEK_S = 604_800
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,40 +185,3 @@ class RunOptions(Options):
     def checkpoint_steps(self) -> int:
         """Steps between two checkpoints, those for sample grids included."""
         return min(self.sample_steps, self.save_steps)
-
-
-@dataclasses.dataclass(frozen=True)
-class TpuOptions(Options):
-    """The machine."""
-
-    use_tpu: bool = option(False, 'Train on a Cloud TPU; otherwise on this machine.')
-    tpu: str = option(
-        'local',
-        "The TPU's name or grpc:// address; local is the TPU VM this runs on, empty the one in Vertex AI's TPU_CONFIG.",
-    )
-    tpu_zone: str = option('', 'Zone of a TPU given by name; empty takes it from TPU_CONFIG.')
-    gcp_project: str = option('', 'Project of a TPU given by name; empty takes it from TPU_CONFIG.')
-    tpu_ready_timeout_s: int = option(
-        900,
-        'How long to wait for a TPU given by name that is being created or repaired.',
-        unit='s',
-        lower=0,
-        upper=_WEEK_S,
-        why='that is a week',
-    )
-    iterations_per_loop: int = option(
-        0,
-        'Steps that a TPU takes before it returns to the host; 0 chooses the largest number with which samples, '
-        'checkpoints and evaluations fall on their exact steps.',
-        unit='steps',
-        lower=0,
-    )
-    stall_timeout_s: int = option(
-        1200,
-        'Ends a run, TPU or not, after this time without progress (three times as long while it compiles), with exit '
-        'code 4 and the stacks of all threads; 0 never does.',
-        unit='s',
-        lower=0,
-        upper=_WEEK_S,
-        why='that is a week; 0 never ends a run',
-    )

@@ -25,13 +25,14 @@ from convert import for_training
 from trainer import cli, environment, errors, terminal
 from trainer.dcgan.hparams import SMALLEST, HParams
 from trainer.filesystem import paths
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints, hparams_file, run_data, run_folder
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.pretrained import transfer
 from trainer.quiet import quieten_tensorflow
 from trainer.run import device_timing, experiment, preflight
 
-_GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)
+_GROUPS = (HParams, DataOptions, RunOptions, MachineOptions)
 _RUNS, _DEMO = 'runs', 'demo'
 
 
@@ -40,7 +41,7 @@ def main() -> int:
     hparams = cli.from_flags(HParams, flags.FLAGS)
     data = cli.from_flags(DataOptions, flags.FLAGS)
     options = cli.from_flags(RunOptions, flags.FLAGS)
-    machine = cli.from_flags(TpuOptions, flags.FLAGS)
+    machine = cli.from_flags(MachineOptions, flags.FLAGS)
     chosen = bool(options.model_dir)
     if not chosen:
         options = dataclasses.replace(options, model_dir=_default_model_dir(data.train_data))
@@ -60,7 +61,7 @@ def main() -> int:
     return experiment.run(hparams, data, options, machine)
 
 
-def _print_resolved(hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOptions) -> None:
+def _print_resolved(hparams: HParams, data: DataOptions, options: RunOptions, machine: MachineOptions) -> None:
     if not data.train_data:
         hparams = hparams.sized(**SMALLEST)
     resolved = [dataclasses.asdict(group) for group in (hparams, data, options, machine)]
@@ -86,7 +87,7 @@ def _check_default_is_of(model_dir: str, train_data: str) -> None:
 
 
 def _with_data_set(
-    hparams: HParams, data: DataOptions, options: RunOptions, machine: TpuOptions
+    hparams: HParams, data: DataOptions, options: RunOptions, machine: MachineOptions
 ) -> tuple[HParams, DataOptions]:
     """Completes the options with a data set: the one in --train_data, or one made in model_dir from its images."""
     images, fit = data.train_data, for_training.FIT

@@ -19,9 +19,10 @@ from tests.conftest import write_shard
 from trainer import errors
 from trainer.data import image_set, manifest, records
 from trainer.dcgan.hparams import HParams
+from trainer.machine.options import MachineOptions
 from trainer.monitoring import verdicts
 from trainer.monitoring.history import History
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.quiet import quieten_tensorflow
 from trainer.run import experiment
 
@@ -85,9 +86,9 @@ def train(case: Case, data: str, folder: pathlib.Path, steps: int) -> None:
     )  # fmt: skip
     if case.later:
         first = dataclasses.replace(hparams, train_steps=steps // 2)
-        experiment.run(first, DataOptions(train_data=data), options, TpuOptions())
+        experiment.run(first, DataOptions(train_data=data), options, MachineOptions())
         hparams = dataclasses.replace(hparams, **case.later)
-    experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions())
+    experiment.run(hparams, DataOptions(train_data=data), options, MachineOptions())
 
 
 def _subset(data: str, folder: pathlib.Path, count: int) -> str:

@@ -17,11 +17,12 @@ from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
 from trainer.flags import declaration
 from trainer.generate import GenerateOptions
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.machine.options import MachineOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.vertex_config import FileOptions, ProjectOptions
 
 GROUPS = (
-    HParams, DataOptions, RunOptions, TpuOptions, EvaluateOptions, ExploreOptions, GenerateOptions, ConvertOptions,
+    HParams, DataOptions, RunOptions, MachineOptions, EvaluateOptions, ExploreOptions, GenerateOptions, ConvertOptions,
     InspectOptions, AuditOptions, ProjectOptions, FileOptions,
 )  # fmt: skip
 NUMBERS = [

@@ -21,11 +21,12 @@ from trainer.explore import ExploreOptions
 from trainer.flags import flagfiles
 from trainer.flags.declaration import rule_of, typed_fields
 from trainer.generate import GenerateOptions
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.machine.options import MachineOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import memory
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
-    (HParams, DataOptions, RunOptions, TpuOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
+    (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
     (ConvertOptions,), (AuditOptions,), (InspectOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip

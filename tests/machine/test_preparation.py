@@ -11,12 +11,13 @@ from tests.fakes import tpu_program
 from trainer import errors
 from trainer.dcgan.hparams import HParams
 from trainer.machine import preparation, tpu_runtime
+from trainer.machine.options import MachineOptions
 from trainer.machine.preparation import Machine
 from trainer.machine.watchdog import Watchdog
-from trainer.options import RunOptions, TpuOptions
+from trainer.options import RunOptions
 
 
-def prepare(tpu: TpuOptions, batch_size: int = 1024, environ: dict | None = None) -> Machine:
+def prepare(tpu: MachineOptions, batch_size: int = 1024, environ: dict | None = None) -> Machine:
     return preparation.prepare(tpu, RunOptions(), HParams(train_batch_size=batch_size), environ or {}, Watchdog(0))
 
 
@@ -27,7 +28,7 @@ def tpu_vm(monkeypatch):
 
 
 def test_without_a_tpu_nothing_is_looked_for():
-    assert prepare(TpuOptions(), batch_size=7) == Machine(None, 1, 1)
+    assert prepare(MachineOptions(), batch_size=7) == Machine(None, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +46,14 @@ def test_bfloat16_on_a_cpu_that_imitates_it_is_told(flags, compute_dtype, is_tol
     monkeypatch.setattr(preparation, '_CPU_INFO', str(tmp_path / 'cpuinfo'))
     if flags is not None:
         (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
-    preparation.prepare(TpuOptions(), RunOptions(), HParams(compute_dtype=compute_dtype), {}, Watchdog(0))
+    preparation.prepare(MachineOptions(), RunOptions(), HParams(compute_dtype=compute_dtype), {}, Watchdog(0))
     assert ('give --compute_dtype=float32' in caplog.text) == is_told
 
 
 def test_a_tpu_vm_shares_the_batch_and_loops(tpu_vm, caplog):
     caplog.set_level(logging.INFO, 'absl')
     with tpu_program.tpu_system(8):
-        found = prepare(TpuOptions(use_tpu=True))
+        found = prepare(MachineOptions(use_tpu=True))
     assert (found.use_tpu, found.cores, found.iterations_per_loop) == (True, 8, 500)
     assert found.cluster.master() == ''
     assert 'phase: resolve' in caplog.text
@@ -63,7 +64,7 @@ def test_a_tpu_vm_shares_the_batch_and_loops(tpu_vm, caplog):
 
 def test_a_batch_that_leaves_a_tpu_idle_is_told(tpu_vm, caplog):
     with tpu_program.tpu_system(8):
-        prepare(TpuOptions(use_tpu=True), 16)
+        prepare(MachineOptions(use_tpu=True), 16)
     assert '--train_batch_size=16 gives each TPU core 2 images' in caplog.text
     assert 'at best 128, with --train_batch_size=1024' in caplog.text
 
@@ -71,16 +72,16 @@ def test_a_batch_that_leaves_a_tpu_idle_is_told(tpu_vm, caplog):
 def test_a_tpu_by_address_is_probed_before_tensorflow_waits_for_it():
     with socket.create_server(('127.0.0.1', 0)) as server, tpu_program.tpu_system(8):
         port = server.getsockname()[1]
-        found = prepare(TpuOptions(use_tpu=True, tpu=f'grpc://127.0.0.1:{port}'))
+        found = prepare(MachineOptions(use_tpu=True, tpu=f'grpc://127.0.0.1:{port}'))
     assert found.cluster.master() == f'grpc://127.0.0.1:{port}'
     with pytest.raises(errors.UserError, match=f'nothing answers at 127.0.0.1:{port}'):
-        prepare(TpuOptions(use_tpu=True, tpu=f'grpc://127.0.0.1:{port}', tpu_ready_timeout_s=0))
+        prepare(MachineOptions(use_tpu=True, tpu=f'grpc://127.0.0.1:{port}', tpu_ready_timeout_s=0))
 
 
 @pytest.mark.parametrize('known', [{'TPU_ACCELERATOR_TYPE': 'v3-32'}, {}])
 def test_a_batch_that_the_cores_cannot_share_is_refused(tpu_vm, known):
     with tpu_program.tpu_system(32), pytest.raises(errors.UserError) as refused:
-        prepare(TpuOptions(use_tpu=True), 1000, known)
+        prepare(MachineOptions(use_tpu=True), 1000, known)
     assert str(refused.value) == (
         '--train_batch_size=1000 cannot be shared by 32 TPU cores: it must be a multiple of 32, such as 992 or 1024'
     )
@@ -89,13 +90,13 @@ def test_a_batch_that_the_cores_cannot_share_is_refused(tpu_vm, known):
 def test_this_machine_is_no_tpu_vm():
     """The real checks, on the machine that runs the tests, which has no TPU."""
     with pytest.raises(errors.UserError, match='--use_tpu=false'):
-        prepare(TpuOptions(use_tpu=True))
+        prepare(MachineOptions(use_tpu=True))
 
 
 def test_a_tpu_without_cores_is_refused(tpu_vm):
     """TensorFlow's own answer on a machine without a TPU, as one line with a fix."""
     with pytest.raises(errors.UserError, match='--tpu=local shows no TPU cores: .*--use_tpu=false') as refused:
-        prepare(TpuOptions(use_tpu=True))
+        prepare(MachineOptions(use_tpu=True))
     assert '\n' not in str(refused.value)
 
 
@@ -105,6 +106,6 @@ def test_the_batch_of_an_evaluation_fits_the_cores(records, expected):
     assert Machine().eval_batch_size(1024, records) == min(records, 1024)
 
 
-def test_a_tpu_vm_of_a_kind_that_has_only_pjrt_is_refused():
+def test_a_tpu_vm_of_a_kind_that_has_only_pjrt_is_refused_to_tpu_estimator():
     with pytest.raises(errors.UserError, match='the TPU is a v5litepod-8: .*have only PJRT'):
-        prepare(TpuOptions(use_tpu=True), environ={'TPU_ACCELERATOR_TYPE': 'v5litepod-8'})
+        prepare(MachineOptions(use_tpu=True, runtime='estimator'), environ={'TPU_ACCELERATOR_TYPE': 'v5litepod-8'})

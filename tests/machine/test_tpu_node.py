@@ -203,5 +203,5 @@ def test_cores():
 def test_a_type_with_pjrt_only_is_refused(kind):
     message = refusal(node('CREATING', kind=kind))  # Refused at once, without a wait.
     assert f'the TPU is a {kind}: ' in message
-    for words in ('v5e, v5p, v6e', '90807', 'v2 or v3', 'tpu-vm-tf-2.15.*-se', '--use_tpu=false'):
+    for words in ('v5e, v5p, v6e', '90807', 'v2 or v3', 'tpu-vm-tf-2.15.*-se', '--tpu=local'):
         assert words in message

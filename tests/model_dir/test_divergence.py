@@ -14,10 +14,11 @@ import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
 from trainer import errors
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints, divergence
 from trainer.monitoring.history import History
 from trainer.monitoring.monitor import Monitor
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment, progress, training
 
 
@@ -26,7 +27,7 @@ def run(data: str, model_dir: pathlib.Path, sample_steps: int = 2, **changes) ->
         str(model_dir), sample_steps=sample_steps, save_steps=sample_steps, eval_steps=0, log_steps=1, sample_count=4
     )
     hparams = tiny_hparams(ema_half_life_kimg=0.0, **changes)  # Quick to build.
-    return experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions())
+    return experiment.run(hparams, DataOptions(train_data=data), options, MachineOptions())
 
 
 @pytest.fixture

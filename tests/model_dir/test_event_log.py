@@ -10,8 +10,9 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from tests.conftest import tiny_hparams
+from trainer.machine.options import MachineOptions
 from trainer.model_dir.event_log import EventLog
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 
 STEPS = {'discriminator_loss', 'generator_loss', 'D_real', 'D_fake'}
@@ -31,7 +32,7 @@ def tags(folder: str) -> dict[str, list[int]]:
 
 def train(data: str, options: RunOptions, steps: int) -> None:
     options = dataclasses.replace(options, extractor='pixels', eval_samples=16)
-    assert experiment.run(tiny_hparams(train_steps=steps), DataOptions(train_data=data), options, TpuOptions()) == 0
+    assert experiment.run(tiny_hparams(train_steps=steps), DataOptions(train_data=data), options, MachineOptions()) == 0
 
 
 def test_every_writer_follows_tensorboard_dir(dataset32, tmp_path):

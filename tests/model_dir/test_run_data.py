@@ -15,10 +15,11 @@ from tests.conftest import tiny_hparams, write_dataset
 from tests.processes import run_module
 from trainer import errors
 from trainer.data import image_set
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints, run_data
 from trainer.monitoring.best import Keeper, set_aside
 from trainer.monitoring.history import History, Point
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 
 
@@ -28,7 +29,7 @@ def train(folder: pathlib.Path, data: str, steps: int) -> int:
         str(folder / 'run'), sample_steps=2, save_steps=2, eval_steps=2, log_steps=2, sample_count=4, eval_samples=16,
         extractor='pixels', stop_after_evals_without_best=1,
     )  # fmt: skip
-    return experiment.run(tiny_hparams(train_steps=steps), DataOptions(data), options, TpuOptions())
+    return experiment.run(tiny_hparams(train_steps=steps), DataOptions(data), options, MachineOptions())
 
 
 def rows(folder: pathlib.Path) -> list[dict[str, str]]:

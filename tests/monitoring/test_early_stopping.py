@@ -12,12 +12,13 @@ import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
 from trainer.generator import export
+from trainer.machine.options import MachineOptions
 from trainer.metrics.kid import Kid
 from trainer.model_dir import checkpoints, hparams_file
 from trainer.monitoring import early_stopping, tuning
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 
 KIDS = {1: 1.0, 2: 1.5, 3: 0.5}  # By step.
@@ -30,7 +31,7 @@ def run(data: str, model_dir: pathlib.Path, **changes) -> int:
         **{'extractor': 'pixels', 'stop_after_evals_without_best': 1, **changes},
     )  # fmt: skip
     hparams = tiny_hparams(train_steps=3, ema_half_life_kimg=0.0)  # Quick to build.
-    assert experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions()) == 0
+    assert experiment.run(hparams, DataOptions(train_data=data), options, MachineOptions()) == 0
     return checkpoints.step_of(checkpoints.newest_whole(str(model_dir)))
 
 

@@ -16,12 +16,13 @@ from trainer import errors
 from trainer.data import image_set
 from trainer.generator import export, loading, sampler
 from trainer.machine import signals
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
 from trainer.monitoring import discriminator
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 
 
@@ -33,7 +34,9 @@ def options_for(model_dir, **changes) -> RunOptions:
 def run(data: str, model_dir, train_steps: int = 4, **changes) -> list[Point]:
     """Trains a tiny model and returns the points of its metrics.csv."""
     hparams = tiny_hparams(train_steps=train_steps, **changes.pop('hparams', {}))
-    assert experiment.run(hparams, DataOptions(train_data=data), options_for(model_dir, **changes), TpuOptions()) == 0
+    assert (
+        experiment.run(hparams, DataOptions(train_data=data), options_for(model_dir, **changes), MachineOptions()) == 0
+    )
     return History(str(model_dir), train_steps).points
 
 
@@ -142,7 +145,7 @@ def test_the_best_is_exported_on_request(data, trained_run, tmp_path, monkeypatc
     monkeypatch.setattr(export, 'export', lambda hparams, checkpoint, path: exported.append(checkpoint))
     for which in ('last', 'best'):
         options = options_for(trained_run, export_checkpoint=which)
-        experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, TpuOptions())
+        experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, MachineOptions())
     assert exported == [checkpoints.path(str(trained_run), 4), checkpoints.best(str(trained_run))]
 
 
@@ -168,7 +171,7 @@ def test_a_signal_during_an_evaluation_leaves_nothing_of_it_behind(data, tmp_pat
 
     monkeypatch.setattr(Monitor, 'evaluate', evaluate)
     hparams, options = tiny_hparams(train_steps=4), options_for(tmp_path / 'run')
-    assert experiment.run(hparams, DataOptions(train_data=data), options, TpuOptions()) == 143
+    assert experiment.run(hparams, DataOptions(train_data=data), options, MachineOptions()) == 143
     assert seen == [checkpoints.path(str(tmp_path / 'run'), 2)]
     assert History(str(tmp_path / 'run'), 4).points[-1].kid is None
     assert not (tmp_path / 'run' / 'best').exists()

@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
 from trainer import errors
+from trainer.machine.options import MachineOptions
 from trainer.monitoring import tuning
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 
 
@@ -28,7 +29,7 @@ def reported(monkeypatch, tmp_path):
 def run(data: str, model_dir, **changes) -> None:
     changes = {'extractor': 'pixels', 'eval_samples': 16, **changes}
     options = RunOptions(str(model_dir), sample_steps=2, save_steps=2, sample_count=4, **changes)
-    assert experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, TpuOptions()) == 0
+    assert experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, MachineOptions()) == 0
 
 
 def test_each_evaluation_is_reported(reported, dataset32, tmp_path):

@@ -18,8 +18,9 @@ from trainer import errors, generate, quiet
 from trainer.data import dataset, manifest
 from trainer.dcgan import fitting
 from trainer.generator import sampler
+from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints, hparams_file
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import device_timing, experiment, input_report
 
 
@@ -40,7 +41,7 @@ def run(data: str, model_dir: pathlib.Path, shape: dict | None = None, **changes
     tiny |= {'eval_samples': 16, 'extractor': 'pixels'}
     options = RunOptions(str(model_dir), **{**tiny, **{k: v for k, v in changes.items() if k in known}})
     model = tiny_hparams(**(shape or {}), **{k: v for k, v in changes.items() if k not in known})
-    return experiment.run(model, DataOptions(train_data=data), options, TpuOptions())
+    return experiment.run(model, DataOptions(train_data=data), options, MachineOptions())
 
 
 def scalars_in(model_dir: pathlib.Path) -> dict[str, list[int]]:
@@ -103,7 +104,7 @@ def test_a_run_stopped_between_checkpoints_ends_where_an_unbroken_one_does(four_
 def test_the_device_alone_is_timed_and_nothing_is_left_behind(tmp_path, caplog):
     caplog.set_level(logging.INFO, 'absl')
     options = RunOptions(str(tmp_path / 'run'), sample_steps=1, save_steps=1, log_steps=1)
-    assert device_timing.time_device(tiny_hparams(train_steps=3), options, TpuOptions()) == 0
+    assert device_timing.time_device(tiny_hparams(train_steps=3), options, MachineOptions()) == 0
     assert re.search(r'the device alone: [1-9]\d* images/s', caplog.text)
     assert not (tmp_path / 'run' / 'null_input').exists()
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 from tests.conftest import TINY_FLAGS, tiny_hparams, write_dataset
 from tests.processes import run_module, start_module
 from trainer import errors, generate
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.machine.options import MachineOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.run import experiment
 from trainer.storage import refusals
 
@@ -32,7 +33,7 @@ def train(data: str, model_dir: str, keep_checkpoints: int = 3, eval_steps: int 
     every = dict(sample_steps=2, save_steps=2, eval_steps=eval_steps, log_steps=1)
     few = dict(sample_count=4, eval_samples=16, extractor='pixels')
     options = RunOptions(model_dir, keep_checkpoints=keep_checkpoints, **few, **every)
-    return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, TpuOptions())
+    return experiment.run(tiny_hparams(**changes), DataOptions(train_data=data), options, MachineOptions())
 
 
 def weights(model_dir: str) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 Params = dict[str, Any]  # Of the model_fn.
+SumOverReplicas = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Backend:
     """
 
     replicas: int = 1
-    sum_over_replicas: Callable[[tf.Tensor], tf.Tensor] = lambda tensor: tensor
+    sum_over_replicas: SumOverReplicas = lambda tensor: tensor
     replica_id: Callable[[], tf.Tensor] | None = None
     for_tpu: bool = False
     auto_dtype: str = 'float32'

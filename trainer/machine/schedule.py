@@ -7,6 +7,8 @@ import math
 from trainer import errors
 from trainer.options import RunOptions
 
+_MOST_STEPS_A_VISIT, _VISIT_BYTES = 50, 2**28
+
 
 def next_stop(step: int, train_steps: int, options: RunOptions, evaluates: bool) -> int:
     """The step at which a session that starts at `step` ends.
@@ -41,6 +43,21 @@ def iterations_per_loop(flag: int, options: RunOptions) -> int:
             f'divisor of {largest}, or leave it out for {largest} itself'
         )
     return flag or largest
+
+
+def steps_a_visit(options: RunOptions, step_bytes: int) -> int:
+    """Steps of PJRT devices before they return to the host, chosen for --iterations_per_loop=0.
+
+    As many as `iterations_per_loop` allows and the interval of the log does, but at most 50: more would hardly make the
+    host's share of the time smaller, and a signal waits for the end of a visit.
+
+    Args:
+      options: the run's.
+      step_bytes: bytes of the images of a step. Those of three visits are in memory at a time.
+    """
+    largest = math.gcd(iterations_per_loop(0, options), options.log_steps)
+    most = max(1, min(_MOST_STEPS_A_VISIT, _VISIT_BYTES // step_bytes))
+    return max(steps for steps in range(1, most + 1) if largest % steps == 0)
 
 
 def _next_multiple(step: int, of: int) -> int:

@@ -56,10 +56,11 @@ def cores_of(accelerator_type: str) -> int | None:
       errors.UserError: TPUEstimator cannot train on this type.
     """
     name = accelerator_type.lower()
-    if re.match(r'(tpu[_-]?)?(v|ct)([5-9]|\d\d)|tpu\d', name):
+    if tpu_runtime.is_pjrt_type(name):
         raise errors.UserError(
-            f'the TPU is a {accelerator_type}: {tpu_runtime.PJRT_ONLY}; take {tpu_runtime.SE_TPUS} with a '
-            f'{tpu_runtime.SE_RUNTIME} runtime, or train with --use_tpu=false'
+            f'the TPU is a {accelerator_type}: {tpu_runtime.PJRT_ONLY}; run the same command on its own VM with '
+            f'--tpu=local and without --runtime=estimator, or take {tpu_runtime.SE_TPUS} with a '
+            f'{tpu_runtime.SE_RUNTIME} runtime'
         )
     # A v4-8 has eight cores in its name but may show TensorFlow four pairs, so its name does not tell.
     known = re.fullmatch(r'v[23]-(\d+)', name)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pathlib
 import platform
+import re
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -13,6 +14,9 @@ from tensorflow.python.framework import kernels  # The public API cannot ask whi
 
 from trainer import errors
 
+# Each selects a PJRT runtime. PJRT_DEVICE does not: only PyTorch reads it, and TPU VM images set it everywhere.
+PJRT_VARIABLES = {'NEXT_PLUGGABLE_DEVICE_USE_C_API': ('', '0', 'false'), 'TF_PLUGGABLE_DEVICE_LIBRARY_PATH': ('',)}
+_PJRT_TYPE = re.compile(r'(tpu[_-]?)?(v|ct)([5-9]|\d\d)|tpu\d')
 PJRT_ONLY = (
     'TPUEstimator needs the stream-executor runtime, and v5e, v5p, v6e and newer have only PJRT '
     '(https://github.com/tensorflow/tensorflow/issues/90807)'
@@ -33,6 +37,11 @@ _FOLDERS = (
 )  # fmt: skip
 _LOADER_CACHE = '/etc/ld.so.cache'
 _CONFIGURE_OP = '_ConfigureDistributedTPU'
+
+
+def is_pjrt_type(accelerator_type: str) -> bool:
+    """Whether an accelerator or machine type, such as 'v5litepod-8' or 'ct6e-standard-4t', has PJRT only."""
+    return bool(_PJRT_TYPE.match(accelerator_type.lower()))
 
 
 def check_runtime(
@@ -59,9 +68,7 @@ def check_runtime(
 
 def _check_stream_executor(environ: Mapping[str, str]) -> None:
     """Without this check, TPUEstimator logs "No TPU platform registered" for ever, or crashes."""
-    # PJRT_DEVICE is not checked: only PyTorch reads it, and TPU VM images set it without harm to TensorFlow.
-    asked = {'NEXT_PLUGGABLE_DEVICE_USE_C_API': ('', '0', 'false'), 'TF_PLUGGABLE_DEVICE_LIBRARY_PATH': ('',)}
-    for name, harmless in asked.items():
+    for name, harmless in PJRT_VARIABLES.items():
         value = environ.get(name, '')
         if value.lower() not in harmless:
             raise errors.UserError(

@@ -14,15 +14,16 @@ from trainer.dcgan import input_fn
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem import files
 from trainer.machine import preparation
+from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop, StopHook
 from trainer.machine.watchdog import Watchdog, WatchdogHook
-from trainer.options import RunOptions, TpuOptions
+from trainer.options import RunOptions
 from trainer.run import memory
 from trainer.run.estimator import make_estimator
 from trainer.run.progress import ProgressHook
 
 
-def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
+def time_device(hparams: HParams, options: RunOptions, tpu: MachineOptions) -> int:
     """Trains on zeros to measure the device without an input pipeline; leaves nothing behind.
 
     Returns:
@@ -34,7 +35,7 @@ def time_device(hparams: HParams, options: RunOptions, tpu: TpuOptions) -> int:
     try:
         with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
             found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
-            if not found.use_tpu:
+            if found.trains_in_host_memory:
                 memory.check(hparams)
             # One checkpoint, at the end: saving more would slow the device down.
             options = dataclasses.replace(

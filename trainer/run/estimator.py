@@ -9,9 +9,13 @@ from tensorflow_estimator.python.estimator.tpu import error_handling
 from trainer.dcgan import model_fn
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
+from trainer.machine import schedule
 from trainer.machine.preparation import Machine
 from trainer.model_dir import event_log
 from trainer.options import RunOptions
+from trainer.pjrt import program
+from trainer.pjrt.device import Device
+from trainer.pjrt.estimator import DeviceEstimator
 
 tpu = v1.estimator.tpu
 
@@ -24,8 +28,8 @@ error_handling._IGNORED_ERRORS = ()
 
 def make_estimator(
     hparams: HParams, options: RunOptions, machine: Machine, eval_batch_size: int, summary_dir: str = ''
-) -> v1.estimator.tpu.TPUEstimator:
-    """The TPUEstimator of a run on `machine`; writes the scalars of each step to `summary_dir` or --tensorboard_dir."""
+) -> v1.estimator.tpu.TPUEstimator | DeviceEstimator:
+    """The Estimator of a run on `machine`; writes the scalars of each step to `summary_dir` or --tensorboard_dir."""
     session_config = v1.ConfigProto()
     # Grappler's remapper fails on BiasAdd -> LeakyRelu with a gradient, and gains nothing here.
     session_config.graph_options.rewrite_options.remapping = 2  # OFF
@@ -40,18 +44,20 @@ def make_estimator(
         log_step_count_steps=None,  # ProgressHook logs more.
         session_config=session_config,
         tpu_config=tpu.TPUConfig(
-            iterations_per_loop=machine.iterations_per_loop,
+            iterations_per_loop=machine.iterations_per_loop or 1,
             per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
         ),
     )
-    return tpu.TPUEstimator(
-        model_fn.model_fn,
-        config=config,
-        params={'hparams': hparams, 'writer': event_log.writer_of_steps(summary_dir or options.tensorboard_dir)},
-        use_tpu=machine.use_tpu,
-        train_batch_size=hparams.train_batch_size,
-        eval_batch_size=eval_batch_size,
-        predict_batch_size=hparams.train_batch_size,
-        eval_on_tpu=machine.use_tpu,
-        export_to_tpu=False,
-    )
+    arguments = {
+        'config': config,
+        'params': {'hparams': hparams, 'writer': event_log.writer_of_steps(summary_dir or options.tensorboard_dir)},
+        'train_batch_size': hparams.train_batch_size,
+        'eval_batch_size': eval_batch_size,
+        'predict_batch_size': hparams.train_batch_size,
+        'export_to_tpu': False,
+    }
+    if machine.devices:
+        step = program.lower(hparams, len(machine.devices), machine.for_tpu)
+        steps_a_visit = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes)
+        return DeviceEstimator(Device(step, machine.devices), steps_a_visit, **arguments)
+    return tpu.TPUEstimator(model_fn.model_fn, use_tpu=machine.use_tpu, eval_on_tpu=machine.use_tpu, **arguments)

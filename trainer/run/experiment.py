@@ -15,6 +15,7 @@ from trainer.dcgan.hparams import HParams
 from trainer.filesystem.lock import Lock
 from trainer.generator import export, samples
 from trainer.machine import preparation
+from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop
 from trainer.machine.watchdog import Watchdog
 from trainer.model_dir import checkpoint_check, checkpoints, hparams_file, run_data, run_folder
@@ -23,14 +24,14 @@ from trainer.model_dir.run_data import RunData
 from trainer.monitoring import best, early_stopping
 from trainer.monitoring.monitor import Monitor
 from trainer.monitoring.record import Record
-from trainer.options import BEST, KID, DataOptions, RunOptions, TpuOptions
+from trainer.options import BEST, KID, DataOptions, RunOptions
 from trainer.pretrained import transfer
 from trainer.run import input_report, memory, preflight, training
 
 _REAL = 1024  # Real images to compare sample grids with.
 
 
-def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions) -> int:
+def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: MachineOptions) -> int:
     """Trains from the newest checkpoint in model_dir, or from scratch, until `train_steps` or early stopping.
 
     Returns:
@@ -45,7 +46,7 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOption
         return _run_alone(hparams, data, options, tpu, held)
 
 
-def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: TpuOptions, held: Lock) -> int:
+def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: MachineOptions, held: Lock) -> int:
     checkpoint = checkpoints.recover(options.model_dir)
     start_step = checkpoints.step_of(checkpoint)
     hparams = _completed(hparams, options.model_dir, checkpoint)
@@ -55,7 +56,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
         found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
     train, holdout = _open_data(hparams, data)
     hparams = fitting.fit_to_data(hparams.sized(train.image_size, train.channels), len(train))
-    if not found.use_tpu:
+    if found.trains_in_host_memory:
         memory.check(hparams)
     if checkpoint:
         checkpoint_check.check(checkpoint, hparams, to_train=True)
@@ -82,7 +83,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Tp
     return _train(job, tpu, start_step)
 
 
-def _train(job: training.Job, tpu: TpuOptions, start_step: int) -> int:
+def _train(job: training.Job, tpu: MachineOptions, start_step: int) -> int:
     hparams, options = job.hparams, job.options
     if start_step:
         logging.info('resuming %s at step %d', options.model_dir, start_step)

@@ -36,7 +36,7 @@ class ProgressHook(v1.train.SessionRunHook):
         """
         self._hparams, self._model_dir, self._records, self._log_steps = hparams, model_dir, records, log_steps
         self._take_losses = take_losses
-        self._first_step = self._last_logged = -1
+        self._first_step = self._last_logged = self._counted = -1
         self._since_log, self._in_all = _Pace(), _Pace()
         self._sums: dict[str, float] = {}
         self.step = -1  # The last step seen.
@@ -66,15 +66,16 @@ class ProgressHook(v1.train.SessionRunHook):
         before, self.step = self.step, int(run_context.session.run(self._fetches['step']))
         _check_finite(values, self.step)
         if self._first_step < 0:
-            self._first_step = self._last_logged = self.step
+            self._first_step = self._last_logged = self._counted = self.step
             self._began = now
             return
         if before >= 0:
             self._since_log.add(self.step - before, now - self._call_began)
             self._in_all.add(self.step - before, now - self._call_began)
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        due = self.step // self._log_steps > self._last_logged // self._log_steps  # A TPU takes many steps per call.
+        for name, value in values.items():  # Means of the steps of this call.
+            self._sums[name] = self._sums.get(name, 0.0) + float(value) * (self.step - self._counted)
+        self._counted = self.step
+        due = self.step // self._log_steps > self._last_logged // self._log_steps  # A call may take many steps.
         if due or self.step >= self._hparams.train_steps:
             self._log(self.step, now)
 

@@ -10,11 +10,12 @@ from absl import flags
 from trainer import cli, errors
 from trainer.dcgan.hparams import HParams
 from trainer.machine import schedule
-from trainer.options import DataOptions, RunOptions, TpuOptions
+from trainer.machine.options import MachineOptions
+from trainer.options import DataOptions, RunOptions
 from trainer.vertex.documents import Node
 from trainer.vertex.machines import TPU, Hardware
 
-GROUPS = (HParams, DataOptions, RunOptions, TpuOptions)  # Those of trainer.task.
+GROUPS = (HParams, DataOptions, RunOptions, MachineOptions)  # Those of trainer.task.
 
 # Every absl program has these.
 _ABSL = ('v', 'verbosity', 'logtostderr', 'alsologtostderr', 'stderrthreshold', 'logger_levels', 'showprefixforinfo')
@@ -39,7 +40,7 @@ class Arguments:
     hparams: HParams
     data: DataOptions
     run: RunOptions
-    tpu: TpuOptions
+    tpu: MachineOptions
 
     def error(self, name: str, message: str) -> errors.UserError:
         """An error that names the line of the flag `name`, or of the list of arguments if the flag is not given."""
@@ -75,7 +76,7 @@ def parse(task: Node, extra: Node | None = None) -> Arguments:
         given[_positive(name, values)] = item
     try:
         hparams, data = cli.from_flags(HParams, values), cli.from_flags(DataOptions, values)
-        run, tpu = cli.from_flags(RunOptions, values), cli.from_flags(TpuOptions, values)
+        run, tpu = cli.from_flags(RunOptions, values), cli.from_flags(MachineOptions, values)
     except errors.UserError as error:
         named = [name for name in re.findall(r'--(\w+)', str(error)) if name in given]
         raise (given[named[0]] if named else where).error(str(error)) from None
