@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh clone: `make demo` and `make test`. PYTHON=... chooses the interpreter.
-.PHONY: demo test test-browser lint types check bench bench-tpu vertex-config format clean venv dev
+.PHONY: venv-pjrt demo test test-browser lint types check bench bench-tpu vertex-config format clean venv dev
 
 python = .venv/bin/python
 
@@ -64,10 +64,15 @@ bench-tpu: dev .venv-tpu/bin/python
 	touch $@
 
 clean:
-	rm -rf .venv .venv-tpu build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-tpu .venv-pjrt build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 venv:
 	@PYTHON='$(PYTHON)' .ci/make-venv
+
+# An environment for --runtime=pjrt, on a TPU VM with DEVICE=tpu, on a machine with an NVIDIA GPU with DEVICE=gpu.
+DEVICE = cpu
+venv-pjrt:
+	@PYTHON='$(PYTHON)' VENV=.venv-pjrt JAX='$(DEVICE)' .ci/make-venv
 
 dev:
 	@PYTHON='$(PYTHON)' .ci/make-venv dev

@@ -16,13 +16,18 @@ _EXTRAS = {TPU: '[tpu]', GPU: '[cuda12]', CPU: ''}
 _PLUGINS = {TPU: 'libtpu', GPU: 'jax-cuda12-plugin'}
 
 
+def requirements(kind: str) -> tuple[str, ...]:
+    """What pip has to install, after the trainer, to train on 'tpu', 'gpu' or 'cpu'."""
+    return f'jax{_EXTRAS[kind]}>={_dotted(_LOWEST)},<{_dotted(_ABOVE)}', 'numpy<2', 'etils[epath]'
+
+
 def command(kind: str) -> str:
     """The pip command that installs JAX for 'tpu', 'gpu' or 'cpu'.
 
     It is one of its own, after that of the trainer: TensorFlow pins an older ml_dtypes, which it does not need, and
     pip would not find an answer for both. It warns of this conflict once.
     """
-    return f"pip install 'jax{_EXTRAS[kind]}>={_dotted(_LOWEST)},<{_dotted(_ABOVE)}' 'numpy<2' 'etils[epath]'"
+    return 'pip install ' + ' '.join(f"'{requirement}'" for requirement in requirements(kind))
 
 
 def check(kind: str) -> None:
