@@ -173,8 +173,11 @@ def torch_worker(size: int, batch: int, steps: int, joint: bool) -> None:
         step()
 
 
-def torch_step(size: int, batch: int, joint: bool) -> Step:
-    """Builds the same networks in PyTorch, and returns one training step on random images in memory."""
+def torch_step(size: int, batch: int, joint: bool, device: str = 'cpu', bfloat16: bool = False) -> Step:
+    """Builds the same networks in PyTorch, and returns one training step on random images in memory.
+
+    On a GPU they are compiled; with `bfloat16` they compute in it by autocast.
+    """
     import torch
     from torch import nn
     from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -190,26 +193,35 @@ def torch_step(size: int, batch: int, joint: bool) -> Step:
         down += [nn.LeakyReLU(0.2, True)]
     unflatten = nn.Unflatten(1, (filters[-1], 4, 4))
     first = [nn.Linear(NOISE_DIM, filters[-1] * 16), unflatten, nn.BatchNorm2d(filters[-1]), nn.ReLU(True)]
-    generator = nn.Sequential(*first, *up).to(memory_format=torch.channels_last)
+    generator = nn.Sequential(*first, *up).to(device, memory_format=torch.channels_last)
     discriminator = nn.Sequential(*down, nn.Flatten(), nn.Linear(filters[-1] * 16, 1))
-    discriminator = discriminator.to(memory_format=torch.channels_last)
+    discriminator = discriminator.to(device, memory_format=torch.channels_last)
+    if device != 'cpu':
+        generator, discriminator = torch.compile(generator), torch.compile(discriminator)
+    autocast = torch.autocast(device, torch.bfloat16, bfloat16)
     g_adam = torch.optim.Adam(generator.parameters(), LEARNING_RATE, (BETA1, 0.999))
     d_adam = torch.optim.Adam(discriminator.parameters(), LEARNING_RATE, (BETA1, 0.999))
-    pixels = torch.randint(0, 256, (batch, 3, size, size)).to(torch.uint8)
-    ones, zeros = torch.ones(batch, 1), torch.zeros(batch, 1)
+    pixels = torch.randint(0, 256, (batch, 3, size, size), device=device).to(torch.uint8)
+    ones, zeros = torch.ones(batch, 1, device=device), torch.zeros(batch, 1, device=device)
 
     def real_and_fake():
         real = (pixels.float() / 127.5 - 1).to(memory_format=torch.channels_last)
-        return real, generator(torch.randn(batch, NOISE_DIM))
+        return real, generator(torch.randn(batch, NOISE_DIM, device=device))
+
+    def judged(images, labels):
+        with autocast:
+            logits = discriminator(images)
+        return cross_entropy(logits.float(), labels)
 
     def official() -> None:
-        real, fake = real_and_fake()
+        with autocast:
+            real, fake = real_and_fake()
         d_adam.zero_grad()
-        cross_entropy(discriminator(real), ones).backward()
-        cross_entropy(discriminator(fake.detach()), zeros).backward()
+        judged(real, ones).backward()
+        judged(fake.detach(), zeros).backward()
         d_adam.step()
         g_adam.zero_grad()
-        cross_entropy(discriminator(fake), ones).backward()
+        judged(fake, ones).backward()
         g_adam.step()
 
     def both_at_once() -> None:

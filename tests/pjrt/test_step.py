@@ -16,7 +16,7 @@ from tests.dcgan.test_tpu_step import cpu_step
 from tests.pjrt.conftest import DEVICES
 from trainer.dcgan import noise
 from trainer.dcgan.backend import Backend
-from trainer.pjrt import program
+from trainer.pjrt import lowering
 from trainer.pjrt.device import Device
 
 SHARE = 8
@@ -59,9 +59,9 @@ def arithmetic_noise() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope='module')
 def devices(jax, arithmetic_noise) -> Devices:
-    four = program.lower(tiny_hparams(train_batch_size=DEVICES * SHARE, **HPARAMS), DEVICES)
+    four = lowering.lower(tiny_hparams(train_batch_size=DEVICES * SHARE, **HPARAMS), DEVICES)
     arithmetic_noise.setattr(xla, 'replica_id', replica_id_of_a_variable)
-    single = program.lower(tiny_hparams(train_batch_size=SHARE, **HPARAMS), 1)
+    single = lowering.lower(tiny_hparams(train_batch_size=SHARE, **HPARAMS), 1)
     return Devices(Device(single, jax.devices()[:1]), Device(four, jax.devices()))
 
 
@@ -84,7 +84,7 @@ def after(device: Device, start: dict[str, np.ndarray], *visits: np.ndarray, las
     device.compile()
     step = 0
     for visit in visits:
-        taken, *scalars = device.visit(device.put(visit), step)
+        taken, *scalars = device.visit(np.array([device.put(batch) for batch in visit]), step)
         assert np.isfinite(scalars).all()
         step += taken
     found = {variable.name: np.asarray(value) for variable, value in zip(device.program.variables, device._state)}

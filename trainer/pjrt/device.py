@@ -17,7 +17,7 @@ from trainer.pjrt.program import Program
 if TYPE_CHECKING:  # Imported where it is needed: the trainer works without JAX.
     import jax
 
-_REPLICAS = 'replicas'  # The axis over which arrays are sharded.
+AXIS = 'replicas'  # Over which arrays are sharded.
 
 
 class Device:
@@ -27,7 +27,7 @@ class Device:
     have the same weights, because their gradients are summed; their moving averages of batch norm differ, and those of
     the first replica are the run's, as on a TPU of TPUEstimator.
 
-    A visit is one call from TensorFlow, which takes several steps. Its images come first, by `put`, from the thread of
+    A visit is one call from TensorFlow, which takes several steps. Its batches come first, by `put`, from the thread of
     the input pipeline: they are on their way to the devices while the steps of the visits before are computed.
 
     Attributes:
@@ -47,18 +47,18 @@ class Device:
         self._last_step = 0
         self.moved = False
         self.failure: Exception | None = None
-        self._sharding = NamedSharding(Mesh(np.array(devices), _REPLICAS), PartitionSpec(_REPLICAS))
+        self._sharding = NamedSharding(Mesh(np.array(devices), AXIS), PartitionSpec(AXIS))
         self._jax = jax
         self._step: Any = None
         self._state: list[jax.Array] = []
         self._no_sums = jax.device_put(np.zeros([program.replicas, len(program.scalars)], np.float32), self._sharding)
-        self._visits: dict[int, list[jax.Array]] = {}
+        self._batches: dict[int, jax.Array] = {}
         self._numbers = itertools.count()
 
     def begin(self, last_step: int) -> None:
         """Begins a session, which takes no step beyond `last_step`; drops the images of the session before."""
         self._last_step = last_step
-        self._visits.clear()
+        self._batches.clear()
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
         """Sets the variables of all replicas."""
@@ -81,8 +81,8 @@ class Device:
         if self._step is not None:
             return
         began = time.monotonic()
-        images = self._jax.ShapeDtypeStruct(self._batch_shape, np.uint8, sharding=self._sharding)
-        self._step = step_function(self.program, self._sharding).lower(self._state, self._no_sums, images).compile()
+        lowered = step_function(self.program, self._sharding).lower(*arguments(self.program, self._sharding))
+        self._step = lowered.compile()
         logging.info(
             'compiled the step for %d x %s in %.1f s',
             self.program.replicas,
@@ -91,23 +91,23 @@ class Device:
         )
 
     def put(self, images: np.ndarray) -> np.int64:
-        """Begins to send the images of a visit, uint8 [steps, B, H, W, C], to the devices; returns its number."""
+        """Begins to send a batch of all replicas, uint8 [B, H, W, C], to the devices; returns its number."""
         number = next(self._numbers)
         with self._noting_failure():
-            self._visits[number] = [self._jax.device_put(batch, self._sharding) for batch in images]
+            self._batches[number] = self._jax.device_put(images, self._sharding)
         return np.int64(number)
 
-    def visit(self, number: int, step: int) -> list[np.generic]:
+    def visit(self, numbers: np.ndarray, step: int) -> list[np.generic]:
         """Takes a step on each batch of a visit, but none beyond the session's last step.
 
         Args:
-          number: of the visit, from `put`.
+          numbers: of the batches, from `put`, int64 [steps].
           step: the global step before the visit.
 
         Returns:
           The number of steps taken, int64, then the mean of each scalar over these steps and all replicas, float32.
         """
-        batches = self._visits.pop(int(number))[: self._last_step - int(step)]
+        batches = [self._batches.pop(number) for number in numbers.tolist()][: self._last_step - int(step)]
         sums, self.moved = self._no_sums, True
         with self._noting_failure():
             for batch in batches:  # Waits for nothing: the devices have a queue.
@@ -123,10 +123,18 @@ class Device:
             self.failure = error
             raise
 
-    @property
-    def _batch_shape(self) -> tuple[int, ...]:
-        share, *image = self.program.images
-        return (self.program.replicas * share, *image)
+
+def arguments(program: Program, sharding: jax.sharding.NamedSharding) -> tuple[list, Any, Any]:
+    """Shapes and dtypes of the arguments of `step_function`."""
+    import jax
+
+    replicas, (share, *image) = program.replicas, program.images
+
+    def array(dtype: str, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+    variables = [array(variable.dtype, replicas, *variable.shape) for variable in program.variables]
+    return variables, array('float32', replicas, len(program.scalars)), array('uint8', replicas * share, *image)
 
 
 def step_function(program: Program, sharding: jax.sharding.NamedSharding) -> Any:

@@ -32,8 +32,8 @@ def find(kind: str, replicas: int, cache_dir: str, environ: Mapping[str, str]) -
     """
     asked = environ.get('JAX_PLATFORMS', '')
     kind = CPU if asked == CPU else kind
-    installation.check(kind)
     _check_one_host(environ.get(_HOSTS, ''))
+    installation.check(kind)
     import jax
 
     private.check_names()

@@ -60,13 +60,13 @@ class DeviceEstimator:
 
 
 def _on_their_way(batches: tf.data.Dataset, steps: int, device: Device) -> tf.data.Dataset:
-    """Turns batches of images into numbers of visits, whose images are sent to the devices ahead of their use."""
+    """Turns batches of images into visits, int64 [steps] numbers of batches sent to the devices ahead of their use."""
 
     def put(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         number = tf.numpy_function(device.put, [features['images']], tf.int64)
         return {'visit': tf.ensure_shape(number, [])}
 
-    return batches.batch(steps, drop_remainder=True).map(put).prefetch(1)
+    return batches.map(put).batch(steps, drop_remainder=True).prefetch(1)
 
 
 def model_fn_on(device: Device) -> Callable:

@@ -2,19 +2,22 @@
 
 Read in jax 0.6.2 and 0.7.1, and in TensorFlow 2.15.1. JAX has no public way to run a module that another program has
 lowered with its arguments donated and sharded; its raw client's calls change with each release, while `jax.jit` of a
-primitive with a lowering of its own has stayed the same.
+primitive with a lowering of its own has stayed the same: tests/benchmarks/pjrt_gpu.py runs it with 0.11.2.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import re
 from collections.abc import Sequence
-from typing import Any, Callable
-
-import tensorflow.compat.v1 as v1
+from typing import TYPE_CHECKING, Any, Callable
 
 from trainer import errors
+
+if TYPE_CHECKING:
+    import tensorflow.compat.v1 as v1
 
 _READ_IN = 'jax 0.6.2 and 0.7.1'
 _NAMES = {
@@ -55,14 +58,20 @@ def as_function(stablehlo: str, results: Sequence[tuple[tuple[int, ...], str]]) 
     def lower(context: Any, *arguments: Any) -> Any:
         ir_module, symbol = (_found('jax._src.lib.mlir', f'ir.{n}') for n in ('Module.parse', 'FlatSymbolRefAttr.get'))
         merge = _found('jax._src.interpreters.mlir', 'merge_mlir_modules')
-        to_type = _found('jax._src.interpreters.mlir', 'aval_to_ir_type')
         outer = context.module_context
         name = merge(outer.module, 'dcgan_step', ir_module(stablehlo), dst_symtab=outer.symbol_table)
         call = _found('jax._src.lib.mlir.dialects', 'func.CallOp')
-        return call([to_type(aval) for aval in context.avals_out], symbol(name), arguments).results
+        return call(_ir_types(outer, context.avals_out), symbol(name), arguments).results
 
     _found('jax._src.interpreters.mlir', 'register_lowering')(primitive, lower)
     return primitive.bind
+
+
+def _ir_types(module: Any, avals: Sequence[Any]) -> list[Any]:
+    to_type = _found('jax._src.interpreters.mlir', 'aval_to_ir_type')
+    if len(inspect.signature(to_type).parameters) > 1:  # Since 0.8.
+        to_type = functools.partial(to_type, module)
+    return [to_type(aval) for aval in avals]
 
 
 def saver_of_visits(model_dir: str, save_steps: int, steps_a_visit: int) -> v1.train.CheckpointSaverHook:
@@ -70,6 +79,8 @@ def saver_of_visits(model_dir: str, save_steps: int, steps_a_visit: int) -> v1.t
 
     TPUEstimator tells its own in the same way, but only on a TPU.
     """
+    import tensorflow.compat.v1 as v1
+
     saver = v1.train.CheckpointSaverHook(model_dir, save_steps=save_steps, save_graph_def=False)
     saver._set_steps_per_run(steps_a_visit)
     return saver

@@ -1,24 +1,9 @@
-"""Lowers a training step of `model_fn` to one XLA program, with its variables as arguments and results.
-
-TensorFlow needs no device for that, and nothing of the model is written twice: `model_fn.training_step` is built as it
-is, for a backend whose sum over replicas is an operation that the ordinary wheel can lower.
-"""
+"""The program of a training step, as it passes from TensorFlow, which lowers it, to JAX, which runs it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import re
-
-import tensorflow as tf
-import tensorflow.compat.v1 as v1
-from tensorflow.compiler.tf2xla.python import xla  # Public as a module; tf.raw_ops lacks XlaReplicaId.
-
-from trainer.dcgan import model_fn
-from trainer.dcgan.backend import Backend, SumOverReplicas
-from trainer.dcgan.hparams import HParams
-
-_ALIAS = re.compile(r'\{(\d+)\}: \((\d+), \{\}')  # {result}: (parameter, {}) in the first line of a module's text.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,51 +51,3 @@ class Program:
         for number, variable in zip(self.results, self.variables):
             types[number] = variable.shape, variable.dtype
         return types
-
-
-def lower(hparams: HParams, replicas: int, for_tpu: bool = False) -> Program:
-    """Lowers the step of one of `replicas` replicas, which share the batch.
-
-    Args:
-      hparams: complete, with image size and channels.
-      replicas: must divide the batch.
-      for_tpu: whether convolutions take their form for a TPU.
-    """
-    share = hparams.train_batch_size // replicas
-    images = tf.TensorSpec([share, hparams.image_size, hparams.image_size, hparams.channels], tf.uint8)
-    backend = Backend(replicas, _sum_over(replicas), xla.replica_id, for_tpu, auto_dtype='bfloat16')
-    names: list[str] = []
-
-    def take_step(pixels: tf.Tensor) -> list[tf.Tensor]:
-        v1.train.get_or_create_global_step()
-        step = model_fn.training_step(pixels, {'hparams': hparams, 'backend': backend})
-        names[:] = step.scalars
-        with tf.control_dependencies([step.train_op]):
-            return [tf.identity(value) for value in step.scalars.values()]
-
-    built = v1.wrap_function(take_step, [images])
-    compiled = tf.function(lambda pixels: built(pixels), [images], jit_compile=True, autograph=False)
-    lowered = compiled.experimental_get_compiler_ir(tf.zeros(images.shape, tf.uint8))
-    text = lowered(stage='hlo')
-    created = built.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES)
-    named = {id(variable.handle): variable for variable in created}
-    variables = [named[id(handle)] for handle in compiled.get_concrete_function().captured_inputs]
-    results = {int(parameter): int(result) for result, parameter in _ALIAS.findall(text.splitlines()[0])}
-    return Program(
-        hlo=lowered(stage='hlo_serialized'),
-        text=text,
-        replicas=replicas,
-        images=tuple(images.shape),
-        variables=tuple(Variable(v.name.split(':')[0], tuple(v.shape), v.dtype.name) for v in variables),
-        results=tuple(results[1 + number] for number in range(len(variables))),
-        scalars=tuple(names),
-    )
-
-
-def _sum_over(replicas: int) -> SumOverReplicas:
-    """A sum that lowers to XLA's all-reduce. The ordinary wheel has no kernel for a TPU's own CrossReplicaSum."""
-    if replicas == 1:
-        return lambda tensor: tensor
-    return lambda tensor: tf.raw_ops.CollectiveReduceV2(
-        input=tensor, group_size=replicas, group_key=1, instance_key=1, ordering_token=[], merge_op='Add', final_op='Id'
-    )

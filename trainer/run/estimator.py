@@ -13,7 +13,7 @@ from trainer.machine import schedule
 from trainer.machine.preparation import Machine
 from trainer.model_dir import event_log
 from trainer.options import RunOptions
-from trainer.pjrt import program
+from trainer.pjrt import lowering
 from trainer.pjrt.device import Device
 from trainer.pjrt.estimator import DeviceEstimator
 
@@ -57,7 +57,7 @@ def make_estimator(
         'export_to_tpu': False,
     }
     if machine.devices:
-        step = program.lower(hparams, len(machine.devices), machine.for_tpu)
+        step = lowering.lower(hparams, len(machine.devices), machine.for_tpu)
         steps_a_visit = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes)
         return DeviceEstimator(Device(step, machine.devices), steps_a_visit, **arguments)
     return tpu.TPUEstimator(model_fn.model_fn, use_tpu=machine.use_tpu, eval_on_tpu=machine.use_tpu, **arguments)

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import SHIPPED, tiny_hparams
 from tests.dcgan.test_tpu_step import OPTIONS
 from trainer.dcgan import losses, optimization
-from trainer.pjrt import program
+from trainer.pjrt import lowering
 from trainer.pjrt.program import Program
 
 PROGRAMS = [(64, 'default'), (128, 'default'), *((32, options) for options in OPTIONS)]
@@ -30,7 +30,7 @@ def trained(found: Program) -> set[str]:
 @pytest.mark.parametrize(('size', 'options'), PROGRAMS)
 def test_a_program_sums_each_gradient_and_changes_its_variables_in_place(size, options):
     hparams = tiny_hparams(image_size=size, **{**OPTIONS[options][0], 'compute_dtype': 'auto'})
-    found = program.lower(hparams, replicas=4, for_tpu=True)
+    found = lowering.lower(hparams, replicas=4, for_tpu=True)
     assert len(trained(found)) == OPTIONS[options][1] or size > 32
     adapts = bool(hparams.augment_target) and losses.LOSSES[hparams.loss].boundary is not None
     assert all_reduces(found) == len(trained(found)) + adapts
@@ -39,15 +39,20 @@ def test_a_program_sums_each_gradient_and_changes_its_variables_in_place(size, o
     assert '<=' not in found.text  # A dimension that is known only when it runs.
     assert found.images == (2, size, size, 3)
     assert 'bf16[' in found.text  # --compute_dtype=auto.
-    assert ('D_real' in found.scalars, found.text.count('replica-id(')) >= (True, 1)  # The noise of a replica is its own.
+    assert ('D_real' in found.scalars, found.text.count('replica-id(')) >= (
+        True,
+        1,
+    )  # The noise of a replica is its own.
 
 
 def test_the_variables_are_those_of_a_checkpoint():
-    found = program.lower(tiny_hparams(**SHIPPED), replicas=1)
+    found = lowering.lower(tiny_hparams(**SHIPPED), replicas=1)
     named = {variable.name: variable for variable in found.variables}
     assert named['global_step'].dtype == 'int64'
     assert named['generator/dense/kernel'].shape == (8, 4 * 4 * 16)
-    assert {'augmentation/share', 'average/generator/deconv0/kernel', 'discriminator_optimizer/beta1_power'} <= set(named)
+    assert {'augmentation/share', 'average/generator/deconv0/kernel', 'discriminator_optimizer/beta1_power'} <= set(
+        named
+    )
     assert all_reduces(found) == 0
 
 
@@ -60,5 +65,5 @@ def test_a_forgotten_sum_is_seen(forgotten, monkeypatch):
         return [pair if pair[1].name.startswith(left_out) else sum_all([pair], of_step)[0] for pair in gradients]
 
     monkeypatch.setattr(optimization, '_summed', sum_some)
-    found = program.lower(tiny_hparams(**SHORT), replicas=4)
+    found = lowering.lower(tiny_hparams(**SHORT), replicas=4)
     assert all_reduces(found) == len(trained(found)) - 1
