@@ -106,6 +106,9 @@ def test_each_script_is_bash(step):
         ({}, ''),
         ({'_SUBMIT': 'true'}, ''),
         ({'_SUBMIT': 'true', '_JOB': 'tpu_v3'}, ''),
+        ({'_SUBMIT': 'true', '_JOB': 'gpu_pjrt', '_TARGETS': 'cpu gpu-pjrt'}, ''),
+        ({'_SUBMIT': 'true', '_JOB': 'tpu_v5e'}, '_JOB=tpu_v5e needs tpu-pjrt in _TARGETS=cpu tpu'),
+        ({'_TARGETS': 'cpu-pjrt'}, "'cpu-pjrt' is none of cpu, gpu, tpu, gpu-pjrt, tpu-pjrt"),
         ({'_TARGETS': 'cpu tpus'}, "'tpus' is none of cpu, gpu, tpu"),
         ({'_TARGETS': 'cpu $(touch run)'}, "'$(touch' is none of cpu, gpu, tpu"),
         ({'_SUBMIT': 'yes'}, '_SUBMIT=yes is neither true nor false'),
@@ -149,6 +152,16 @@ def test_no_job_is_submitted_unless_asked_for(tmp_path):
     (tmp_path / 'gcloud').chmod(0o755)
     assert run_script('submit', {}, tmp_path).stdout == '_SUBMIT=false: no job is started\n'
     assert 'called: ai custom-jobs create' in run_script('submit', {'_SUBMIT': 'true'}, tmp_path).stdout
+
+
+def test_each_target_has_its_recipe(tmp_path):
+    (tmp_path / 'docker').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / 'docker').chmod(0o755)
+    targets = ['cpu', 'gpu', 'tpu', 'gpu-pjrt', 'tpu-pjrt']
+    ended = run_script('build', {'_TARGETS': ' '.join(targets)}, tmp_path)
+    recipes = re.findall(r'--file=(\S+)', ended.stdout)
+    assert sorted(ROOT / recipe for recipe in recipes) == sorted((ROOT / 'configs' / 'docker').glob('*.Dockerfile'))
+    assert re.findall(r'--tag=\S+/dcgan-(\S+):latest', ended.stdout) == targets
 
 
 def run_script(step_id: str, given: dict[str, str], folder: pathlib.Path) -> subprocess.CompletedProcess:

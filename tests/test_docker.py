@@ -18,9 +18,11 @@ from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
 from trainer.machine import tpu_runtime
+from trainer.pjrt import installation
 
 FOLDER = ROOT / 'configs' / 'docker'
 RECIPES = sorted(FOLDER.glob('*.Dockerfile'))
+PJRT = [path for path in RECIPES if path.name.startswith('pjrt-')]
 by_name = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name.split('.')[0])
 
 
@@ -46,9 +48,17 @@ def needs(python: str) -> dict[str, Requirement]:
     return {canonicalize_name(need.name): need for need in found if not need.marker or need.marker.evaluate(given)}
 
 
+def name_of(path) -> str:
+    return path.name.split('.')[0]
+
+
 def lock_of(path) -> dict[str, tuple[str, list[str]]]:
     """What an image installs: a version and its hashes for each package."""
-    locked = (FOLDER / f'{path.name.split(".")[0]}.txt').read_text()
+    return {**read_lock('cpu'), **read_lock(name_of(path))} if path in PJRT else read_lock(name_of(path))
+
+
+def read_lock(name: str) -> dict[str, tuple[str, list[str]]]:
+    locked = (FOLDER / f'{name}.txt').read_text()
     entries = re.findall(r'(?m)^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)', locked)
     found = {canonicalize_name(name): (version, hashes.split('--hash=')[1:]) for name, version, hashes in entries}
     # Nothing escapes the pattern: what is left are comments.
@@ -56,8 +66,8 @@ def lock_of(path) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def test_there_are_three_images():
-    assert [path.name for path in RECIPES] == ['cpu.Dockerfile', 'gpu.Dockerfile', 'tpu.Dockerfile']
+def test_there_are_five_images():
+    assert [name_of(path) for path in RECIPES] == ['cpu', 'gpu', 'pjrt-gpu', 'pjrt-tpu', 'tpu']
 
 
 @by_name
@@ -76,21 +86,39 @@ def test_each_image_runs_the_trainer_unbuffered(path):
     assert arguments(path, 'ENTRYPOINT') == ['["python", "-m", "trainer.task"]']
     variables = dict(pair.split('=', 1) for line in arguments(path, 'ENV') for pair in shlex.split(line))
     assert variables['PYTHONUNBUFFERED'] == '1'
-    # Either would select the PJRT runtime, on which TPUEstimator stops.
+    # Either would select TensorFlow's own PJRT runtime, on which TPUEstimator stops, and which JAX does not use.
     assert not {'NEXT_PLUGGABLE_DEVICE_USE_C_API', 'TF_PLUGGABLE_DEVICE_LIBRARY_PATH'} & set(variables)
 
 
 @by_name
 def test_packages_come_before_the_code_and_the_code_replaces_none(path):
     commands = arguments(path, 'RUN')
-    wanted = f'--no-build-isolation --require-hashes --requirement /tmp/{path.name.split(".")[0]}.txt'
-    (packages,) = (i for i, line in enumerate(commands) if wanted in line)
+    wanted = '--no-build-isolation --require-hashes --requirement /tmp/'
+    packages, *jax = (i for i, line in enumerate(commands) if wanted in line)
+    locks = re.findall(f'{wanted}(.*?)\\.txt', ' '.join(commands))
+    assert locks == (['cpu', name_of(path)] if path in PJRT else [name_of(path)])
     (code,) = (i for i, line in enumerate(commands) if line.endswith('/tmp/source') or '/tmp/source ' in line)
-    assert packages < code
+    assert sorted([packages, *jax, code]) == [packages, *jax, code]
     assert 'pip check' in commands[packages]
     assert '--no-deps' in commands[code]
     steps = [f'{instruction} {rest}' for instruction, rest in instructions(path)]
-    assert steps.index('COPY trainer /tmp/source/trainer') > steps.index(f'RUN {commands[packages]}')
+    assert steps.index('COPY trainer /tmp/source/trainer') > steps.index(f'RUN {commands[[packages, *jax][-1]]}')
+
+
+@pytest.mark.parametrize('path', PJRT, ids=name_of)
+def test_jax_comes_second_and_changes_one_package(path):
+    """Its lock was resolved without TensorFlow, so it must have the same versions of all that both need."""
+    kind = name_of(path).split('-')[1]
+    wanted = [line.split(' #')[0] for line in (FOLDER / f'{name_of(path)}.in').read_text().splitlines()]
+    assert tuple(line for line in wanted if line[0] != '#') == installation.requirements(kind)
+    locked, first = read_lock(name_of(path)), read_lock('cpu')
+    assert all(hashes for _, hashes in locked.values())
+    assert {name for name in set(locked) & set(first) if locked[name] != first[name]} == {'ml-dtypes'}
+    assert locked['jax'][0] == locked['jaxlib'][0] and installation._PLUGINS[kind] in locked
+    # The same layer as in the image for CPUs, so that a builder or a machine with both has it once.
+    for instruction in ('FROM', 'COPY', 'RUN'):
+        assert arguments(path, instruction)[0] == arguments(FOLDER / 'cpu.Dockerfile', instruction)[0]
+    assert f'installation.check("{kind}")' in arguments(path, 'RUN')[-1]
 
 
 def test_the_tpu_image_has_what_the_trainer_tells_people_to_install():
@@ -131,12 +159,14 @@ def test_the_tpu_image_is_refused_with_another_tensorflow(tmp_path):
 
 def test_root_remains_only_where_the_platform_asks_for_it():
     """A TPU's devices and a tuning job's metric are root's; the CPU image has another user ready all the same."""
-    recipes = {path.name.split('.')[0]: path for path in RECIPES}
-    assert {name: arguments(path, 'USER') for name, path in recipes.items()} == {'cpu': [], 'gpu': ['1000'], 'tpu': []}
-    for name in ('cpu', 'gpu'):
+    recipes = {name_of(path): path for path in RECIPES}
+    users = {name: arguments(path, 'USER') for name, path in recipes.items()}
+    assert users == {'cpu': [], 'gpu': ['1000'], 'pjrt-gpu': ['1000'], 'pjrt-tpu': [], 'tpu': []}
+    for name in ('cpu', 'gpu', 'pjrt-gpu'):
         assert 'useradd --create-home --uid=1000 dcgan' in ' '.join(arguments(recipes[name], 'RUN'))
         assert arguments(recipes[name], 'WORKDIR') == ['/home/dcgan']
-    assert [name for name, _ in instructions(recipes['gpu'])][-2:] == ['USER', 'ENTRYPOINT']
+    for name in ('gpu', 'pjrt-gpu'):
+        assert [name for name, _ in instructions(recipes[name])][-2:] == ['USER', 'ENTRYPOINT']
     tuning = (ROOT / 'configs' / 'vertex' / 'hptuning.yaml').read_text()
     assert re.search(r'imageUri: \$\{IMAGE\}-(cpu|tpu):', tuning), 'a tuning job needs an image that runs as root'
 
@@ -145,7 +175,7 @@ def test_root_remains_only_where_the_platform_asks_for_it():
 def test_the_lock_covers_what_setup_py_needs(path):
     (python,) = re.findall(r'python:([\d.]+)', ' '.join(arguments(path, 'FROM')))
     locked, wanted = lock_of(path), needs(python)
-    builds = {'cpu': 'tensorflow-cpu', 'gpu': 'tensorflow', 'tpu': None}[path.name.split('.')[0]]
+    builds = {'gpu': 'tensorflow', 'tpu': None}.get(name_of(path), 'tensorflow-cpu')
     tensorflow = wanted.pop('tensorflow')
     if builds:
         assert locked[builds][0] in tensorflow.specifier
@@ -153,7 +183,7 @@ def test_the_lock_covers_what_setup_py_needs(path):
         assert re.search(r'tensorflow-(2\.15\.\d+)-', path.read_text())[1] in tensorflow.specifier
         assert 'tensorflow' not in locked
     assert len(wanted) >= 10
-    how = f'run the command that opens {path.name.split(".")[0]}.txt'
+    how = f'run the command that opens {name_of(path)}.txt'
     assert set(wanted) <= set(locked), f'{how}: {set(wanted) - set(locked)}'
     wrong = {name: locked[name][0] for name, need in wanted.items() if locked[name][0] not in need.specifier}
     assert not wrong, f'{how}: {wrong}'

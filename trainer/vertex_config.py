@@ -36,8 +36,9 @@ _RULES = {
     'bucket': (rules.BUCKET.pattern, f'a bucket name without gs://: {rules.BUCKET_RULE}'),
     'region': (r'[a-z]+-[a-z]+\d+', 'a region, such as us-central1; a zone has a letter more'),
     'image': (
-        r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(?<!-cpu)(?<!-gpu)(?<!-tpu)',
-        'an image path without -cpu, -gpu or -tpu and without tag: REGION-docker.pkg.dev/PROJECT/REPOSITORY/dcgan',
+        r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(?<!-cpu)(?<!-gpu)(?<!-tpu)(?<!-pjrt)',
+        'an image path without -cpu, -gpu or -tpu (-pjrt) and without tag: '
+        'REGION-docker.pkg.dev/PROJECT/REPOSITORY/dcgan',
     ),
     'tag': (r'\w[\w.-]{0,127}', 'an image tag'),
     'name': (r'[a-z0-9][a-z0-9_-]{0,39}', 'a short name: up to 40 lower-case letters, digits, - and _'),

@@ -37,7 +37,8 @@ def filled(name: str) -> str:
 
 def test_there_is_a_job_for_each_machine():
     assert [path.stem for path in SOURCES] == [
-        'cpu_smoke', 'gpu', 'hptuning', 'python_package', 'tpu_v2', 'tpu_v3', 'tpu_v3_spot',
+        'cpu_smoke', 'gpu', 'gpu_pjrt', 'hptuning', 'python_package', 'tpu_v2', 'tpu_v3', 'tpu_v3_spot', 'tpu_v5e',
+        'tpu_v6e',
     ]  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def test_the_smoke_job_ends_soon_and_the_spot_job_comes_back():
         ({'region': 'us-central1-a'}, 'a zone has a letter more'),
         ({'image': 'us-docker.pkg.dev/p/dcgan/dcgan:v1'}, 'without tag'),
         ({'image': 'us-docker.pkg.dev/p/dcgan/dcgan-tpu'}, 'without -cpu, -gpu or -tpu'),
+        ({'image': 'us-docker.pkg.dev/p/dcgan/dcgan-tpu-pjrt'}, 'without -cpu, -gpu or -tpu'),
         ({'tag': 'a b'}, 'an image tag'),
         ({'name': 'My_Run'}, 'a short name'),
         ({'data': 'data/photos64'}, 'must be gs://BUCKET/FOLDER'),

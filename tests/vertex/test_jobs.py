@@ -31,9 +31,12 @@ def test_jobs_for_accelerators_get_their_machine_and_arguments(cloud):
     files = cloud.fill()
     machines = {
         'gpu': {'machineType': 'n1-standard-8', 'acceleratorType': 'NVIDIA_TESLA_T4', 'acceleratorCount': 1},
+        'gpu_pjrt': {'machineType': 'n1-standard-8', 'acceleratorType': 'NVIDIA_TESLA_T4', 'acceleratorCount': 1},
         'tpu_v2': {'machineType': 'cloud-tpu', 'acceleratorType': 'TPU_V2', 'acceleratorCount': 8},
         'tpu_v3': {'machineType': 'cloud-tpu', 'acceleratorType': 'TPU_V3', 'acceleratorCount': 8},
         'tpu_v3_spot': {'machineType': 'cloud-tpu', 'acceleratorType': 'TPU_V3', 'acceleratorCount': 8},
+        'tpu_v5e': {'machineType': 'ct5lp-hightpu-8t', 'tpuTopology': '2x4'},
+        'tpu_v6e': {'machineType': 'ct6e-standard-8t', 'tpuTopology': '2x4'},
     }
     jobs = {name: cloud.submit(files[name]) for name in machines}
     assert set(files) - set(jobs) == {'cpu_smoke', 'python_package', 'hptuning'}  # These run in other tests.

@@ -1,11 +1,10 @@
-"""The machines of Vertex AI that this trainer can use: CPUs, CPUs with a GPU, and TPUs of v2 and v3."""
+"""The machines of Vertex AI that this trainer can use: CPUs, CPUs with a GPU, and TPUs of v2, v3, v5e and v6e."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 
-from trainer.machine.tpu_runtime import PJRT_ONLY
 from trainer.vertex.documents import Node
 
 CPU, GPU, TPU = 'cpu', 'gpu', 'tpu'
@@ -13,7 +12,11 @@ HOST_CORES, POD_CORES = 8, 32
 
 _TPU_MACHINE = 'cloud-tpu'
 _PJRT_MACHINE = re.compile(r'(ct\d|tpu\d).*')
-_PJRT_TPUS = ('TPU_V5_LITEPOD',)
+_NEWER_MACHINE = re.compile(r'tpu\d.*')  # TPU7x, whose names no longer begin with ct.
+# A v5e (ct5lp) or v6e (ct6e), and the topology of a slice with one host, by the end of the machine's name: its chips.
+_SLICE = re.compile(r'(ct5lp-hightpu|ct6e-standard)-([148]t)')
+_ONE_HOST = {'1t': '1x1', '4t': '2x2', '8t': '2x4'}
+_TOPOLOGY = re.compile(r'([1-9]\d{0,2})x([1-9]\d{0,2})')
 # The GPU that is part of a family of machines; the others are attached to n1 machines.
 _BUILT_IN = {
     'g2-standard': 'NVIDIA_L4',
@@ -35,11 +38,14 @@ class Hardware:
 
     Attributes:
       kind: 'cpu', 'gpu' or 'tpu'.
-      cores: TPU cores; 1 without a TPU.
+      cores: TPU cores or, of a v5e or v6e, chips; GPUs; 1 for a CPU.
+      pjrt: whether it trains through PJRT: a v5e and v6e do, a v2 and v3 do not; None for a CPU, and for a GPU, where
+        the image decides.
     """
 
     kind: str
     cores: int = 1
+    pjrt: bool | None = None
 
 
 def hardware(machine: Node) -> Hardware:
@@ -52,11 +58,15 @@ def hardware(machine: Node) -> Hardware:
     if not kind:
         raise machine.error('machineType is missing: it must be given, such as n1-standard-8 or cloud-tpu')
     if _PJRT_MACHINE.fullmatch(kind.value):
-        raise kind.error(
-            f'{kind.value!r} cannot be used: {PJRT_ONLY}; take machineType: cloud-tpu with TPU_V2 or TPU_V3'
+        return _pjrt_tpu(machine, kind)
+    if accelerator and accelerator.value == 'TPU_V5_LITEPOD':
+        raise accelerator.error(
+            f'{accelerator.value} is not how a job names a v5e: write machineType: ct5lp-hightpu-8t and tpuTopology: '
+            '2x4, and delete both accelerator keys'
         )
-    if accelerator and accelerator.value in _PJRT_TPUS:
-        raise accelerator.error(f'{accelerator.value} cannot be used: {PJRT_ONLY}; take TPU_V2 or TPU_V3')
+    topology = machine.get('tpuTopology')
+    if topology:
+        raise topology.error(f'{topology.value}: only a v5e or v6e has a topology, not {kind.value}: delete the key')
     if not accelerator or not count:
         one = accelerator or count
         if one:
@@ -65,8 +75,8 @@ def hardware(machine: Node) -> Hardware:
     if int(count.value) < 1:
         raise count.error(f'{count.value} is not a number of accelerators: give at least 1')
     if kind.value == _TPU_MACHINE or accelerator.value.startswith('TPU'):
-        return _tpu(machine, kind, accelerator, count)
-    return _gpu(kind, accelerator)
+        return _tpu(kind, accelerator, count)
+    return _gpu(kind, accelerator, int(count.value))
 
 
 def _without_accelerator(kind: Node) -> Hardware:
@@ -82,12 +92,12 @@ def _without_accelerator(kind: Node) -> Hardware:
     return Hardware(CPU)
 
 
-def _gpu(kind: Node, accelerator: Node) -> Hardware:
+def _gpu(kind: Node, accelerator: Node, count: int) -> Hardware:
     needed = _built_in(kind.value)
     if needed and accelerator.value != needed:
         raise accelerator.error(f'{kind.value} has {needed} and no other: name that, or take another machineType')
     if needed:
-        return Hardware(GPU)
+        return Hardware(GPU, count)
     homes = [family for family, gpu in _BUILT_IN.items() if gpu == accelerator.value]
     if homes:
         raise kind.error(f'{accelerator.value} comes with machines of {" or ".join(homes)} only: take one of them')
@@ -95,21 +105,51 @@ def _gpu(kind: Node, accelerator: Node) -> Hardware:
         raise accelerator.error(f'{accelerator.value} is not a GPU: name one, or delete both accelerator keys')
     if not re.fullmatch(r'n1-(standard|highmem|highcpu)-\d+', kind.value):
         raise kind.error(f'{accelerator.value} is attached to n1 machines only: write one such as n1-standard-8')
-    return Hardware(GPU)
+    return Hardware(GPU, count)
 
 
-def _tpu(machine: Node, kind: Node, accelerator: Node, count: Node) -> Hardware:
+def _tpu(kind: Node, accelerator: Node, count: Node) -> Hardware:
     if kind.value != _TPU_MACHINE:
         raise kind.error(f'{accelerator.value} is not attached to {kind.value}: write machineType: cloud-tpu')
     if accelerator.value not in ('TPU_V2', 'TPU_V3'):
         raise accelerator.error(f'cloud-tpu has no {accelerator.value} for training: write TPU_V2 or TPU_V3')
-    topology = machine.get('tpuTopology')
-    if topology:
-        raise topology.error('a v2 or v3 TPU takes no topology: delete the key; acceleratorCount gives its size')
     cores = int(count.value)
     if cores != HOST_CORES and cores % POD_CORES:
         raise count.error(f'{cores} is not a number of TPU cores: give 8, or a multiple of 32 for a Pod')
-    return Hardware(TPU, cores)
+    return Hardware(TPU, cores, pjrt=False)
+
+
+def _pjrt_tpu(machine: Node, kind: Node) -> Hardware:
+    """Reads the machineSpec of a v5e or v6e, whose size is in its machineType and tpuTopology."""
+    if _NEWER_MACHINE.fullmatch(kind.value):
+        raise kind.error(
+            f'{kind.value!r} cannot be used: a TPU7x needs a newer JAX than fits beside TensorFlow 2.15; take '
+            'machineType: ct6e-standard-8t with tpuTopology: 2x4'
+        )
+    named = _SLICE.fullmatch(kind.value)
+    if not named:
+        raise kind.error(
+            f'{kind.value!r} is not a TPU machine for training: write ct5lp-hightpu-1t, -4t or -8t (v5e), or '
+            'ct6e-standard-1t, -4t or -8t (v6e)'
+        )
+    for key in ('acceleratorType', 'acceleratorCount'):
+        if key in machine.keys:
+            raise machine[key].error(f'{kind.value} takes no {key}: delete it; tpuTopology gives the size')
+    right, chips = _ONE_HOST[named[2]], int(named[2][0])
+    topology = machine.get('tpuTopology')
+    if not topology:
+        raise kind.error(f'{kind.value} needs a topology: add tpuTopology: {right}')
+    if topology.value == right:
+        return Hardware(TPU, chips, pjrt=True)
+    sides = _TOPOLOGY.fullmatch(topology.value)
+    hosts = int(sides[1]) * int(sides[2]) // chips if sides and named[2] == '4t' else 1
+    if hosts > 1:
+        raise topology.error(
+            f'{topology.value} of {kind.value} is {hosts} hosts, and the trainer uses one through PJRT, where hosts '
+            f'would have to agree on who saves and when to stop: write {right}, or machineType: '
+            f'{named[1]}-8t with tpuTopology: {_ONE_HOST["8t"]}'
+        )
+    raise topology.error(f'{topology.value!r} is not a topology of {kind.value}: write tpuTopology: {right}')
 
 
 def _built_in(machine: str) -> str:

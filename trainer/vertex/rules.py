@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from trainer.vertex import machines
 from trainer.vertex.documents import Node
-from trainer.vertex.machines import CPU, TPU, Hardware
+from trainer.vertex.machines import CPU, GPU, TPU, Hardware
 
 BUCKET = re.compile(r'(?!goog)[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]')
 BUCKET_RULE = '3 to 63 lower-case letters, digits, dashes, underscores and dots'
@@ -15,7 +16,7 @@ _IMAGE = re.compile(r'[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(:[\w.-]+|@sha256:[0-9a-f]
 _PREBUILT = re.compile(
     r'(us|europe|asia)-docker\.pkg\.dev/vertex-ai/training/tf-(cpu|gpu|tpu)\.2-15\.[pc][yp]310:latest'
 )
-_TARGET = re.compile(r'[-/](?:tf-)?(cpu|gpu|tpu)(?=[.:@]|$)')
+_TARGET = re.compile(r'[-/](?:tf-)?(cpu|gpu|tpu)(-pjrt)?(?=[.:@]|$)')
 _ACCOUNT = re.compile(r'[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com')
 _TENSORBOARD = re.compile(r'projects/[^/]+/locations/[^/]+/tensorboards/[^/]+')
 _SECONDS = re.compile(r'[1-9]\d*s')
@@ -58,6 +59,8 @@ def task_of(pool: Node) -> Node:
 def check_pool(spec: Node) -> Hardware:
     """Checks the one worker pool of a job, its machine and its image or package; returns the machine.
 
+    Of a GPU, the image says whether it trains through PJRT.
+
     Raises:
       errors.UserError: Vertex AI would refuse it, or this trainer could not use it.
     """
@@ -76,8 +79,7 @@ def check_pool(spec: Node) -> Hardware:
     _check_package(task)
     if 'imageUri' in task.keys:
         _check_container(task)
-    _check_target(image, hardware)
-    return hardware
+    return _with_image(image, hardware)
 
 
 def check_spec(spec: Node, hardware: Hardware) -> None:
@@ -125,12 +127,22 @@ def _check_package(task: Node) -> None:
             raise uri.error(f'{uri.value!r} is not a package in Cloud Storage: write gs://BUCKET/packages/NAME.tar.gz')
 
 
-def _check_target(image: Node, hardware: Hardware) -> None:
+def _with_image(image: Node, hardware: Hardware) -> Hardware:
     """Refuses an image for other hardware: after the queue it would find no TPU, or leave the GPU idle."""
     found = _TARGET.search(image.value)
-    target = found[1] if found else hardware.kind
-    if target != hardware.kind and (TPU in (target, hardware.kind) or target == CPU):
+    if not found:  # An image of another name says nothing about itself.
+        return hardware
+    target, pjrt = found[1], bool(found[2])
+    if target != hardware.kind and (TPU in (target, hardware.kind) or target == CPU or pjrt):
         raise image.error(f'this is the image for a {target.upper()}, and the machine is a {hardware.kind.upper()}')
+    if hardware.kind == GPU:
+        return dataclasses.replace(hardware, pjrt=pjrt)
+    if hardware.kind == TPU and pjrt != hardware.pjrt:
+        other = 'v5e or v6e TPU, which needs JAX: write an imageUri that ends with -tpu-pjrt and its tag'
+        if not hardware.pjrt:
+            other = 'v2 or v3 TPU, which JAX does not know: write an imageUri that ends with -tpu and its tag'
+        raise image.error(f'this is the image for {"newer" if pjrt else "older"} TPUs, and the machine is a {other}')
+    return hardware
 
 
 def _check_scheduling(scheduling: Node | None, hardware: Hardware) -> None:

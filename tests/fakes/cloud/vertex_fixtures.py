@@ -102,7 +102,8 @@ def cloud_fixture(made: Made, gcs: Gcs, tmp_path: pathlib.Path) -> Iterator[Clou
     """A separate Vertex AI for each test."""
     for path in made.dataset.iterdir():
         gcs.server.put(f'{gcs.bucket}/data/{path.name}', path.read_bytes())
-    images = {f'{REGISTRY}-{target}:latest': Image(None, ('--dry_run',), forked=True) for target in ('gpu', 'tpu')}
+    targets = ('gpu', 'tpu', 'gpu-pjrt', 'tpu-pjrt')
+    images = {f'{REGISTRY}-{target}:latest': Image(None, ('--dry_run',), forked=True) for target in targets}
     images[f'{REGISTRY}-cpu:latest'] = Image(made.python, SMALL)
     images[f'{REGISTRY}-cpu:{UNCHANGED}'] = Image(made.python)
     images[EXECUTOR] = Image(None, SMALL)
