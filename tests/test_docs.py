@@ -16,6 +16,7 @@ from tests.processes import run_module
 from trainer import errors
 from trainer.data import images
 from trainer.machine import watchdog
+from trainer.pjrt import installation
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 # docs/cloud.md has a test of its own: its commands need a project.
@@ -28,6 +29,7 @@ COMMANDS = list(
         for line in block.replace('\\\n', ' ').splitlines()
     )
 )
+FOUR_DEVICES = 'XLA_FLAGS=--xla_force_host_platform_device_count=4'  # tests/pjrt/test_run.py runs this command.
 # What makes the commands of the pages quick; nothing else of them is changed.
 SHRINK = {
     'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4'],
@@ -44,7 +46,7 @@ def test_every_kind_of_command_is_covered():
     kinds = {tuple(command.split()[:2]) for command in COMMANDS}
     assert kinds == {
         ('make', 'demo'), ('make', 'test'), ('make', 'vertex-config'), ('python', '-m'), ('gcloud', 'builds'),
-        ('gcloud', 'ai'),
+        ('gcloud', 'ai'), ('make', 'venv-pjrt'), ('pip', 'install'), ('JAX_PLATFORMS=cpu', FOUR_DEVICES),
     }  # fmt: skip
 
 
@@ -94,6 +96,13 @@ def test_the_commands_for_the_cloud_fit_each_other(gcs, tmp_path):
     (build,) = (command for command in COMMANDS if command.startswith('gcloud builds'))
     for name in re.findall(r'(_[A-Z]+)=', build):
         assert f'  {name}: ' in (ROOT / 'cloudbuild.yaml').read_text()
+
+
+def test_the_commands_that_install_jax_are_the_programs_own():
+    assert installation.command('tpu') in COMMANDS
+    (command,) = (command for command in COMMANDS if command.startswith('make venv-pjrt'))
+    planned = subprocess.run(['make', '--dry-run', *command.split()[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert "VENV=.venv-pjrt JAX='tpu' .ci/make-venv" in planned.stdout
 
 
 @pytest.mark.parametrize('target', ['demo', 'test'])

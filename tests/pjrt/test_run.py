@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pathlib
 import re
+import shlex
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
+import tensorflow as tf
 
-from tests.conftest import TINY_FLAGS, tiny_hparams
+from tests.conftest import ROOT, TINY_FLAGS, tiny_hparams
 from tests.pjrt.conftest import DEVICES
 from tests.processes import Started, start_module
 from trainer import errors
@@ -77,27 +81,46 @@ def test_a_nan_on_the_devices_ends_in_one_return_and_a_line(dataset32, tmp_path,
     assert saved(tmp_path / 'run') == {0}
 
 
-@pytest.mark.usefixtures('jax')
-def test_the_devices_are_timed_alone(tmp_path, caplog):
+@pytest.fixture
+def other_cache(jax) -> Iterator[None]:
+    """Lets a test keep compiled programs elsewhere: JAX opens a cache once."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    before = jax.config.jax_compilation_cache_dir
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update('jax_compilation_cache_dir', before)
+    compilation_cache.reset_cache()
+
+
+@pytest.mark.usefixtures('other_cache')
+def test_the_devices_are_timed_alone_and_the_step_is_kept_in_a_bucket(tmp_path, gcs, caplog):
     caplog.set_level(logging.INFO, 'absl')
     hparams, options = tiny_hparams(train_steps=8, **MODEL), RunOptions(str(tmp_path / 'run'), log_steps=2)
-    assert device_timing.time_device(hparams, options, MachineOptions(**PJRT)) == 0
+    machine = MachineOptions(**PJRT, compile_cache_dir=f'{gcs.bucket}/compiled')
+    assert device_timing.time_device(hparams, options, machine) == 0
     assert re.search(r'the device alone: \d+ images/s', caplog.text)
+    assert any('jit_take_step' in name for name in tf.io.gfile.listdir(machine.compile_cache_dir))
     assert not any((tmp_path / 'run').iterdir())
 
 
 @pytest.mark.usefixtures('jax')
 def test_signals_save_and_kill_9_loses_little(dataset32, tmp_path, monkeypatch):
-    for name, value in {
-        'JAX_PLATFORMS': 'cpu',
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={DEVICES}',
-        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-    }.items():
-        monkeypatch.setenv(name, value)
-    flags = (*TINY_FLAGS, f'--train_data={dataset32}', '--model_dir=run', '--train_steps=100000', '--log_steps=4')
+    monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+    words = documented_command()
+    for word in itertools.takewhile(lambda word: word != 'python', words):
+        monkeypatch.setenv(*word.split('=', 1))
+    flags = (
+        *words[words.index('trainer.task') + 1 :],
+        *TINY_FLAGS,
+        f'--train_data={dataset32}',
+        '--model_dir=run',
+        '--train_steps=100000',
+        '--log_steps=4',
+    )
     flags += ('--sample_steps=1000', '--save_steps=20', '--eval_steps=0', '--update=joint', '--compile_cache_dir=cache')
     model_dir = tmp_path / 'run'
-    with start_module('trainer.task', '--use_tpu=true', *flags, cwd=tmp_path) as process:
+    with start_module('trainer.task', *flags, cwd=tmp_path) as process:
         seen = int(re.search(r'step (\d+)/', wait_for(process, ' images/s ')[-1])[1])
         process.send_signal(signal.SIGTERM)
         log = process.stderr.read()
@@ -112,6 +135,13 @@ def test_signals_save_and_kill_9_loses_little(dataset32, tmp_path, monkeypatch):
             time.sleep(0.01)
         process.kill()
     assert checkpoints.step_of(checkpoints.recover(str(model_dir))) >= ended
+
+
+def documented_command() -> list[str]:
+    """The command of docs/tpu.md that trains on four CPU devices."""
+    text = (ROOT / 'docs' / 'tpu.md').read_text().replace('\\\n', ' ')
+    (command,) = re.findall(r'^JAX_PLATFORMS=.*$', text, re.MULTILINE)
+    return shlex.split(command)
 
 
 def wait_for(process: Started, words: str) -> list[str]:
