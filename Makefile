@@ -57,6 +57,8 @@ bench: dev
 # Gets the TPU compiler's estimates; needs no TPU. For the virtual environment see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python
 	$(python) -m tests.benchmarks.tpu_compile --write
+	@VENV=.venv-pjrt JAX=tpu .ci/make-venv
+	.venv-pjrt/bin/python -m tests.benchmarks.pjrt_compile --write
 
 .venv-tpu/bin/python: tests/benchmarks/tpu_compile.txt
 	$(python) -m venv .venv-tpu

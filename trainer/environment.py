@@ -4,14 +4,15 @@ Some of them change how TensorFlow is imported and must be handled before that, 
 
 | variable | here |
 |---|---|
-| TF_PLUGGABLE_DEVICE_LIBRARY_PATH | hidden from TensorFlow, which would load it or crash; --use_tpu refuses it |
-| NEXT_PLUGGABLE_DEVICE_USE_C_API | --use_tpu refuses it (tpu_runtime.py) |
+| TF_PLUGGABLE_DEVICE_LIBRARY_PATH | hidden from TensorFlow, which would load it or crash; chooses PJRT (runtime.py) |
+| NEXT_PLUGGABLE_DEVICE_USE_C_API, JAX_PLATFORMS | with --use_tpu they choose PJRT (runtime.py) |
+| TPU_WORKER_HOSTNAMES | PJRT refuses several hosts (pjrt/devices.py) |
 | TF_USE_LEGACY_KERAS | hidden: TensorFlow 2.15 uses that Keras anyway, and would ask for another package |
 | TF_CONFIG | ignored where it describes one machine, refused where it describes several |
 | TF_TPU_WATCHDOG_TIMEOUT, TF_TPU_GRACEFUL_SHUTDOWN_MODE | honoured by TPUEstimator, refused where it would crash |
 | TPU_LIBRARY_PATH, TPU_CONFIG, TPU_ACCELERATOR_TYPE | honoured (tpu_runtime.py, tpu_address.py, preparation.py) |
 | TPU_NAME | ignored: --tpu says which |
-| GCS_*, GOOGLE_APPLICATION_CREDENTIALS, TF_NUM_*, CUDA_VISIBLE_DEVICES, XLA_FLAGS | honoured by TensorFlow |
+| GCS_*, GOOGLE_APPLICATION_CREDENTIALS, TF_NUM_*, CUDA_VISIBLE_DEVICES, XLA_FLAGS | honoured by TensorFlow and JAX |
 | AIP_*, CLOUD_ML_* | the defaults of flags (options.py) |
 | MPLBACKEND, MATPLOTLIBRC, TQDM_* | ignored: charts and progress bars look the same everywhere |
 """
