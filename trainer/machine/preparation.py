@@ -87,6 +87,8 @@ def _prepare_devices(
     if machine.iterations_per_loop:
         schedule.iterations_per_loop(machine.iterations_per_loop, options)
     watchdog.phase('init')
+    if tf.config.list_physical_devices('GPU'):  # A TensorFlow build with CUDA would take all of its memory.
+        tf.config.set_visible_devices([], 'GPU')
     kind = installation.TPU if machine.use_tpu else installation.GPU if machine.use_gpu else installation.CPU
     found = devices.find(kind, machine.replicas, machine.compile_cache_dir, environ)
     _check_batch(hparams.train_batch_size, len(found), 'devices')
