@@ -64,6 +64,7 @@ def by_device(steps: list[int], names: set[str]) -> dict[int, dict[str, np.ndarr
     device = Device(program, jax.devices()[:1])
     with tempfile.TemporaryDirectory() as folder:
         begin, _ = cpu_step(tiny_hparams(**test_step.HPARAMS), folder, steps=0)
+    device.compile()
     kept = {}
     for count in steps:
         found = test_step.after(device, begin, test_step.pixels(count, BATCH), last_step=count)

@@ -62,7 +62,12 @@ def devices(jax, arithmetic_noise) -> Devices:
     four = lowering.lower(tiny_hparams(train_batch_size=DEVICES * SHARE, **HPARAMS), DEVICES)
     arithmetic_noise.setattr(xla, 'replica_id', replica_id_of_a_variable)
     single = lowering.lower(tiny_hparams(train_batch_size=SHARE, **HPARAMS), 1)
-    return Devices(Device(single, jax.devices()[:1]), Device(four, jax.devices()))
+    found = Devices(Device(single, jax.devices()[:1]), Device(four, jax.devices()))
+    jax.config.update('jax_disable_most_optimizations', False)  # Without them sums round more.
+    for device in found:
+        device.compile()
+    jax.config.update('jax_disable_most_optimizations', True)
+    return found
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +86,6 @@ def after(device: Device, start: dict[str, np.ndarray], *visits: np.ndarray, las
     """Name -> value in each replica, after visits from `start`."""
     device.begin(last_step)
     device.load({**start, REPLICA: np.int32(replica)})
-    device.compile()
     step = 0
     for visit in visits:
         taken, *scalars = device.visit(np.array([device.put(batch) for batch in visit]), step)
@@ -104,7 +108,10 @@ def test_four_replicas_take_the_mean_of_four_single_steps(devices, start):
         mean = np.mean([single[name][0] for single in singles], axis=0, dtype=np.float64)
         layer = name.split('_optimizer/')[1].rpartition('/Adam')[0].rpartition('/')[0]
         largest = max(np.abs(found[other]).max() for other in moments if layer in other)
-        np.testing.assert_allclose(found[name][0], mean, rtol=0, atol=1e-6 * largest, err_msg=name)
+        if name.endswith('/kernel/Adam'):
+            assert np.linalg.norm(found[name][0] - mean) < 1e-6 * np.linalg.norm(mean), name
+        # Before a batch norm the gradient of a bias is rounding noise of a sum over thousands of pixels.
+        np.testing.assert_allclose(found[name][0], mean, rtol=0, atol=5e-6 * largest, err_msg=name)
         assert np.abs(singles[0][name] - singles[1][name]).max() > 0
     for name, copies in found.items():
         if '/moving_' in name:
