@@ -61,7 +61,7 @@ def by_device(steps: list[int], names: set[str]) -> dict[int, dict[str, np.ndarr
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(xla, 'replica_id', test_step.replica_id_of_a_variable)
         program = lowering.lower(tiny_hparams(train_batch_size=BATCH, **test_step.HPARAMS), 1)
-    device = Device(program, jax.devices()[:1])
+    device = Device(program, jax.devices()[:1], max(steps))
     with tempfile.TemporaryDirectory() as folder:
         begin, _ = cpu_step(tiny_hparams(**test_step.HPARAMS), folder, steps=0)
     device.compile()

@@ -76,7 +76,7 @@ def our_step(folder: pathlib.Path, size: int, batch: int, dtype: str):
     from trainer.pjrt.device import Device
 
     program = pickle.loads((folder / f'{size}_{batch}_{dtype}.pickle').read_bytes())
-    device = Device(program, jax.devices()[:1])
+    device = Device(program, jax.devices()[:1], 20)
     device.load(begin(program))
     device.compile()
     device.begin(sys.maxsize)
@@ -136,7 +136,7 @@ def train(folder: pathlib.Path, out: pathlib.Path, seconds: float) -> None:
     size, batch, dtype = TRAINED
     program = pickle.loads((folder / f'{size}_{batch}_{dtype}.pickle').read_bytes())
     images = np.load(folder / 'images.npz')['arr_0']
-    device, random, ends = Device(program, jax.devices()[:1]), np.random.default_rng(1), time.monotonic() + seconds
+    device, random, ends = Device(program, jax.devices()[:1], 20), np.random.default_rng(1), time.monotonic() + seconds
     device.load(begin(program))
     device.compile()
     device.begin(STEPS)

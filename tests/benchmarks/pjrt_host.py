@@ -2,10 +2,10 @@
 
   python -m tests.benchmarks.pjrt_host        after make dev, with Python 3.10 or 3.11
 
-The devices take no step here, so all time is the host's. First with 8 images a step, for what a call from TensorFlow
-and the hooks of a run cost; it is the devices that wait for that. Then with 1,024 images, for what the pipeline can put
-on a device: that runs beside the steps, and matters where it is slower than they are. Last, how long the variables take
-on their way back, which happens at each checkpoint.
+The devices take steps that do nothing here, so all time is the host's. First with 8 images a step, for what a call from
+TensorFlow and the hooks of a run cost; it is the devices that wait for that. Then with 1,024 images, for what the
+pipeline can put on a device: that runs beside the steps, and matters where it is slower than they are. Last, how long
+the variables take on their way back, which happens at each checkpoint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from trainer.machine.options import MachineOptions
 from trainer.options import RunOptions
 from trainer.pjrt import estimator as pjrt_estimator
 from trainer.pjrt import lowering
-from trainer.pjrt.device import Device
+from trainer.pjrt.device import Device, arguments
 from trainer.run import device_timing, estimator, progress
 
 CALLS, REPEATS = 60, 3
@@ -36,19 +36,23 @@ CALLS, REPEATS = 60, 3
 
 
 class IdleDevice(Device):
-    """Takes images and counts steps, and computes nothing."""
+    """Gets the arguments of a step and gives its results, and computes nothing."""
 
     def compile(self) -> None:
-        pass
+        if self._visit is None:
 
-    def visit(self, numbers: np.ndarray, step: int) -> list[np.generic]:
-        batches = [self._batches.pop(number) for number in numbers.tolist()]
-        self._jax.block_until_ready(batches)
-        return [np.int64(len(batches)), *np.zeros(len(self.program.scalars), np.float32)]
+            def nothing(variables, count, batches):
+                sums = self._jax.numpy.zeros([self.program.replicas, len(self.program.scalars)], np.float32)
+                return variables, sums + count
+
+            lowered = self._jax.jit(nothing, donate_argnums=0).lower(
+                *arguments(self.program, self._sharding, self.steps)
+            )
+            self._visit = lowered.compile()
 
 
-def host_ms(size: int, batch: int, steps: int) -> float:
-    """Milliseconds a step of a run whose device does nothing, with so many steps in a visit."""
+def host_ms(size: int, batch: int, steps: int, replicas: int = 1) -> float:
+    """Milliseconds a step of a run whose devices do nothing, with so many steps in a visit."""
     hparams = HParams(image_size=size, channels=3, train_batch_size=batch, train_steps=CALLS * steps, augment='none')
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(estimator, 'Device', IdleDevice):
         kept: list[progress.ProgressHook] = []
@@ -61,7 +65,7 @@ def host_ms(size: int, batch: int, steps: int) -> float:
         with mock.patch.object(device_timing, 'ProgressHook', noting):
             options = RunOptions(os.path.join(folder, 'run'), log_steps=200 * steps)
             device_timing.time_device(
-                hparams, options, MachineOptions(runtime='pjrt', replicas=1, iterations_per_loop=steps)
+                hparams, options, MachineOptions(runtime='pjrt', replicas=replicas, iterations_per_loop=steps)
             )
     return 1e3 * batch / kept[0].images_per_s
 
@@ -88,14 +92,19 @@ def seconds_back(size: int) -> tuple[float, float]:
 
 
 def main() -> None:
+    import jax
+
+    jax.config.update('jax_num_cpu_devices', 4)
     quiet.quieten_tensorflow()
     cpu = next(line for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line)
     print(f'{os.cpu_count()} cores of {cpu.split(":")[1].strip()}')
     for size in (32, 64, 128):
         automatic = schedule.steps_a_visit(RunOptions('run'), 1024 * size * size * 3)
         alone, many, images = host_ms(size, 8, 1), host_ms(size, 8, automatic), host_ms(size, 1024, automatic)
+        four = host_ms(size, 8, automatic, replicas=4)
         print(
-            f'{size} px: {alone:.2f} ms a step with 1 step a visit, {many:.2f} with {automatic}; '
+            f'{size} px: {alone:.2f} ms a step with 1 step a visit, {many:.2f} with {automatic}, {four:.2f} '
+            'for 4 devices; '
             f'1,024 images on their way to the device in {images:.2f} ms ({1024 / images * 1e3:,.0f} images/s)',
             flush=True,
         )

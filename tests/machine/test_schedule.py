@@ -42,3 +42,12 @@ def test_a_loop_that_would_miss_a_checkpoint_is_refused():
     assert schedule.iterations_per_loop(50, OPTIONS) == 50
     with pytest.raises(errors.UserError, match='--iterations_per_loop=300: .* must divide --sample_steps=200.* of 200'):
         schedule.iterations_per_loop(300, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    'log_steps, mebibytes, expected',
+    [(100, 1, 50), (100, 12, 50), (100, 48, 10), (100, 2000, 1), (30, 1, 10), (7, 1, 1)],
+)
+def test_a_visit_is_as_long_as_exact_steps_and_memory_allow(log_steps, mebibytes, expected):
+    options = RunOptions(sample_steps=200, save_steps=600, eval_steps=1000, log_steps=log_steps)
+    assert schedule.steps_a_visit(options, mebibytes * 2**20) == expected

@@ -62,7 +62,7 @@ def devices(jax, arithmetic_noise) -> Devices:
     four = lowering.lower(tiny_hparams(train_batch_size=DEVICES * SHARE, **HPARAMS), DEVICES)
     arithmetic_noise.setattr(xla, 'replica_id', replica_id_of_a_variable)
     single = lowering.lower(tiny_hparams(train_batch_size=SHARE, **HPARAMS), 1)
-    found = Devices(Device(single, jax.devices()[:1]), Device(four, jax.devices()))
+    found = Devices(Device(single, jax.devices()[:1], 5), Device(four, jax.devices(), 4))
     jax.config.update('jax_disable_most_optimizations', False)  # Without them sums round more.
     for device in found:
         device.compile()

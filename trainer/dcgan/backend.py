@@ -41,8 +41,12 @@ def of(params: Params) -> Backend:
         return params['backend']
     if not params['use_tpu']:
         return Backend()
-    # In TPUEstimator the public replica context gives 0 on every core; XLA's own operation gives the true number.
+    cores = params['hparams'].train_batch_size // params['batch_size']
+    return Backend(cores, v1.tpu.cross_replica_sum, replica_id, for_tpu=True, auto_dtype='bfloat16')
+
+
+def replica_id() -> tf.Tensor:
+    """XLA's number of this replica, int32 scalar. In TPUEstimator the public replica context gives 0 on every core."""
     from tensorflow.compiler.tf2xla.python import xla
 
-    cores = params['hparams'].train_batch_size // params['batch_size']
-    return Backend(cores, v1.tpu.cross_replica_sum, xla.replica_id, for_tpu=True, auto_dtype='bfloat16')
+    return xla.replica_id()

@@ -7,7 +7,7 @@ import math
 from trainer import errors
 from trainer.options import RunOptions
 
-_MOST_STEPS_A_VISIT, _VISIT_BYTES = 50, 2**28
+_MOST_STEPS_A_VISIT, _VISIT_BYTES = 50, 640 * 2**20
 
 
 def next_stop(step: int, train_steps: int, options: RunOptions, evaluates: bool) -> int:

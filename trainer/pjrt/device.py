@@ -27,31 +27,33 @@ class Device:
     have the same weights, because their gradients are summed; their moving averages of batch norm differ, and those of
     the first replica are the run's, as on a TPU of TPUEstimator.
 
-    A visit is one call from TensorFlow, which takes several steps. Its batches come first, by `put`, from the thread of
-    the input pipeline: they are on their way to the devices while the steps of the visits before are computed.
+    A visit is one call from TensorFlow, which takes several steps in a loop on the devices, as TPUEstimator's does: to
+    pass hundreds of arrays for each step would take the host as long as small steps take a TPU. The batches of a visit
+    come first, by `put`, from the thread of the input pipeline: they are on their way to the devices while the steps of
+    the visits before are computed.
 
     Attributes:
       program: of one replica.
+      steps: the most steps of a visit.
       moved: whether steps have been taken since `load`, or since `values`.
       failure: the exception that ended a visit. TensorFlow passes on only its text.
     """
 
-    def __init__(self, program: Program, devices: Sequence[jax.Device]):
-        """Takes a program and as many devices as it has replicas."""
+    def __init__(self, program: Program, devices: Sequence[jax.Device], steps: int = 1):
+        """Takes a program, as many devices as it has replicas, and the steps of a visit."""
         import jax
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
         jax.config.update('jax_enable_x64', True)  # global_step is an int64.
         assert len(devices) == program.replicas
-        self.program = program
+        self.program, self.steps = program, steps
         self._last_step = 0
         self.moved = False
         self.failure: Exception | None = None
         self._sharding = NamedSharding(Mesh(np.array(devices), AXIS), PartitionSpec(AXIS))
         self._jax = jax
-        self._step: Any = None
+        self._visit: Any = None
         self._state: list[jax.Array] = []
-        self._no_sums = jax.device_put(np.zeros([program.replicas, len(program.scalars)], np.float32), self._sharding)
         self._batches: dict[int, jax.Array] = {}
         self._numbers = itertools.count()
 
@@ -78,11 +80,11 @@ class Device:
 
     def compile(self) -> None:
         """Compiles the program, or takes it from the cache, if that has not happened yet; logs the time."""
-        if self._step is not None:
+        if self._visit is not None:
             return
         began = time.monotonic()
-        lowered = step_function(self.program, self._sharding).lower(*arguments(self.program, self._sharding))
-        self._step = lowered.compile()
+        visit = visit_function(self.program, self._sharding)
+        self._visit = visit.lower(*arguments(self.program, self._sharding, self.steps)).compile()
         logging.info(
             'compiled the step for %d x %s in %.1f s',
             self.program.replicas,
@@ -108,12 +110,12 @@ class Device:
           The number of steps taken, int64, then the mean of each scalar over these steps and all replicas, float32.
         """
         batches = [self._batches.pop(number) for number in numbers.tolist()][: self._last_step - int(step)]
-        sums, self.moved = self._no_sums, True
+        count, self.moved = len(batches), True
+        unused = [batches[-1]] * (self.steps - count)
         with self._noting_failure():
-            for batch in batches:  # Waits for nothing: the devices have a queue.
-                self._state, sums = self._step(self._state, sums, batch)
-            means = np.mean(self._jax.device_get(sums), axis=0) / np.float32(len(batches))
-        return [np.int64(len(batches)), *means]
+            self._state, sums = self._visit(self._state, np.int32(count), [*batches, *unused])
+            means = np.mean(self._jax.device_get(sums), axis=0) / np.float32(count)
+        return [np.int64(count), *means]
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -124,8 +126,8 @@ class Device:
             raise
 
 
-def arguments(program: Program, sharding: jax.sharding.NamedSharding) -> tuple[list, Any, Any]:
-    """Shapes and dtypes of the arguments of `step_function`."""
+def arguments(program: Program, sharding: jax.sharding.NamedSharding, steps: int) -> tuple[list, Any, list]:
+    """Shapes and dtypes of the arguments of `visit_function`, for visits of so many steps."""
     import jax
 
     replicas, (share, *image) = program.replicas, program.images
@@ -134,31 +136,46 @@ def arguments(program: Program, sharding: jax.sharding.NamedSharding) -> tuple[l
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
     variables = [array(variable.dtype, replicas, *variable.shape) for variable in program.variables]
-    return variables, array('float32', replicas, len(program.scalars)), array('uint8', replicas * share, *image)
+    count = jax.ShapeDtypeStruct((), 'int32', sharding=jax.sharding.NamedSharding(sharding.mesh, _everywhere()))
+    return variables, count, [array('uint8', replicas * share, *image)] * steps
 
 
-def step_function(program: Program, sharding: jax.sharding.NamedSharding) -> Any:
-    """The step of all replicas as a jitted function: (variables, sums, images) -> (variables, sums).
+def visit_function(program: Program, sharding: jax.sharding.NamedSharding) -> Any:
+    """The steps of a visit as a jitted function: (variables, count, batches) -> (variables, sums).
 
     Args:
       program: of one replica.
       sharding: how arrays are spread over the devices: by their first axis.
 
     Returns:
-      A function that takes a list of arrays [replicas, ...], which it donates, the sums of scalars so far, float32
-      [replicas, scalars], and images uint8 [replicas * B, H, W, C].
+      A function that takes a list of arrays [replicas, ...], which it donates, the number of steps, int32 scalar, and
+      at least as many batches, uint8 [replicas * B, H, W, C]. The sums of scalars over the steps are float32
+      [replicas, scalars].
     """
     import jax
     import jax.numpy as jnp
 
     run = private.as_function(private.to_stablehlo(program.hlo), program.result_types)
+    scalars = len(program.scalars)
 
-    def take_step(variables: list, sums: Any, images: Any) -> tuple[list, Any]:
-        results = run(images, *[variable[0] for variable in variables])
-        scalars = jnp.stack(results[: len(program.scalars)])
-        return [results[number][None] for number in program.results], sums + scalars
+    def visit(variables: list, count: Any, batches: list) -> tuple[list, Any]:
+        images = jnp.stack(batches)
 
-    mapped = jax.shard_map(
-        take_step, mesh=sharding.mesh, in_specs=sharding.spec, out_specs=sharding.spec, check_vma=False
-    )
+        def take_step(i: Any, before: tuple[list, Any]) -> tuple[list, Any]:
+            results = run(jax.lax.dynamic_index_in_dim(images, i, keepdims=False), *before[0])
+            return [results[number] for number in program.results], before[1] + jnp.stack(results[:scalars])
+
+        begin = [variable[0] for variable in variables], jnp.zeros([scalars], jnp.float32)
+        after, sums = jax.lax.fori_loop(jnp.int32(0), count, take_step, begin)
+        return [variable[None] for variable in after], sums[None]
+
+    spec = sharding.spec
+    specs = spec, _everywhere(), spec
+    mapped = jax.shard_map(visit, mesh=sharding.mesh, in_specs=specs, out_specs=spec, check_vma=False)
     return jax.jit(mapped, donate_argnums=0)
+
+
+def _everywhere() -> jax.sharding.PartitionSpec:
+    from jax.sharding import PartitionSpec
+
+    return PartitionSpec()

@@ -26,10 +26,10 @@ class DeviceEstimator:
     It has one because an Estimator does not let a subclass change `train`.
     """
 
-    def __init__(self, device: Device, steps_a_visit: int, **arguments: Any):
-        """Takes the devices, the steps of a visit, and the arguments of a TPUEstimator."""
+    def __init__(self, device: Device, **arguments: Any):
+        """Takes the devices and the arguments of a TPUEstimator."""
         self._estimator = tpu.TPUEstimator(model_fn_on(device), use_tpu=False, eval_on_tpu=False, **arguments)
-        self._device, self._steps_a_visit = device, steps_a_visit
+        self._device = device
         self.evaluate = self._estimator.evaluate
 
     def train(
@@ -48,25 +48,25 @@ class DeviceEstimator:
         """
         device, config = self._device, self._estimator.config
         device.begin(max_steps)
-        saver = private.saver_of_visits(config.model_dir, config.save_checkpoints_steps, self._steps_a_visit)
+        saver = private.saver_of_visits(config.model_dir, config.save_checkpoints_steps, device.steps)
         own = [_StateHook(device), _LastStepHook(max_steps), saver]
         with _explained(device):
             self._estimator.train(
-                lambda params: _on_their_way(input_fn(params), self._steps_a_visit, device),
+                lambda params: _on_their_way(input_fn(params), device),
                 hooks=[*hooks, *own],
                 max_steps=max_steps,
                 saving_listeners=[_StateListener(device), *saving_listeners],  # The others look at what it brings.
             )
 
 
-def _on_their_way(batches: tf.data.Dataset, steps: int, device: Device) -> tf.data.Dataset:
+def _on_their_way(batches: tf.data.Dataset, device: Device) -> tf.data.Dataset:
     """Turns batches of images into visits, int64 [steps] numbers of batches sent to the devices ahead of their use."""
 
     def put(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         number = tf.numpy_function(device.put, [features['images']], tf.int64)
         return {'visit': tf.ensure_shape(number, [])}
 
-    return batches.map(put).batch(steps, drop_remainder=True).prefetch(1)
+    return batches.map(put).batch(device.steps, drop_remainder=True).prefetch(1)
 
 
 def model_fn_on(device: Device) -> Callable:

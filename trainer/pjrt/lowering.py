@@ -10,10 +10,9 @@ import re
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
-from tensorflow.compiler.tf2xla.python import xla  # Public as a module; tf.raw_ops lacks XlaReplicaId.
 
 from trainer.dcgan import model_fn
-from trainer.dcgan.backend import Backend, SumOverReplicas
+from trainer.dcgan.backend import Backend, SumOverReplicas, replica_id
 from trainer.dcgan.hparams import HParams
 from trainer.pjrt.program import Program, Variable
 
@@ -30,7 +29,7 @@ def lower(hparams: HParams, replicas: int, for_tpu: bool = False) -> Program:
     """
     share = hparams.train_batch_size // replicas
     images = tf.TensorSpec([share, hparams.image_size, hparams.image_size, hparams.channels], tf.uint8)
-    backend = Backend(replicas, _sum_over(replicas), xla.replica_id, for_tpu, auto_dtype='bfloat16')
+    backend = Backend(replicas, _sum_over(replicas), replica_id, for_tpu, auto_dtype='bfloat16')
     names: list[str] = []
 
     def take_step(pixels: tf.Tensor) -> list[tf.Tensor]:

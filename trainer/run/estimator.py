@@ -58,6 +58,6 @@ def make_estimator(
     }
     if machine.devices:
         step = lowering.lower(hparams, len(machine.devices), machine.for_tpu)
-        steps_a_visit = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes)
-        return DeviceEstimator(Device(step, machine.devices), steps_a_visit, **arguments)
+        steps = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes)
+        return DeviceEstimator(Device(step, machine.devices, steps), **arguments)
     return tpu.TPUEstimator(model_fn.model_fn, use_tpu=machine.use_tpu, eval_on_tpu=machine.use_tpu, **arguments)
