@@ -56,7 +56,7 @@ def main() -> int:
         _check_default_is_of(options.model_dir, data.train_data)
     hparams, data = _with_data_set(hparams, data, options, machine)
     if options.preflight_only:
-        preflight.check([data.train_data, data.holdout_data], options)
+        preflight.check([data.train_data, data.holdout_data], options, machine.compile_cache_dir)
         return 0
     return experiment.run(hparams, data, options, machine)
 

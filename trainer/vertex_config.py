@@ -27,7 +27,7 @@ from trainer.dcgan import architecture
 from trainer.filesystem import outputs, paths
 from trainer.filesystem.files import write_bytes
 from trainer.flags.declaration import ANYWHERE, LOCAL, Options, option
-from trainer.vertex import documents, rules, schema, task_flags, tuning
+from trainer.vertex import documents, hardware_rules, rules, schema, task_flags, tuning
 
 _MADE_BY = 'trainer.vertex_config'
 
@@ -99,7 +99,7 @@ def check_job(source: str, text: str) -> None:
     rules.check_spec(spec, hardware)
     task = rules.task_of(spec['workerPoolSpecs'].items[0])
     arguments = task_flags.parse(task)
-    task_flags.check_hardware(arguments, hardware)
+    hardware_rules.check(arguments, hardware)
     task_flags.check_folders(arguments, spec)
     if is_study:
         tuning.check_study(document['studySpec'], task, arguments, hardware)

@@ -54,6 +54,15 @@ def test_a_local_folder_that_cannot_be_written(dataset32, tmp_path):
     assert 'cannot be written' in message
 
 
+def test_the_folder_of_compiled_programs_is_checked_too(dataset32, tmp_path):
+    run = RunOptions(str(tmp_path / 'run'))
+    preflight.check([dataset32], run, str(tmp_path / 'compiled'))
+    assert os.listdir(tmp_path / 'compiled') == []
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(errors.UserError, match=r'--compile_cache_dir=.*file/compiled'):
+        preflight.check([dataset32], run, str(tmp_path / 'file' / 'compiled'))
+
+
 @pytest.mark.parametrize('status', [401, 403])
 @pytest.mark.parametrize(
     'method, path, role',

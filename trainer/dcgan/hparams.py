@@ -132,7 +132,7 @@ class HParams(NetworkOptions):
     compute_dtype: str = option(
         'auto',
         'Dtype of the arithmetic in the networks; variables stay float32. auto is bfloat16 on a TPU, which multiplies '
-        'in it anyway, and float32 elsewhere.',
+        'in it anyway, and with --runtime=pjrt; it is float32 elsewhere.',
         choices=('auto', 'float32', 'bfloat16'),
     )
     init_from: str = option(

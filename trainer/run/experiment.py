@@ -41,7 +41,7 @@ def run(hparams: HParams, data: DataOptions, options: RunOptions, tpu: MachineOp
       errors.UserError: the data, the machine, the flags and model_dir do not fit together, another job trains in
         model_dir, a bucket refuses access, or training diverged twice.
     """
-    preflight.check([data.train_data, data.holdout_data], options)
+    preflight.check([data.train_data, data.holdout_data], options, tpu.compile_cache_dir)
     with run_folder.claimed(options.model_dir, os.environ) as held:
         return _run_alone(hparams, data, options, tpu, held)
 

@@ -23,12 +23,13 @@ from trainer.storage.refusals import ADMIN, VIEWER, explained
 _PROBE = b'written by the check before training; safe to delete'
 
 
-def check(data: Sequence[str], options: RunOptions) -> None:
+def check(data: Sequence[str], options: RunOptions, compile_cache_dir: str = '') -> None:
     """Reads a record of the data, writes to each bucket or folder of the run, and compares regions.
 
     Args:
       data: as --train_data and --holdout_data; '' for none.
       options: the run's folders, and the region that it is in.
+      compile_cache_dir: another folder to write to, if there is one.
 
     Raises:
       errors.AccessDenied: a bucket does not exist, or refuses this account.
@@ -37,8 +38,10 @@ def check(data: Sequence[str], options: RunOptions) -> None:
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
-    folders = _distinct([options.model_dir, options.tensorboard_dir, options.export_dir])
+    written = [options.model_dir, options.tensorboard_dir, options.export_dir, compile_cache_dir]
+    folders = _distinct([folder for folder in written if folder])
     flags = {options.export_dir: '--export_dir', options.tensorboard_dir: '--tensorboard_dir'}
+    flags.setdefault(compile_cache_dir, '--compile_cache_dir')
     flags[options.model_dir] = '--model_dir'
     for name in data:
         _check_readable(name)

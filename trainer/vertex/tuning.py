@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from trainer.vertex import task_flags
+from trainer.vertex import hardware_rules, task_flags
 from trainer.vertex.documents import Node
 from trainer.vertex.machines import Hardware
 from trainer.vertex.task_flags import Arguments
@@ -35,7 +35,7 @@ def check_study(study: Node, task: Node, arguments: Arguments, hardware: Hardwar
         for value in _values(spec):
             flag = f'--{parameter.text("parameterId")}={value.value}'
             trial = task_flags.parse(task, dataclasses.replace(value, value=flag))
-            task_flags.check_hardware(trial, hardware)
+            hardware_rules.check(trial, hardware)
 
 
 def _check_metrics(metrics: Node, arguments: Arguments) -> None:
