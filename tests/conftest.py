@@ -9,11 +9,13 @@ import pathlib
 import signal
 
 from tests.fakes.cloud.gcs import KNOBS
+from tests.xla import FAST
 
 # A shell ignores Ctrl-C for what it runs in the background, and every child would inherit that: `make test &`.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(KNOBS)  # TensorFlow reads these when it is imported.
+os.environ.setdefault('XLA_FLAGS', FAST)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -14,7 +14,7 @@ DEVICES = 4
 
 @pytest.fixture(scope='session')
 def jax(tmp_path_factory) -> ModuleType:
-    """JAX; compiles fast rather than well, and each program once."""
+    """JAX, which compiles each program once."""
     try:
         installation.check(installation.CPU)
     except errors.UserError as error:
@@ -23,7 +23,6 @@ def jax(tmp_path_factory) -> ModuleType:
 
     jax.config.update('jax_platforms', 'cpu')
     jax.config.update('jax_num_cpu_devices', DEVICES)
-    jax.config.update('jax_disable_most_optimizations', True)
     jax.config.update('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('jax')))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
     return jax

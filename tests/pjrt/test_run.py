@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import pathlib
 import re
 import shlex
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tests.conftest import ROOT, TINY_FLAGS, tiny_hparams
 from tests.pjrt.conftest import DEVICES
 from tests.processes import Started, start_module
+from tests.xla import FAST
 from trainer import errors
 from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
@@ -66,7 +68,7 @@ def test_a_run_changes_its_runtime_and_does_all_at_the_exact_steps(dataset32, tm
     newest = next(model_dir.glob('model.ckpt-11.data-*'))
     newest.write_bytes(newest.read_bytes()[:1000])
     caplog.clear()
-    assert run(dataset32, model_dir, 12, PJRT | {'replicas': 2}) == 0
+    assert run(dataset32, model_dir, 12, PJRT) == 0
     assert 'model.ckpt-11 is not whole' in caplog.text
     assert 'at step 8' in caplog.text
     assert run(dataset32, model_dir, 13, {}) == 0
@@ -106,10 +108,10 @@ def test_the_devices_are_timed_alone_and_the_step_is_kept_in_a_bucket(tmp_path, 
 
 @pytest.mark.usefixtures('jax')
 def test_signals_save_and_kill_9_loses_little(dataset32, tmp_path, monkeypatch):
-    monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
     words = documented_command()
     for word in itertools.takewhile(lambda word: word != 'python', words):
         monkeypatch.setenv(*word.split('=', 1))
+    monkeypatch.setenv('XLA_FLAGS', f'{os.environ["XLA_FLAGS"]} {FAST}')
     flags = (
         *words[words.index('trainer.task') + 1 :],
         *TINY_FLAGS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.pjrt.conftest import DEVICES
 from trainer.dcgan import noise
 from trainer.dcgan.backend import Backend
 from trainer.pjrt import lowering
-from trainer.pjrt.device import Device
+from trainer.pjrt.device import Device, arguments, visit_function
 
 SHARE = 8
 HPARAMS = {'compute_dtype': 'float32', 'ema_half_life_kimg': 1.0, 'update': 'joint'}
@@ -63,11 +63,17 @@ def devices(jax, arithmetic_noise) -> Devices:
     arithmetic_noise.setattr(xla, 'replica_id', replica_id_of_a_variable)
     single = lowering.lower(tiny_hparams(train_batch_size=SHARE, **HPARAMS), 1)
     found = Devices(Device(single, jax.devices()[:1], 5), Device(four, jax.devices(), 4))
-    jax.config.update('jax_disable_most_optimizations', False)  # Without them sums round more.
     for device in found:
-        device.compile()
-    jax.config.update('jax_disable_most_optimizations', True)
+        device._visit = compiled_well(device)
     return found
+
+
+def compiled_well(device: Device) -> Callable:
+    """As for a user: without the compiler's optimizations sums round more."""
+    visit = visit_function(device.program, device._sharding)
+    options = {'xla_backend_optimization_level': 3, 'xla_llvm_disable_expensive_passes': False}
+    lowered = visit.lower(*arguments(device.program, device._sharding, device.steps))
+    return lowered.compile(compiler_options=options)
 
 
 @pytest.fixture(scope='module')
