@@ -158,9 +158,12 @@ def main() -> None:
         for chip in args.chips:
             estimates[chip, size] = estimate(chip, size, args.folder)
             print(table({(chip, size): estimates[chip, size]}).splitlines()[-1], flush=True)
-    if args.write:
+    if args.write:  # All that are kept, of earlier runs too.
         path = ROOT / 'docs' / 'tpu.md'
-        shown = dict(sorted(estimates.items(), key=lambda item: list(SLICES).index(item[0][0])))
+        kept = [
+            (chip, size) for chip in SLICES for size in (32, 64, 128) if (args.folder / f'{chip}_{size}.json').exists()
+        ]
+        shown = {key: estimate(*key, args.folder) for key in kept}
         block = f'{MARKS[0]}\n{table(shown)}\n{MARKS[1]}'
         path.write_text(re.sub(f'{MARKS[0]}.*?{MARKS[1]}', block, path.read_text(), flags=re.DOTALL))
 

@@ -7,7 +7,8 @@ import math
 from trainer import errors
 from trainer.options import RunOptions
 
-_MOST_STEPS_A_VISIT, _VISIT_BYTES = 50, 640 * 2**20
+_VISIT_BYTES = 640 * 2**20
+MOST_STEPS_A_VISIT, MOST_ON_A_CPU = 50, 5
 
 
 def next_stop(step: int, train_steps: int, options: RunOptions, evaluates: bool) -> int:
@@ -45,19 +46,20 @@ def iterations_per_loop(flag: int, options: RunOptions) -> int:
     return flag or largest
 
 
-def steps_a_visit(options: RunOptions, step_bytes: int) -> int:
+def steps_a_visit(options: RunOptions, step_bytes: int, most: int = MOST_STEPS_A_VISIT) -> int:
     """Steps of PJRT devices before they return to the host, chosen for --iterations_per_loop=0.
 
-    As many as `iterations_per_loop` allows and the interval of the log does, but at most 50: more would hardly make the
-    host's share of the time smaller, and a signal waits for the end of a visit.
+    As many as `iterations_per_loop` allows and the interval of the log does, but at most `most`: more than 50 would
+    hardly make the host's share of the time smaller, and a signal waits for the end of a visit, which on CPU devices
+    comes after seconds.
 
     Args:
       options: the run's.
       step_bytes: bytes of the images of a step. Those of three visits are in memory at a time.
     """
     largest = math.gcd(iterations_per_loop(0, options), options.log_steps)
-    most = max(1, min(_MOST_STEPS_A_VISIT, _VISIT_BYTES // step_bytes))
-    return max(steps for steps in range(1, most + 1) if largest % steps == 0)
+    fit = max(1, min(most, _VISIT_BYTES // step_bytes))
+    return max(steps for steps in range(1, fit + 1) if largest % steps == 0)
 
 
 def _next_multiple(step: int, of: int) -> int:

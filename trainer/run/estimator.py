@@ -58,6 +58,7 @@ def make_estimator(
     }
     if machine.devices:
         step = lowering.lower(hparams, len(machine.devices), machine.for_tpu)
-        steps = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes)
+        most = schedule.MOST_ON_A_CPU if machine.trains_in_host_memory else schedule.MOST_STEPS_A_VISIT
+        steps = machine.iterations_per_loop or schedule.steps_a_visit(options, step.image_bytes, most)
         return DeviceEstimator(Device(step, machine.devices, steps), **arguments)
     return tpu.TPUEstimator(model_fn.model_fn, use_tpu=machine.use_tpu, eval_on_tpu=machine.use_tpu, **arguments)
