@@ -44,18 +44,31 @@ def test_what_estimator_would_hang_or_crash_on_is_refused(name, value, message):
         environment.settle({name: value})
 
 
-def test_what_tensorflow_dies_of_is_kept_from_it_and_told_to_the_check_of_the_tpu():
-    """A missing plug-in ended the import of TensorFlow with a traceback, before anything could refuse it."""
+def broken_jax(folder) -> str:
+    """A path with JAX beside the ml_dtypes that TensorFlow asks for; importing it fails as the real one does."""
+    for name, version in {'jax': '0.7.1', 'ml_dtypes': '0.3.2'}.items():
+        (folder / f'{name}-{version}.dist-info').mkdir()
+        (folder / f'{name}-{version}.dist-info' / 'METADATA').write_text(f'Name: {name}\nVersion: {version}\n')
+    (folder / 'jax.py').write_text('import ml_dtypes\nml_dtypes.float4_of_a_newer_version\n')
+    return str(folder)
+
+
+def test_what_tensorflow_dies_of_is_kept_from_it_and_told_to_the_check_of_the_tpu(tmp_path):
+    """A missing plug-in, or a JAX that cannot be imported, ended the import of TensorFlow with a traceback."""
     code = (
-        'import trainer, os; import tensorflow; '
+        'import trainer, os, tensorflow; '
         'from trainer import environment; from trainer.machine import tpu_runtime\n'
         'assert "TF_PLUGGABLE_DEVICE_LIBRARY_PATH" not in os.environ\n'
+        'try: import jax\n'
+        'except ImportError as error: print(error)\n'
         'tpu_runtime.check_runtime(environment.as_given())'
     )
-    variables = {'TF_PLUGGABLE_DEVICE_LIBRARY_PATH': '/none.so', 'TF_USE_LEGACY_KERAS': '1', 'PYTHONPATH': str(ROOT)}
+    path = os.pathsep.join([broken_jax(tmp_path), str(ROOT)])
+    variables = {'TF_PLUGGABLE_DEVICE_LIBRARY_PATH': '/none.so', 'TF_USE_LEGACY_KERAS': '1', 'PYTHONPATH': path}
     ended = subprocess.run(
         [sys.executable, '-c', code], env={**os.environ, **variables}, capture_output=True, text=True, timeout=60
     )
+    assert ended.stdout == 'JAX cannot be imported beside ml_dtypes 0.3.2\n'
     assert "TF_PLUGGABLE_DEVICE_LIBRARY_PATH='/none.so' selects the PJRT runtime" in ended.stderr
 
 
