@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _INCHES, _DPI = (11, 6.5), 100
 _MARGINS = {'left': 0.05, 'right': 0.98, 'bottom': 0.08, 'top': 0.89, 'wspace': 0.12, 'hspace': 0.24}
+_TOP = 1.0  # Of a title, where matplotlib would put it, without a layout of the whole axis to find that out.
 _REAL, _FAKE, _NEUTRAL = '#2a6f97', '#c8553d', '#6c757d'
 
 
@@ -49,7 +50,7 @@ def _write(path: str, points: Sequence[Point], figure: Figure) -> None:
 
 
 def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('D in training')
+    axis.set_title('D in training', y=_TOP)
     _line(axis, points, 'd_real', 'D(real)', _REAL)
     _line(axis, points, 'd_fake', 'D(fake)', _FAKE)
     _line(axis, points, 'd_real_sign', 'mean sign of D(real)', _NEUTRAL, '--')
@@ -57,21 +58,21 @@ def _draw_scores(axis: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_gap(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('D in evaluation: mean logits')
+    axis.set_title('D in evaluation: mean logits', y=_TOP)
     _line(axis, points, 'd_train', 'training images', _REAL)
     _line(axis, points, 'd_holdout', 'hold-out, never seen', _REAL, '--')
     _line(axis, points, 'd_generated', 'generated', _FAKE)
 
 
 def _draw_twins(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('share with a near-duplicate in the sample grid')
+    axis.set_title('share with a near-duplicate in the sample grid', y=_TOP)
     _line(axis, points, 'twins_real', 'as many real images', _REAL, '--')
     _line(axis, points, 'twins', 'generated', _FAKE)
     axis.set_ylim(-0.02, 1.02)
 
 
 def _draw_kid(axis: Axes, points: Sequence[Point]) -> None:
-    axis.set_title('KID to the training images, lower is better')
+    axis.set_title('KID to the training images, lower is better', y=_TOP)
     _line(axis, points, 'kid_real', 'hold-out', _REAL, '--')
     known = [(point.step, point.kid, point.kid_std or 0.0) for point in points if point.kid is not None]
     if not known:
