@@ -29,6 +29,7 @@ PATHS = {
     'convert.audit': ('data', ['--output_dir=out']),
     'convert.images_to_tfrecords': ('input_dir', ['--output_dir=out', '--image_size=32']),
     'convert.inspect_tfrecords': ('preview', ['x.tfrecord']),
+    'convert.label': ('data', ['--output_dir=out']),
     'trainer.evaluate': ('model_dir', []),
     'trainer.explore': ('model_dir', []),
     'trainer.generate': ('model_dir', []),
@@ -81,8 +82,13 @@ def test_closed_streams_harm_nobody(closed, tmp_path):
     assert manifest.read(str(tmp_path / 'data'))
 
 
-@pytest.mark.parametrize('value', ['s3://bucket/x', 'https://example.com/x', '~nobody-here/x', 'a\x1b[2Jb', 'a\nb'])
-@every_command
+IMPOSSIBLE = ['https://example.com/x', '~nobody-here/x', 'a\x1b[2Jb', 'a\nb']
+
+
+@pytest.mark.parametrize(
+    ('module', 'value'),
+    [*((module, 's3://bucket/x') for module in COMMANDS), *(('trainer.task', value) for value in IMPOSSIBLE)],
+)
 def test_a_path_that_cannot_be_is_one_line(module, value, tmp_path):
     name, others = PATHS[module]
     ended = run_module(module, f'--{name}={value}', *others, cwd=tmp_path)
@@ -145,11 +151,13 @@ def test_a_file_where_a_folder_should_be_is_one_line(module, name, tmp_path):
     write_dataset(tmp_path / 'data')
     write_run(tmp_path, 1, tiny_hparams())
     write_photos(tmp_path / 'photos', 4)
+    (tmp_path / 'marks.csv').write_text('train0.png,a\ntrain1.png,b\n')
     run = ['--model_dir=.', f'--output_dir={place}', '--count=100']
     flags = {
         'convert.audit': ['--data=data', f'--output_dir={place}', '--keep=90%', '--extractor=pixels'],
         'convert.images_to_tfrecords': ['--input_dir=photos', f'--output_dir={place}', '--image_size=32'],
         'convert.inspect_tfrecords': ['data', f'--preview={place}/x.png'],
+        'convert.label': ['--data=data', f'--output_dir={place}', '--marks=marks.csv', '--extractor=pixels'],
         'trainer.evaluate': [*run, '--data=data', '--extractor=pixels'],
         'trainer.explore': [*run, '--data=data', '--extractor=pixels'],
         'trainer.generate': run,

@@ -54,6 +54,8 @@ def test_the_python_commands_run_in_their_order(tmp_path):
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
     for i, picture in enumerate(smooth_images(20, 80)):
         images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), picture)
+    named = ''.join(f'blobs/{i}.png,{"odd" if i % 2 else "even"}\n' for i in range(20))
+    (tmp_path / 'marks.csv').write_text(f'name,label\n{named}')
     for module, *flags in (words for words in modules_of('python -m') if not any('gs://' in word for word in words)):
         ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
         assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
@@ -71,6 +73,8 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'runs/photos64/evaluation/evaluation_step_000002.json',
         'runs/photos64/explore/index.html',
         'data/photos64_kept/dataset.json',
+        'data/photos64/labels/suggested.csv',
+        'data/photos64_labelled/labels.csv',
     ):
         assert (tmp_path / made).exists(), made
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from convert import csv_cells, rejection
+from convert import csv_cells, rejection, shares
 from convert.auditing.examination import Audit
 from convert.output import preview, writer
 from convert.output.moments import Moments
@@ -37,18 +37,8 @@ class Dropped:
 
 
 def parse_keep(text: str) -> float:
-    """'90%' or '90' -> 0.9.
-
-    Raises:
-      errors.UserError: it is not a number above 0 and at most 100.
-    """
-    try:
-        percent = float(text[:-1] if text.endswith('%') else text)
-    except ValueError:
-        percent = -1.0
-    if not 0 < percent <= 100:
-        raise errors.UserError(f'--keep={text} is not a share of the images: give a percentage, such as 90%')
-    return percent / 100
+    """'90%' or '90' -> 0.9; raises errors.UserError if it is not a number above 0 and at most 100."""
+    return shares.parse('--keep', text, 'the images')
 
 
 def count_left(total: int, keep: float) -> int:

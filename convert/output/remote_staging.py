@@ -73,9 +73,15 @@ class RemoteStaging:
         """Uploads the data set, and removes the files of an old one that have other names."""
         manifest.write(self.folder, dataset)
         files = {name: objects.crc32c(os.path.join(self.folder, name)) for name in sorted(os.listdir(self.folder))}
+        labels = files.pop(staging.LABELS_FILE_NAME, '')
         del files[manifest.FILE_NAME]
+        if labels:
+            staging.check_labels(os.path.join(self.folder, staging.LABELS_FILE_NAME), self._output, self._flag)
         present = self._present()
+        replaced = staging.has_own_labels(self._output)
         self._marker_needed = True
+        if replaced:  # Before the manifest that proves it ours.
+            objects.delete(self._path(staging.LABELS_FILE_NAME))
         objects.delete(self._path(manifest.FILE_NAME))  # The manifest goes first,
         stale = [self._path(name) for name in staging.ours(present) if name not in files]
         _each('removing', objects.delete, stale)
@@ -84,7 +90,9 @@ class RemoteStaging:
             kept = len(files) - len(missing)
             logging.info('%d of %d files are in %s already, with the same checksum', kept, len(files), self._output)
         _each('uploading', self._upload, missing)
-        self._upload(manifest.FILE_NAME)  # and comes last.
+        self._upload(manifest.FILE_NAME)  # and comes last,
+        if labels:  # but for a list that it proves ours.
+            self._upload(staging.LABELS_FILE_NAME)
         self._marker_needed = False
 
     def _present(self) -> dict[str, str]:

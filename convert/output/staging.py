@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
 
 from convert import rejection
 from convert.output import preview
@@ -19,6 +22,8 @@ from trainer.filesystem.outputs import Mark
 MADE_BY = 'convert.images_to_tfrecords'
 STAGING = '.converting'
 _BESIDE_SHARDS = (manifest.FILE_NAME, rejection.FILE_NAME, rejection.DROPPED_FILE_NAME, preview.FILE_NAME)
+# What convert.label adds to a set: a key of the manifest's options, and a list.
+LABELS, LABELS_FILE_NAME = 'labels', 'labels.csv'
 _OURS = re.compile(r'(train|holdout)-[0-9]{5}-of-[0-9]{5}\.tfrecord|' + '|'.join(map(re.escape, _BESIDE_SHARDS)))
 
 
@@ -66,12 +71,19 @@ class Staging:
 
     def publish(self, dataset: Manifest) -> None:
         """Removes the old data set, if there is one, and puts the new one in its place."""
+        labels = os.path.join(self.folder, LABELS_FILE_NAME)
+        replaced = has_own_labels(self._output)
+        check_labels(labels, self._output, self._flag)
         self._half_published = True
+        if replaced:  # Before the manifest that proves it ours.
+            os.remove(os.path.join(self._output, LABELS_FILE_NAME))
         for name in sorted(self._present(), key=lambda name: name != manifest.FILE_NAME):  # The manifest goes first,
             os.remove(os.path.join(self._output, name))
         for name in ours(os.listdir(self.folder)):
             os.rename(os.path.join(self.folder, name), os.path.join(self._output, name))
-        manifest.write(self._output, dataset)  # and comes last.
+        manifest.write(self._output, dataset)  # and comes last,
+        if os.path.exists(labels):  # but for a list that it proves ours.
+            os.rename(labels, os.path.join(self._output, LABELS_FILE_NAME))
         self._half_published = False
 
     def _check(self) -> None:
@@ -101,6 +113,26 @@ class Staging:
 def ours(names: Iterable[str]) -> list[str]:
     """The names that a data set may use, sorted."""
     return sorted(name for name in names if _OURS.fullmatch(name))
+
+
+def has_own_labels(output_dir: str) -> bool:
+    """Whether a local or gs:// folder has a list of labels that is as convert.label has written it.
+
+    People may call a table of their marks labels.csv too, or correct ours, so its manifest has its checksum.
+    """
+    path = posixpath.join(output_dir, LABELS_FILE_NAME)
+    if not manifest.is_in(output_dir) or not tf.io.gfile.exists(path):
+        return False
+    told = manifest.read(output_dir).options.get(LABELS)
+    return isinstance(told, dict) and told.get('crc32c') == manifest.file_crc32c(path)
+
+
+def check_labels(labels: str, output_dir: str, flag: str = '--output_dir') -> None:
+    """Raises errors.UserError if the file `labels`, where there is one, would replace a list that is not ours."""
+    if not os.path.exists(labels) or has_own_labels(output_dir):
+        return
+    if LABELS_FILE_NAME in outputs.in_folder(output_dir):
+        raise outputs.refusal(flag, output_dir, 'convert.label', LABELS_FILE_NAME)
 
 
 def check_free(output_dir: str, present: Sequence[str], overwrite: bool, flag: str = '--output_dir') -> None:
