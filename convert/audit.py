@@ -4,6 +4,7 @@ python -m convert.audit --data=data/photos64
     prints a table, and writes audit.json, audit.csv (a line for each image) and a page to data/photos64/audit.
 python -m convert.audit --data=data/photos64 --keep=90% --output_dir=data/photos64_kept
     also writes a data set without a tenth of the images, duplicates and the least typical; dropped.csv lists them.
+    With --marks=marks.csv, which labels some images good and some bad, those most like the bad ones go instead.
 """
 
 from __future__ import annotations
@@ -57,6 +58,13 @@ class AuditOptions(Options):
         path=ANYWHERE,
     )
     keep: str = option('', 'Share of the images to keep in a new data set; empty writes none.', unit='percent')
+    marks: str = option(
+        '',
+        'CSV with the columns name and label, in which some images are good and some bad: --keep then drops the images '
+        'that are most like the bad ones, not the least typical.',
+        unit='file',
+        path=ANYWHERE,
+    )
     output_dir: str = option('', 'Where the new data set of --keep goes, local or gs://.', unit='folder', path=ANYWHERE)
     overwrite: bool = option(False, 'Replace the data set that --output_dir holds.')
 
@@ -67,6 +75,8 @@ class AuditOptions(Options):
             raise errors.UserError('--data is missing: name a data-set folder with --data=FOLDER')
         if bool(self.keep) != bool(self.output_dir):
             raise errors.UserError('--keep=90% and --output_dir=FOLDER belong together: give both, or neither')
+        if self.marks and not self.keep:
+            raise errors.UserError(f'--marks={self.marks} says which images to keep: add --keep=90%')
         if self.keep:
             filtering.parse_keep(self.keep)
             self._check_filter()
@@ -91,12 +101,14 @@ def audit(options: AuditOptions, say: Callable[[str], None] = lambda _: None) ->
     if options.keep:  # Fails now, not after minutes of work.
         filtering.count_left(len(images), filtering.parse_keep(options.keep))
         filtering.check_output(options.output_dir, options.overwrite)
+    marked = filtering.read_marks(options.marks, images.entries()) if options.marks else {}
     folder = options.report_dir or os.path.join(images.folder, _FOLDER)
     extractor = registry.make(options.extractor, options.feature_weights)
     title = f'The data set {paths.name_of(images.folder)}'
     with outputs.claimed('--report_dir', folder, _MADE_BY, report.NAMES, environ=os.environ):
         found = examination.examine(images, extractor, options.within_labels)
-        dropped = filtering.choose(found, filtering.parse_keep(options.keep)) if options.keep else []
+        scores = filtering.wanted(found, marked) if marked else None
+        dropped = filtering.choose(found, filtering.parse_keep(options.keep), scores) if options.keep else []
         counsel = advice.give(found)
         parts = [report.table(title, found, counsel)]
         say(parts[0])

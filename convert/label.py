@@ -16,10 +16,11 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
+from convert import marks as tables
 from convert import shares
-from convert.labelling import labelled_set, proposal, report, suggestion, tables
+from convert.labelling import labelled_set, proposal, report, suggestion
 from convert.labelling.proposal import UNSURE, Proposal
-from convert.labelling.tables import Vote
+from convert.marks import Vote
 from convert.output import staging
 from trainer import cli, errors, terminal
 from trainer.data import dataset, image_set, manifest

@@ -56,6 +56,7 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), picture)
     named = ''.join(f'blobs/{i}.png,{"odd" if i % 2 else "even"}\n' for i in range(20))
     (tmp_path / 'marks.csv').write_text(f'name,label\n{named}')
+    (tmp_path / 'curated.csv').write_text(named.replace('odd', 'good').replace('even', 'bad'))
     for module, *flags in (words for words in modules_of('python -m') if not any('gs://' in word for word in words)):
         ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
         assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
@@ -75,6 +76,7 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'data/photos64_kept/dataset.json',
         'data/photos64/labels/suggested.csv',
         'data/photos64_labelled/labels.csv',
+        'data/photos64_curated/dropped.csv',
     ):
         assert (tmp_path / made).exists(), made
 

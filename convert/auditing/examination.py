@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from convert.auditing import colours, originals, symmetry
+from convert.auditing import colours, originals, suspects, symmetry
 from convert.auditing.colours import Colours
 from convert.auditing.originals import Originals
+from convert.auditing.suspects import Suspects
 from convert.auditing.symmetry import Symmetry
 from trainer.data import manifest
 from trainer.data.image_set import Entry, ImageSet
@@ -43,6 +44,7 @@ class Audit:
       originals: sizes of the files that the images were made from, or None.
       no_originals: why `originals` is None, else ''.
       symmetry: whether the images may be mirrored.
+      suspects: labels that are probably wrong, or None without labels to compare.
     """
 
     images: ImageSet
@@ -57,6 +59,7 @@ class Audit:
     originals: Originals | None
     no_originals: str
     symmetry: Symmetry
+    suspects: Suspects | None
 
     @property
     def lowest(self) -> np.ndarray:
@@ -70,7 +73,10 @@ class Audit:
 
     def label_of(self, number: int) -> str:
         """The name of an image's label, its index if the names are unknown, '' if there is none."""
-        label = self.entries[number].label
+        return self.name_of(self.entries[number].label)
+
+    def name_of(self, label: int) -> str:
+        """The name of a label, its index if the names are unknown, '' for -1."""
         return '' if label < 0 else self.images.labels[label] if label < len(self.images.labels) else str(label)
 
     def label_counts(self) -> dict[str, int]:
@@ -96,6 +102,7 @@ def examine(images: ImageSet, extractor: Extractor, within_labels: bool = False)
     single = [number for number in range(len(images)) if number not in copies]
     mirror_test = symmetry.examine(images, single, raw, extractor)
     sizes, no_originals = originals.read(described, entries)
+    wrong = suspects.examine(features, extractor, [entry.label for entry in entries])
     return Audit(
         images=images,
         described=described,
@@ -109,6 +116,7 @@ def examine(images: ImageSet, extractor: Extractor, within_labels: bool = False)
         originals=sizes,
         no_originals=no_originals,
         symmetry=mirror_test,
+        suspects=wrong,
     )
 
 

@@ -7,11 +7,12 @@ import io
 import itertools
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from convert import csv_cells, rejection, shares
+from convert import csv_cells, marks, rejection, shares
 from convert.auditing.examination import Audit
 from convert.output import preview, writer
 from convert.output.moments import Moments
@@ -19,11 +20,15 @@ from convert.output.remote_staging import RemoteStaging
 from convert.output.staging import Staging
 from trainer import errors
 from trainer.data import manifest, records, shard_file
+from trainer.data.image_set import Entry
 from trainer.data.manifest import Manifest, Shard
 from trainer.filesystem import disk_errors
+from trainer.labelling import labeller
 from trainer.storage import gcs
 
 _MIN_IMAGES = 2
+_GOOD, _BAD = 'good', 'bad'  # The labels of marks that say what is wanted.
+_LOW_DENSITY, _UNWANTED = 'low density', 'unwanted'  # Why an image is dropped.
 _MIB = 1 << 20
 _DEFAULT_SHARD_MIB = 100
 
@@ -65,10 +70,40 @@ def check_output(output_dir: str, overwrite: bool) -> None:
     (RemoteStaging if gcs.is_remote(output_dir) else Staging)(output_dir, overwrite)
 
 
-def choose(audit: Audit, keep: float) -> list[Dropped]:
-    """Chooses which images to drop, so that the share `keep` is left: duplicates first, then the least typical ones.
+def read_marks(path: str, entries: Sequence[Entry]) -> dict[int, bool]:
+    """The number of each image that a table marks -> whether it is good.
 
-    The first image of a cluster does not count as a duplicate. Less typical duplicates are dropped first.
+    Raises:
+      errors.UserError: the table cannot be used, or has other labels than good and bad, or only one of the two.
+    """
+    votes = marks.read(path, marks.Names(entries))
+    labels = sorted({vote.label.lower() for vote in votes.values()})
+    if labels != [_BAD, _GOOD]:
+        raise errors.UserError(
+            f'{path} has the labels {", ".join(labels)}: to choose images by marks, label some {_GOOD} and some {_BAD}'
+        )
+    return {number: vote.label.lower() == _GOOD for number, vote in votes.items()}
+
+
+def wanted(audit: Audit, marked: Mapping[int, bool]) -> np.ndarray:
+    """How likely each image is a good one, by the images that are marked good or bad; float [N] in [0, 1]."""
+    numbers = np.array(sorted(marked))
+    good = np.array([marked[number] for number in numbers.tolist()])
+    model = labeller.fit(audit.features, audit.extractor, numbers, good.astype(int))
+    scores = model.probabilities(audit.features)[:, 1]
+    scores[numbers] = good
+    return scores
+
+
+def choose(audit: Audit, keep: float, scores: np.ndarray | None = None) -> list[Dropped]:
+    """Chooses which images to drop, so that the share `keep` is left: duplicates first, then the lowest of the others.
+
+    The first image of a cluster does not count as a duplicate. Lower duplicates are dropped first.
+
+    Args:
+      audit: what was found.
+      keep: in (0, 1].
+      scores: float [N], from `wanted`; None for the density, by which the least typical images are dropped.
 
     Raises:
       errors.UserError: fewer than 2 images would be left.
@@ -76,9 +111,11 @@ def choose(audit: Audit, keep: float) -> list[Dropped]:
     total = len(audit.images)
     left = count_left(total, keep)
     first = {number: cluster[0] for cluster in audit.clusters for number in cluster[1:]}
-    rank = {number: position for position, number in enumerate(audit.lowest.tolist(), start=1)}
+    lowest = audit.lowest if scores is None else np.argsort(scores, kind='stable')
+    why = _LOW_DENSITY if scores is None else _UNWANTED
+    rank = {number: position for position, number in enumerate(lowest.tolist(), start=1)}
     order = sorted(rank, key=lambda number: (number not in first, rank[number]))
-    return [Dropped(number, _reason(audit, number, first, rank[number])) for number in order[: total - left]]
+    return [Dropped(number, _reason(audit, number, first, why, rank[number])) for number in order[: total - left]]
 
 
 def write(audit: Audit, dropped: Sequence[Dropped], keep: float, output_dir: str, overwrite: bool) -> Manifest:
@@ -108,11 +145,11 @@ def dropped_csv(audit: Audit, dropped: Sequence[Dropped]) -> bytes:
     return text.getvalue().encode()
 
 
-def _reason(audit: Audit, number: int, first: dict[int, int], rank: int) -> str:
+def _reason(audit: Audit, number: int, first: dict[int, int], why: str, rank: int) -> str:
     if number in first:
         other = audit.entries[first[number]].name
         return f'duplicate of {other or f"number {first[number]}"}'
-    return f'low density: rank {rank} of {len(audit.images)}'
+    return f'{why}: rank {rank} of {len(audit.images)}'
 
 
 def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: str) -> Manifest:
@@ -143,7 +180,8 @@ def _write_files(audit: Audit, dropped: Sequence[Dropped], keep: float, folder: 
         'extractor': audit.extractor.name,
         'within_labels': audit.within_labels,
         'duplicates': sum(one.reason.startswith('duplicate') for one in dropped),
-        'low_density': sum(one.reason.startswith('low density') for one in dropped),
+        'low_density': sum(one.reason.startswith(_LOW_DENSITY) for one in dropped),
+        'unwanted': sum(one.reason.startswith(_UNWANTED) for one in dropped),
     }
     return dataclasses.replace(
         described,

@@ -19,13 +19,14 @@ from trainer import errors
 from trainer.features.space import Space
 from trainer.filesystem import files
 from trainer.page import builder, comparison
-from trainer.page.content import DatasetPart, Figure, Layer, Page
+from trainer.page.content import DatasetPart, Figure, Layer, Page, Suspect
 
 JSON, CSV = 'audit.json', 'audit.csv'
 NAMES = (JSON, CSV, *builder.NAMES)  # The names at the top of a report's folder.
 _WIDTH, _COLUMN = 110, 14
 _LOWEST = 20  # Images named in the JSON; the CSV has all.
 _LABELS = 12  # Labels named in the table.
+_SUSPECTS = 3  # Images with wrong labels named in the table.
 _BINS = 30
 
 
@@ -63,6 +64,7 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
         ('compared by', audit.extractor.title),
         ('duplicates', f'{len(audit.superfluous):,} beyond the first of a cluster; clusters: {len(audit.clusters):,}'),
         ('labels', ', '.join(shown) + more),
+        *_suspicious(audit),
         (
             'colours',
             f'mean {means}, standard deviation {stds} (0 to 255); grey {colours.grey.mean():.1%}, nearly one colour '
@@ -71,6 +73,19 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
         ('originals', _originals(audit)),
         ('mirroring', f'{audit.symmetry.verdict}; {audit.symmetry.told_apart:.0%} told apart, where 50% is guessing'),
     ]
+
+
+def _suspicious(audit: Audit) -> list[tuple[str, str]]:
+    """The fact about wrong labels; none without labels to compare."""
+    if audit.suspects is None:
+        return []
+    numbers = audit.suspects.numbers
+    named = ', '.join(
+        f'{errors.spelled_out(audit.entries[i].name) or f"number {i}"} ({audit.label_of(i)}: '
+        f'{audit.name_of(audit.suspects.suggested[i])}?)'
+        for i in numbers[:_SUSPECTS]
+    )
+    return [('wrong labels', f'{len(numbers):,} suspicious' + (f', first {named}' if named else ''))]
 
 
 def _originals(audit: Audit) -> str:
@@ -96,6 +111,7 @@ def _summary(audit: Audit, advice: Sequence[Advice]) -> dict[str, Any]:
         'extractor': {'name': audit.extractor.name, 'title': audit.extractor.title},
         'labels': audit.label_counts(),
         'within_labels': audit.within_labels,
+        'suspicious_labels': [_suspect(audit, number) for number in audit.suspects.numbers] if audit.suspects else [],
         'duplicates': {
             'beyond_the_first': len(audit.superfluous),
             'clusters': [[_named(audit, number) for number in cluster] for cluster in audit.clusters],
@@ -124,6 +140,16 @@ def _named(audit: Audit, number: int) -> dict[str, Any]:
     return {'number': number, 'name': errors.spelled_out(audit.entries[number].name)}
 
 
+def _suspect(audit: Audit, number: int) -> dict[str, Any]:
+    assert audit.suspects
+    return {
+        **_named(audit, number),
+        'label': audit.label_of(number),
+        'confidence': round(float(audit.suspects.own[number]), 4),
+        'suggested': audit.name_of(audit.suspects.suggested[number]),
+    }
+
+
 def _quartiles(values: np.ndarray) -> dict[str, float]:
     names = ('min', 'lower_quartile', 'median', 'upper_quartile', 'max')
     return {name: round(float(value), 3) for name, value in zip(names, np.percentile(values, [0, 25, 50, 75, 100]))}
@@ -134,21 +160,31 @@ def _rows(audit: Audit) -> bytes:
     text = io.StringIO()
     rows = csv_cells.writer(text)
     rows.writerow(
-        ['number', 'name', 'label', 'density', 'rank', 'cluster', 'duplicate_of', 'brightness', 'contrast', 'chroma']
-    )
+        ['number', 'name', 'label', 'density', 'rank', 'cluster', 'duplicate_of', 'brightness', 'contrast', 'chroma',
+         'label_confidence', 'suggested_label', 'suspicious']
+    )  # fmt: skip
     cluster_of = {number: i for i, cluster in enumerate(audit.clusters) for number in cluster}
     rank = np.empty(len(audit.images), int)
     rank[audit.lowest] = np.arange(1, len(rank) + 1)
     colours = audit.colours
+    suspicious = set(audit.suspects.numbers) if audit.suspects else set()
     for number, entry in enumerate(audit.entries):
         cluster = cluster_of.get(number, '')
         first = audit.clusters[cluster][0] if isinstance(cluster, int) else number
         measured = (audit.density[number], colours.brightness[number], colours.contrast[number], colours.chroma[number])
         scores = [f'{value:.4f}' for value in measured]
         copied = '' if first == number else first
-        found = [scores[0], rank[number], cluster, copied, *scores[1:]]
+        found = [scores[0], rank[number], cluster, copied, *scores[1:], *_about_label(audit, number, suspicious)]
         rows.writerow([number, csv_cells.text(entry.name), csv_cells.text(audit.label_of(number)), *found])
     return text.getvalue().encode()
+
+
+def _about_label(audit: Audit, number: int, suspicious: set[int]) -> list[Any]:
+    """The confidence in an image's label, the label that fits best, and whether that makes it suspicious."""
+    if audit.suspects is None or np.isnan(audit.suspects.own[number]):
+        return ['', '', '']
+    suggested = csv_cells.text(audit.name_of(audit.suspects.suggested[number]))
+    return [f'{audit.suspects.own[number]:.4f}', suggested, int(number in suspicious)]
 
 
 def _page(title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -> Page:
@@ -169,6 +205,12 @@ def _page(title: str, audit: Audit, advice: Sequence[Advice], neighbours: int) -
         nearest=tuple(_nearest(audit, neighbours)),
         notes=[f'{piece.about.capitalize()}: {piece.text}' for piece in advice],
         figures=figures,
+        suspects=[
+            Suspect(number, audit.name_of(audit.suspects.suggested[number]), float(audit.suspects.own[number]))
+            for number in audit.suspects.numbers
+        ]
+        if audit.suspects
+        else (),
     )
     return Page(title, [(name.capitalize(), text) for name, text in _facts(audit)], part)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from convert.labelling.tables import Vote
+from convert.marks import Vote
 from trainer import errors
 from trainer.features.extractor import Extractor
 from trainer.labelling import labeller

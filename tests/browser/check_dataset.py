@@ -22,16 +22,26 @@ def test_the_data_set_shows_advice_outliers_labels_and_duplicates(tab):
     page.get_by_label('Show').select_option('outliers')
     first = panel.locator('[role=gridcell] button').first
     expect(first).to_have_attribute('aria-label', re.compile('^training image 299,'))
-    page.get_by_label('Label').select_option('0')
+    page.get_by_label(re.compile('^Label')).select_option('0')
     expect(first).to_have_attribute('aria-label', re.compile('^training image 298, a/298.png, ankle'))
     expect(panel.locator('.count')).to_have_text('150 images')
-    page.get_by_label('Label').select_option('')
+    page.get_by_label(re.compile('^Label')).select_option('')
     page.get_by_label('Show').select_option('duplicates')
     expect(panel.get_by_role('list', name='Group 1, 3 images').get_by_role('button')).to_have_count(3)
     panel.get_by_role('button', name=re.compile('^training image 21,')).click()
     expect(page.locator('dialog h2')).to_be_focused()
     page.keyboard.press('Escape')
     expect_focus(page, 'training image 21,')
+
+
+def test_suspicious_labels_are_listed_with_the_label_that_fits(tab):
+    page = tab.open('#tab=dataset')
+    page.get_by_label('Show').select_option('suspects')
+    tiles = page.get_by_role('tabpanel', name='Data set').locator('[role=gridcell] button')
+    expect(tiles).to_have_count(2)
+    expect(tiles.first).to_have_attribute('aria-label', re.compile('^training image 7,.* boot'))
+    tiles.first.click()
+    expect(page.get_by_role('dialog')).to_contain_text('ankle fits better; confidence in the label it has 12%')
 
 
 def test_markup_in_a_name_is_only_text(tab):

@@ -163,3 +163,38 @@ def test_in_cloud_storage_it_writes_the_same(gcs, data, kept):
     assert dataclasses.asdict(manifest.read(f'{gcs.bucket}/kept')) == dataclasses.asdict(manifest.read(str(kept)))
     assert {**summary, 'data': ''} == {**local, 'data': ''}
     assert gcs.server.get(f'{gcs.bucket}/data/audit/index.html')
+
+
+def test_marks_say_which_images_go(data, tmp_path, caplog):
+    """Bright flags are unwanted, of which a few are marked: the density knows nothing of that."""
+    images = image_set.open_split(str(data))
+    order, names = np.argsort(-images.pixels().mean(axis=(1, 2, 3))), [entry.name for entry in images.entries()]
+    bad, good = order[:20], order[-100::5]
+    rows = [f'{names[i]},BAD\n' for i in bad[::2]] + [f'{names[i]},good\n' for i in good]
+    (tmp_path / 'marks.csv').write_text(''.join(rows))
+    chosen = options(data, tmp_path / 'kept', marks=str(tmp_path / 'marks.csv'), keep='85%')
+    audit(chosen)
+    out = [row for row in dropped(tmp_path / 'kept') if row['reason'].startswith('unwanted: rank ')]
+    assert len(out) >= 20
+    numbers = {int(row['number']) for row in out}
+    assert set(bad[::2].tolist()) <= numbers  # What is marked bad goes first.
+    assert not set(good.tolist()) & numbers
+    assert len(set(order[: len(order) // 2].tolist()) & numbers) > 0.8 * len(numbers)
+    recorded = manifest.read(str(tmp_path / 'kept')).options['filter']
+    assert (recorded['unwanted'], recorded['low_density']) == (len(out), 0)
+
+
+@pytest.mark.parametrize(
+    ('marks', 'changes', 'message'),
+    [
+        ('{},good\n{},bad\n', {'keep': '', 'output_dir': ''}, 'says which images to keep: add --keep=90%'),
+        ('{},good\n{},fine\n', {}, 'has the labels fine, good: to choose images by marks, label some good and some'),
+        ('{},bad\n{},bad\n', {}, 'has the labels bad: to choose'),
+    ],
+)
+def test_marks_that_choose_nothing_are_refused_before_the_work(marks, changes, message, data, tmp_path):
+    names = [entry.name for entry in image_set.open_split(str(data)).entries()[:2]]
+    (tmp_path / 'marks.csv').write_text(marks.format(*names))
+    with pytest.raises(errors.UserError, match=message):
+        audit(options(data, tmp_path / 'kept', marks=str(tmp_path / 'marks.csv'), **changes))
+    assert [path.name for path in tmp_path.iterdir()] == ['marks.csv']

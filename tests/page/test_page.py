@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT, smooth_images
 from trainer.data.image_set import Entry
 from trainer.page import builder, comparison, packing
-from trainer.page.content import DatasetPart, Figure, Generated, Layer, Nearest, Page
+from trainer.page.content import DatasetPart, Figure, Generated, Layer, Nearest, Page, Suspect
 
 ASSETS = ROOT / 'trainer' / 'page' / 'assets'
 
@@ -65,6 +65,7 @@ def make_page(samples: int = 30, count: int = 60, size: int = 16, title: str = '
         nearest=(Layer('colour and texture', among), Layer('shape', among)),
         notes=['Too few images.'],
         figures=[Figure('Width, px', [0, 10, 20], [3, 9])],
+        suspects=[Suspect(7, 'ankle', 0.1234567), Suspect(3, 'ankle', 0.2)],
     )
     return Page(title, [('Run', 'runs/x')], dataset, generated)
 
@@ -192,6 +193,7 @@ def test_the_data_set_is_described(page):
     assert data['labels'][:3] == [0, 1, 0]
     assert data['labelNames'] == ['ankle', 'boot']
     assert data['clusters'] == [[2, 9, 11], [20, 21]]
+    assert data['suspects'][0] == {'number': 7, 'suggested': 'ankle', 'confidence': 0.1235}
     np.testing.assert_allclose(data['density'], made.dataset.density, atol=1e-4)
     assert data['figures'] == [{'title': 'Width, px', 'edges': [0, 10, 20], 'counts': [3, 9]}]
 

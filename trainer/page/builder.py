@@ -72,6 +72,10 @@ def _dataset(part: DatasetPart) -> dict[str, Any]:
         'labelNames': list(part.label_names),
         'density': None if part.density is None else packing.numbers(part.density, _DENSITY_DIGITS),
         'clusters': [[int(i) for i in cluster] for cluster in part.clusters],
+        'suspects': [
+            {'number': suspect.number, 'suggested': suspect.suggested, 'confidence': round(suspect.confidence, 4)}
+            for suspect in part.suspects
+        ],
         'notes': list(part.notes),
         'figures': [
             {'title': f.title, 'edges': packing.numbers(np.asarray(f.edges), 6), 'counts': [int(c) for c in f.counts]}

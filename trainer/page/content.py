@@ -101,6 +101,21 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Suspect:
+    """An image whose label is probably wrong.
+
+    Attributes:
+      number: of the image.
+      suggested: the name of the label that fits better.
+      confidence: in the label that it has, in [0, 1].
+    """
+
+    number: int
+    suggested: str
+    confidence: float
+
+
+@dataclasses.dataclass(frozen=True)
 class DatasetPart:
     """The tab of the data set.
 
@@ -113,6 +128,7 @@ class DatasetPart:
       nearest: neighbours of each image among the others, from the early layer to the late one; () shows none.
       notes: advice in words, shown on top.
       figures: shown below the notes.
+      suspects: images whose labels are probably wrong, the least confident first.
     """
 
     images: Images
@@ -123,6 +139,7 @@ class DatasetPart:
     nearest: tuple[Layer, ...] = ()
     notes: Sequence[str] = ()
     figures: Sequence[Figure] = ()
+    suspects: Sequence[Suspect] = ()
 
 
 @dataclasses.dataclass(frozen=True)

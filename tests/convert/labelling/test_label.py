@@ -13,7 +13,7 @@ from PIL import Image
 from convert.conversion import convert
 from convert.label import LabelOptions, label
 from convert.labelling import proposal
-from convert.labelling.tables import Vote
+from convert.marks import Vote
 from convert.options import ConvertOptions
 from trainer import errors
 from trainer.data import dataset, image_set, manifest

@@ -88,11 +88,15 @@
   function orders(data) {
     const choices = [['record', 'all, in their order']];
     if (data.density) choices.push(['outliers', 'all, outliers first'], ['typical', 'all, most typical first']);
+    if (data.suspects.length) {
+      choices.push(['suspects', 'suspicious labels (' + explore.count(data.suspects.length, 'image') + ')']);
+    }
     choices.push(['duplicates', 'duplicates (' + explore.count(data.clusters.length, 'group') + ')']);
     return choices;
   }
 
   function ordered(data, order) {
+    if (order === 'suspects') return data.suspects.map(function (suspect) { return suspect.number; });
     const items = data.names.map(function (_, i) { return i; });
     if (order === 'record') return items;
     const sign = order === 'outliers' ? 1 : -1;

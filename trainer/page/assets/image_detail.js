@@ -14,6 +14,11 @@
     const facts = [['Number', explore.number(index)]];
     if (data.names[index]) facts.unshift(['File', data.names[index]]);
     if (explore.labelOf(data, index)) facts.push(['Label', explore.labelOf(data, index)]);
+    const suspect = data.suspects.filter(function (one) { return one.number === index; })[0];
+    if (suspect) {
+      facts.push(['Suspicious', suspect.suggested + ' fits better; confidence in the label it has ' +
+        explore.percent(suspect.confidence)]);
+    }
     if (data.density) facts.push(['Typical', typical(data.density, index)]);
     const left = explore.element('div', {class: 'subject'}, [
       explore.large('thumbnails', index, 'training image ' + index),

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from convert.labelling import tables
-from convert.labelling.tables import Vote
+from convert import marks
+from convert.marks import Vote
 from trainer import errors
 from trainer.data.image_set import Entry
 
@@ -17,7 +17,7 @@ ENTRIES = [Entry(name, -1) for name in ('a/1.png', 'b/1.png', 'b/2 ä.png', '=c.
 def read(tmp_path, text: str | bytes) -> dict[int, Vote]:
     path = tmp_path / 'marks.csv'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return tables.read(str(path), tables.Names(ENTRIES))
+    return marks.read(str(path), marks.Names(ENTRIES))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,6 @@ def test_what_labels_nothing_is_refused(text, message, tmp_path):
 
 def test_a_missing_table_and_records_without_names_are_told(tmp_path):
     with pytest.raises(errors.UserError, match='none.csv does not exist: name a CSV file'):
-        tables.read(str(tmp_path / 'none.csv'), tables.Names(ENTRIES))
+        marks.read(str(tmp_path / 'none.csv'), marks.Names(ENTRIES))
     with pytest.raises(errors.DataError, match='the records have no file names'):
-        tables.Names([Entry('', 0)])
+        marks.Names([Entry('', 0)])
