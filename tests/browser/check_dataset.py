@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from convert import marks
 from tests.browser.conftest import Tab, expect_focus, serve
 from tests.page.test_page import Pictures, make_page, read, smooth_images, unpack
 from trainer.data.image_set import Entry
@@ -22,10 +23,10 @@ def test_the_data_set_shows_advice_outliers_labels_and_duplicates(tab):
     page.get_by_label('Show').select_option('outliers')
     first = panel.locator('[role=gridcell] button').first
     expect(first).to_have_attribute('aria-label', re.compile('^training image 299,'))
-    page.get_by_label(re.compile('^Label')).select_option('0')
+    page.get_by_role('combobox', name=re.compile('^Label')).select_option('0')
     expect(first).to_have_attribute('aria-label', re.compile('^training image 298, a/298.png, ankle'))
     expect(panel.locator('.count')).to_have_text('150 images')
-    page.get_by_label(re.compile('^Label')).select_option('')
+    page.get_by_role('combobox', name=re.compile('^Label')).select_option('')
     page.get_by_label('Show').select_option('duplicates')
     expect(panel.get_by_role('list', name='Group 1, 3 images').get_by_role('button')).to_have_count(3)
     panel.get_by_role('button', name=re.compile('^training image 21,')).click()
@@ -42,6 +43,40 @@ def test_suspicious_labels_are_listed_with_the_label_that_fits(tab):
     expect(tiles.first).to_have_attribute('aria-label', re.compile('^training image 7,.* boot'))
     tiles.first.click()
     expect(page.get_by_role('dialog')).to_contain_text('ankle fits better; confidence in the label it has 12%')
+
+
+def test_marks_are_given_by_mouse_and_keys_and_leave_as_a_table(tab, tmp_path):
+    """Which `convert.label` and `convert.audit` read."""
+    page = tab.open('#tab=dataset')
+    panel = page.get_by_role('tabpanel', name='Data set')
+    save = panel.get_by_role('button', name=re.compile('^Download'))
+    expect(save).to_be_hidden()
+    page.get_by_label('Mark images').check()
+    expect(save).to_be_disabled()
+    page.get_by_label('Labels, separated by commas').fill('ankle, =1, a "b"')
+    tiles = panel.locator('[role=gridcell] button')
+    tiles.nth(0).click()
+    expect(page.get_by_role('dialog')).to_be_hidden()
+    expect(tiles.nth(0)).to_have_attribute('aria-label', re.compile('^training image 0,.*, marked ankle$'))
+    expect(page.get_by_role('status').first).to_have_text('marked ankle')
+    for key in ('ArrowRight', '2', 'ArrowRight', '3', 'ArrowRight', '3', '0', '7'):
+        page.keyboard.press(key)
+    expect_focus(page, 'training image 3,')
+    page.get_by_role('radio', name='2 =1').check()
+    tiles.nth(4).click()
+    tiles.nth(4).click()
+    tiles.nth(0).click()
+    expect(panel.locator('.tile.marked')).to_have_count(3)
+    expect(save).to_have_text('Download marks.csv (3 images)')
+    with page.expect_download() as download:
+        save.click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    read = marks.read(str(path), marks.Names(make_page().dataset.entries))
+    assert {number: vote.label for number, vote in read.items()} == {0: '=1', 1: '=1', 2: 'a "b"'}
+    page.get_by_label('Mark images').uncheck()
+    tiles.nth(0).click()
+    expect(page.get_by_role('dialog')).to_be_visible()
 
 
 def test_markup_in_a_name_is_only_text(tab):

@@ -11,9 +11,11 @@
    * @returns {{grid: Grid, shown: function(): Promise}} shown is called whenever the tab is
    */
   explore.datasetTab = function (panel) {
-    const grid = new explore.Grid('Training images', 88, tile);
+    const grid = new explore.Grid('Training images', 88, function (index) { return tile(index, marking); });
     let filled = null;
+    let marking = null;
     const fill = function (data) {
+      marking = data.names.some(Boolean) ? explore.markMode(data, grid) : null;
       const chosen = {order: 'record', label: ''};
       const count = explore.element('p', {class: 'count'});
       const empty = explore.element('p', {class: 'empty', hidden: true});
@@ -42,7 +44,7 @@
         explore.element('div', {class: 'tools'}, [
           explore.select('Show', orders(data), function (order) { change('order', order); }),
         ].concat(labelChoice(data, change), [count])),
-        empty, groups, grid.element
+        marking ? marking.element : '', empty, groups, grid.element
       );
       refill();
     };
@@ -75,14 +77,15 @@
     return label < 0 ? '' : data.labelNames[label] || 'label ' + label;
   }
 
-  function tile(index) {
+  function tile(index, marking) {
+    const mark = marking ? marking.of(index) : '';
     return explore.element('button', {
       type: 'button',
-      class: 'tile',
-      'aria-label': explore.describeImage(index),
+      class: mark ? 'tile marked' : 'tile',
+      'aria-label': explore.describeImage(index) + (mark ? ', marked ' + mark : ''),
       title: explore.data.dataset.names[index],
-      onclick: function () { explore.open('image', index); },
-    }, [explore.picture('thumbnails', index)]);
+      onclick: function () { if (!marking || !marking.take(index)) explore.open('image', index); },
+    }, [explore.picture('thumbnails', index), mark ? explore.element('span', {class: 'badge', text: mark}) : '']);
   }
 
   function orders(data) {
