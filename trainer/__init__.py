@@ -8,7 +8,7 @@ from trainer import environment, terminal
 
 terminal.open_streams()
 environment.hide_from_tensorflow()
-environment.hide_unusable_jax()
+environment.hide_jax_from_tensorflow()
 if sys.argv[:1] == ['-m']:  # `python -m trainer.task`, whose modules take seconds to import.
     terminal.interrupt_in_one_line()
 

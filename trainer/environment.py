@@ -1,7 +1,7 @@
 """The environment variables that TensorFlow, Estimator and other libraries read: honoured, ignored, or refused.
 
-Some of them change how TensorFlow is imported and must be handled before that, so nothing here imports it. A JAX that
-cannot be imported is handled here for the same reason.
+Some of them change how TensorFlow is imported and must be handled before that, so nothing here imports it. JAX beside
+TensorFlow is handled here for the same reason.
 
 | variable | here |
 |---|---|
@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.abc
-import importlib.metadata
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -35,7 +33,6 @@ from trainer import errors
 _AT_IMPORT = ('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', 'TF_USE_LEGACY_KERAS')
 _SHUTDOWN_MODES = ('', 'shutdown_worker', 'shutdown_all_workers', 'reset_computation')
 _hidden: dict[str, str] = {}
-OLDEST_ML_DTYPES_OF_JAX = (0, 5)
 
 
 def hide_from_tensorflow() -> None:
@@ -45,28 +42,22 @@ def hide_from_tensorflow() -> None:
             _hidden[name] = os.environ.pop(name)
 
 
-def hide_unusable_jax() -> None:
-    """Makes `import jax` an ImportError where it would fail with an AttributeError: beside an older ml_dtypes.
+def hide_jax_from_tensorflow() -> None:
+    """Lets TensorFlow believe that there is no JAX, which it imports for TFLite if it can.
 
-    pip puts that version back whenever TensorFlow is installed after JAX. TensorFlow imports JAX if it is there, and
-    takes an ImportError for an answer, but would itself fail on anything else.
+    Nothing here needs that. It takes time, and a JAX that cannot be imported would end the import of TensorFlow with an
+    AttributeError: pip puts back an older ml_dtypes beside it whenever TensorFlow is installed later.
     """
-    try:
-        importlib.metadata.version('jax')
-        found = importlib.metadata.version('ml_dtypes')
-    except importlib.metadata.PackageNotFoundError:
-        return
-    if tuple(map(int, re.findall(r'\d+', found)[:2])) < OLDEST_ML_DTYPES_OF_JAX:
-        sys.meta_path.insert(0, _NoJax(f'JAX cannot be imported beside ml_dtypes {found}'))
+    sys.meta_path.insert(0, _NoJax())
 
 
 class _NoJax(importlib.abc.MetaPathFinder):
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
+    _FOR, _THEN = 'tensorflow.lite.python.util', '_xla_computation'
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == 'jax':
-            raise ImportError(self._reason)
+        asking = sys.modules.get(self._FOR)
+        if name == 'jax' and asking and not hasattr(asking, self._THEN):
+            raise ImportError('JAX is hidden from TFLite')
 
 
 def as_given() -> dict[str, str]:

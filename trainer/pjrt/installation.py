@@ -6,7 +6,7 @@ import importlib.metadata
 import re
 import sys
 
-from trainer import environment, errors
+from trainer import errors
 
 TPU, GPU, CPU = 'tpu', 'gpu', 'cpu'
 # Read and run with: 0.6.2 on Python 3.10, 0.7.1 on 3.11. 0.7.2 needs numpy 2, with which TensorFlow 2.15 does not work.
@@ -51,7 +51,7 @@ def check(kind: str) -> None:
         )
     if _version('jaxlib') != version:
         raise errors.UserError(f'jax {version} beside jaxlib {_version("jaxlib")}: run {command(kind)}')
-    if _numbers(_version('ml_dtypes')) < environment.OLDEST_ML_DTYPES_OF_JAX:
+    if _numbers(_version('ml_dtypes')) < (0, 5):
         raise errors.UserError(
             f'jax {version} needs ml_dtypes 0.5, and this is {_version("ml_dtypes")}, probably because TensorFlow was '
             f'installed after JAX: run {command(kind)}'
