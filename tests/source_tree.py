@@ -7,7 +7,7 @@ import shutil
 
 from tests.conftest import ROOT
 
-_MADE_AT_THE_TOP = {'.venv', '.venv-tpu', 'runs', 'data', 'generated', 'jobs', 'build', 'dist', '.git'}
+_MADE_AT_THE_TOP = {'.venv', '.venv-tpu', '.venv-pjrt', 'runs', 'data', 'generated', 'jobs', 'build', 'dist', '.git'}
 _MADE_ANYWHERE = shutil.ignore_patterns('__pycache__', '*_cache', '*.egg-info')
 
 

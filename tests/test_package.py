@@ -19,7 +19,8 @@ else:
     import tomli as tomllib
 
 from tests import source_tree
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY_FLAGS
+from tests.once import made_once
 from trainer.pretrained import packing
 
 SOURCES = sorted(path for package in ('trainer', 'convert') for path in (ROOT / package).rglob('*.py'))
@@ -39,6 +40,7 @@ def run(*command: str, cwd: pathlib.Path, **environment: str) -> str:
 
 
 def make_sdist(folder: pathlib.Path) -> pathlib.Path:
+    """Builds the sdist of the sources in a folder."""
     run('setup.py', '--quiet', 'sdist', '--dist-dir', str(folder / 'dist'), cwd=folder)
     (archive,) = (folder / 'dist').glob('*.tar.gz')
     return archive
@@ -49,11 +51,16 @@ def install(archive: pathlib.Path, site: pathlib.Path) -> None:
     run('-m', 'pip', 'install', '--quiet', *offline, '--target', str(site), str(archive), cwd=archive.parent)
 
 
+def sdist_of_this_tree(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Built once, from a copy, so that nothing is left behind in the working tree."""
+    folder = made_once(tmp_path_factory, 'sdist', lambda folder: make_sdist(source_tree.copy_to(folder / 'copy')))
+    (archive,) = (folder / 'copy' / 'dist').glob('*.tar.gz')
+    return archive
+
+
 @pytest.fixture(scope='module')
 def sdist(tmp_path_factory) -> pathlib.Path:
-    """Built from a copy, so that nothing is left behind in the working tree."""
-    folder = tmp_path_factory.mktemp('source')
-    return make_sdist(source_tree.copy_to(folder / 'copy'))
+    return sdist_of_this_tree(tmp_path_factory)
 
 
 def test_the_sdist_is_complete(sdist):
@@ -73,8 +80,8 @@ def test_the_installed_sdist_trains_in_an_empty_folder(sdist, tmp_path):
     (tmp_path / 'empty').mkdir()
     where = run('-c', 'import trainer; print(trainer.__file__)', cwd=tmp_path / 'empty', PYTHONPATH=str(site))
     assert str(site) in where
-    tiny = ('--base_filters=4', '--train_steps=1', '--train_batch_size=8', '--sample_count=4')
-    run('-m', 'trainer.task', '--use_tpu=false', *tiny, cwd=tmp_path / 'empty', PYTHONPATH=str(site))
+    tiny = [flag for flag in TINY_FLAGS if 'extractor' not in flag]  # Its weights are in the package.
+    run('-m', 'trainer.task', '--use_tpu=false', '--train_steps=1', *tiny, cwd=tmp_path / 'empty', PYTHONPATH=str(site))
     assert (tmp_path / 'empty' / 'runs' / 'demo' / 'samples' / 'step_000001.png').exists()
 
 

@@ -9,7 +9,13 @@ import re
 import tensorflow as tf
 import yaml
 
-from tests.fakes.cloud.vertex_fixtures import GCLOUD, assert_left_nothing, cloud_fixture, made_fixture  # noqa: F401
+from tests.fakes.cloud.vertex_fixtures import (  # noqa: F401  Fixtures among them.
+    FORKED,
+    GCLOUD,
+    assert_left_nothing,
+    cloud_fixture,
+    made_fixture,
+)
 
 pytestmark = GCLOUD
 
@@ -85,7 +91,7 @@ def test_the_smoke_job_succeeds_and_leaves_all_in_its_bucket(cloud):
 
 def test_two_trials_report_their_metric_from_folders_of_their_own(cloud):
     flags = ('--max-trial-count=2', '--parallel-trial-count=2')
-    job = cloud.submit(cloud.fill()['hptuning'], *flags, kind='hp-tuning-jobs')
+    job = cloud.submit(cloud.fill(tag=FORKED)['hptuning'], *flags, kind='hp-tuning-jobs')
     assert job.wait() == 'SUCCEEDED', job.text()
     assert job.exit_codes == [0, 0]
     run = f'{cloud.gcs.bucket}/runs/dcgan-hptuning'

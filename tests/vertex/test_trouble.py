@@ -9,6 +9,7 @@ import yaml
 
 from tests.fakes.cloud.faults import IDENTITY
 from tests.fakes.cloud.vertex_fixtures import (  # noqa: F401  Fixtures among them.
+    FORKED,
     GCLOUD,
     SMALL,
     UNCHANGED,
@@ -26,13 +27,13 @@ LONG = ('--train_batch_size=8', '--train_steps=1000000', '--sample_steps=1000', 
 
 def test_jobs_fail_with_our_exit_code_and_our_line_in_the_log(cloud):
     gcs = cloud.gcs
-    absent = cloud.submit(cloud.fill(data=f'{gcs.bucket}/nothing', name='absent')['cpu_smoke'])
+    absent = cloud.submit(cloud.fill(data=f'{gcs.bucket}/nothing', name='absent', tag=FORKED)['cpu_smoke'])
     assert absent.wait() == 'FAILED'
     stream = cloud.gcloud('custom-jobs', 'stream-logs', absent.id, '--polling-interval=5')
     closed = f'{gcs.bucket}-closed'
     gcs.server.create_bucket(closed[len('gs://') :])
     gcs.server.fault(403, match=closed[len('gs://') :], times=None)
-    denied = cloud.submit(cloud.fill(data=f'{closed}/data', name='denied')['cpu_smoke'])
+    denied = cloud.submit(cloud.fill(data=f'{closed}/data', name='denied', tag=FORKED)['cpu_smoke'])
     assert denied.wait() == 'FAILED'
 
     for job, code in ((absent, errors.DataError.exit_code), (denied, errors.AccessDenied.exit_code)):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests import source_tree, test_package
+from tests import test_package
 from tests.conftest import ROOT, TINY_FLAGS, write_dataset
 from tests.fakes.cloud import vertex_machine
 from tests.fakes.cloud.fake_vertex import FakeVertex
@@ -24,6 +24,7 @@ from tests.fakes.cloud.fixtures import Gcs
 from tests.fakes.cloud.gcs import PROJECT
 from tests.fakes.cloud.vertex_job import Job
 from tests.fakes.cloud.vertex_machine import Image
+from tests.once import made_once
 from trainer import vertex_config
 from trainer.vertex_config import FileOptions, ProjectOptions
 
@@ -37,6 +38,7 @@ EXECUTOR = 'us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-15.py310:latest'
 SMALL = tuple(flag for flag in TINY_FLAGS if 'batch_size' not in flag)
 SMALL += ('--train_steps=4', '--sample_steps=2', '--save_steps=2', '--eval_steps=4')
 UNCHANGED = 'unchanged'  # The tag of an image that adds no arguments, for a job that a test edits.
+FORKED = 'forked'  # The tag of an image that is a fork of this tree, for a job that is neither signalled nor restarted.
 
 
 class Cloud(NamedTuple):
@@ -91,10 +93,14 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope='session', name='made')
 def made_fixture(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp('vertex')
-    sdist = test_package.make_sdist(source_tree.copy_to(folder / 'source'))
-    dataset = write_dataset(folder / 'data', train=64, holdout=16)
-    return Made(sdist, vertex_machine.install(folder / 'venv', [sdist]), pathlib.Path(dataset))
+    sdist = test_package.sdist_of_this_tree(tmp_path_factory)
+
+    def make(folder: pathlib.Path) -> None:
+        vertex_machine.install(folder / 'venv', [sdist])
+        write_dataset(folder / 'data', train=64, holdout=16)
+
+    folder = made_once(tmp_path_factory, 'vertex', make)
+    return Made(sdist, folder / 'venv' / 'bin' / 'python', folder / 'data')
 
 
 @pytest.fixture(name='cloud')
@@ -106,6 +112,7 @@ def cloud_fixture(made: Made, gcs: Gcs, tmp_path: pathlib.Path) -> Iterator[Clou
     images = {f'{REGISTRY}-{target}:latest': Image(None, ('--dry_run',), forked=True) for target in targets}
     images[f'{REGISTRY}-cpu:latest'] = Image(made.python, SMALL)
     images[f'{REGISTRY}-cpu:{UNCHANGED}'] = Image(made.python)
+    images[f'{REGISTRY}-cpu:{FORKED}'] = Image(None, SMALL, forked=True)
     images[EXECUTOR] = Image(None, SMALL)
     with FakeVertex(gcs.server, tmp_path / 'machines', images) as service:
         yield Cloud(service, gcs, tmp_path, made.sdist)

@@ -37,8 +37,8 @@ class Image:
     Attributes:
       python: its interpreter; None means an image without the project, on which a job's packages are installed.
       extra: arguments that follow those of the job, so that a large job fits this small machine.
-      forked: whether a fork with this source tree does instead, in a third of the time, because the job only resolves
-        its arguments. Its log comes at its end, and it cannot be signalled.
+      forked: whether a fork with this source tree does instead, which need not import TensorFlow. Its log comes at its
+        end, and it cannot be signalled.
     """
 
     python: pathlib.Path | None
