@@ -86,12 +86,17 @@ class LabelOptions(Options):
             raise errors.UserError('there is nothing to write: give --output_dir=FOLDER, --suggest=20, or both')
         if self.output_dir and paths.same(self.output_dir, self.data):
             raise errors.UserError(f'--output_dir={self.output_dir} is also the --data: choose another folder')
-        self.share  # noqa: B018  Raises if it is none.
+        _ = self.share, self.voters  # They raise if they cannot be read.
 
     @property
     def share(self) -> float:
         """--precision in (0, 1]."""
         return shares.parse('--precision', self.precision, "the model's labels")
+
+    @property
+    def voters(self) -> list[str]:
+        """The paths of --votes."""
+        return [paths.completed('--votes', path.strip()) for path in self.votes.split(',') if path.strip()]
 
     @property
     def folder(self) -> str:
@@ -112,16 +117,18 @@ def label(options: LabelOptions, say: Callable[[str], None] = lambda _: None) ->
     entries = [entry for images in splits for entry in images.entries()]
     names = tables.Names(entries)
     marks = _marks(options, splits[0].labels, entries, names)
-    votes = [tables.read(path.strip(), names) for path in options.votes.split(',') if path.strip()]
+    votes = [tables.read(path, names) for path in options.voters]
+    known = proposal.known(marks, votes)
+    labels = {vote.label for vote in known.values()}
     if options.output_dir:
         labelled_set.check_output(options.output_dir, options.overwrite)
-    if options.report_dir or not options.output_dir:  # A new data set's folder must be empty until then.
-        outputs.check('--report_dir', options.folder, _MADE_BY, report.NAMES)
+        proposal.check(labels)
+    outputs.check('--report_dir', options.folder, _MADE_BY, report.NAMES)
     extractor = registry.make(options.extractor, options.feature_weights)
     features = _features(splits, extractor)
     found, parts = None, []
-    if options.output_dir or votes or len({mark.label for mark in marks.values()}) > 1:
-        found = proposal.propose(features, extractor, marks, votes, options.share)
+    if len(labels) > 1:
+        found = proposal.propose(features, extractor, known, marks, votes, options.share)
         parts.append(report.table(found))
         say(parts[-1])
     if found and options.output_dir:

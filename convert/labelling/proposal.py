@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -44,9 +44,25 @@ class Proposal:
         return np.where([by != UNSURE for by in self.by], self.guesses, -1)
 
 
+def known(marks: Mapping[int, Vote], votes: Sequence[Mapping[int, Vote]]) -> dict[int, Vote]:
+    """Number of an image -> its mark, or else the label for which at least two votes agree."""
+    return {**_elected(votes), **marks}
+
+
+def check(labels: Iterable[str]) -> None:
+    """Raises errors.UserError if fewer than two labels are known, which leave nothing to choose between."""
+    names = sorted(labels)
+    if len(names) < 2:
+        raise errors.UserError(
+            f'the marks and the votes on which two agree know {len(names)} labels ({", ".join(names) or "none"}): mark '
+            'images of at least two'
+        )
+
+
 def propose(
     features: Mapping[str, np.ndarray],
     extractor: Extractor,
+    known: Mapping[int, Vote],
     marks: Mapping[int, Vote],
     votes: Sequence[Mapping[int, Vote]],
     precision: float,
@@ -60,21 +76,12 @@ def propose(
     Args:
       features: raw features of all N images, [N, D] for each layer of the extractor.
       extractor: names the layers.
-      marks: number of an image -> its label.
-      votes: the same for each voter.
+      known: number of an image -> its label, of at least two labels; from `known`.
+      marks: the part of it that people have marked.
+      votes: what each voter says.
       precision: in [0, 1], the share of the model's labels that should be right.
-
-    Raises:
-      errors.UserError: fewer than two labels are known.
     """
-    elected = {number: vote for number, vote in _elected(votes).items() if number not in marks}
-    known = {**elected, **marks}
     names = tuple(sorted({vote.label for vote in known.values()}))
-    if len(names) < 2:
-        raise errors.UserError(
-            f'the marks and the votes on which two agree know {len(names)} labels ({", ".join(names) or "none"}): mark '
-            'images of at least two'
-        )
     numbers = np.array(sorted(known))
     given = np.array([names.index(known[number].label) for number in numbers.tolist()])
     model = labeller.fit(features, extractor, numbers, given)
@@ -87,7 +94,7 @@ def propose(
     against = {number for number, labels in cast.items() if labels - {names[guesses[number]]}}
     by[agreed] = VOTES
     guesses[numbers], confidences[numbers] = given, [known[number].confidence for number in numbers.tolist()]
-    by[list(elected)], by[list(marks)] = VOTES, MARK
+    by[numbers], by[list(marks)] = VOTES, MARK
     rest = np.array([number for number in np.flatnonzero(by == UNSURE) if number not in against], int)
     by[rest[labeller.surest(confidences[rest], precision)]] = MODEL
     right = float((model.out_of_fold.argmax(axis=1) == given).mean())

@@ -17,6 +17,7 @@ from convert.marks import Vote
 from convert.options import ConvertOptions
 from trainer import errors
 from trainer.data import dataset, image_set, manifest
+from trainer.features import extraction
 from trainer.features.pixels import Pixels
 
 KINDS = ('bar', 'ring')
@@ -162,10 +163,12 @@ def test_suggestions_need_no_marks_and_their_table_becomes_the_marks(made, tmp_p
         ({'data': ''}, '--data is missing'),
         ({'precision': '0%'}, "--precision=0% is not a share of the model's labels: give a percentage, such as 90%"),
         ({'marks': ''}, r'know 0 labels \(none\): mark images of at least two'),
+        ({'votes': 'a.csv, s3://b/c.csv'}, '--votes=s3://b/c.csv: paths are local or gs://BUCKET/FOLDER'),
         ({'data': '/nowhere'}, '--data=/nowhere is not a data-set folder'),
     ],
 )
-def test_what_cannot_be_is_told(changes, message, made, tmp_path):
+def test_what_cannot_be_is_told_before_the_work(changes, message, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, 'of_set', None)
     with pytest.raises(errors.UserError, match=message):
         label(options(made, tmp_path, **changes))
     assert not (tmp_path / 'labelled').exists()
@@ -177,7 +180,8 @@ def test_two_voters_or_one_and_the_model_decide():
     yes, no = Vote('a', 0.9), Vote('b', 0.8)
     first = {0: yes, 1: yes, 2: yes, 10: no, 11: no, 3: no, 4: Vote('a', 0.1)}
     second = {0: yes, 1: no, 2: yes, 10: no, 12: no}
-    found = proposal.propose(features, Pixels(), {5: Vote('a', 1.0), 11: Vote('b', 1.0)}, [first, second], 1.0)
+    marked, votes = {5: Vote('a', 1.0), 11: Vote('b', 1.0)}, [first, second]
+    found = proposal.propose(features, Pixels(), proposal.known(marked, votes), marked, votes, 1.0)
     assert found.names == ('a', 'b')
     by = dict(enumerate(found.by))
     assert {number for number, reason in by.items() if reason == proposal.VOTES} == {0, 2, 10, 12}
