@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT, smooth_images
+from tests.conftest import ROOT, TINY_FLAGS, smooth_images
 from tests.processes import run_module
 from trainer import errors
 from trainer.data import images
@@ -32,7 +32,7 @@ COMMANDS = list(
 FOUR_DEVICES = 'XLA_FLAGS=--xla_force_host_platform_device_count=4'  # tests/pjrt/test_run.py runs this command.
 # What makes the commands of the pages quick; nothing else of them is changed.
 SHRINK = {
-    'trainer.task': ['--base_filters=4', '--train_batch_size=8', '--train_steps=2', '--sample_count=4'],
+    'trainer.task': ['--train_steps=2', *TINY_FLAGS],
     'trainer.evaluate': ['--count=20'],
     'trainer.explore': ['--count=100'],
 }
