@@ -57,6 +57,14 @@ def test_confidences_tell_how_often_a_label_is_right(noise):
     assert abs(out_of_fold - (probabilities.argmax(axis=1) == labels[rest]).mean()) < 0.1
 
 
+def test_a_few_marks_make_nobody_sure():
+    """Two marks are always told apart, which says nothing about the next image."""
+    vectors, labels = points(40, 2, noise=0.01)
+    for count, most in ((2, 0.88), (8, 0.96), (40, 0.99)):
+        model = labeller.fit({'grey16': vectors}, Pixels(), np.arange(count), labels[:count])
+        assert 0.8 < model.probabilities({'grey16': vectors}).max() < most
+
+
 def test_the_surest_are_as_many_as_the_mean_allows():
     confidences = np.array([0.5, 1.0, 0.9, 0.2])
     assert labeller.surest(confidences, 0.95).tolist() == [False, True, True, False]

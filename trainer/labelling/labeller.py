@@ -25,17 +25,21 @@ class Labeller:
       ridge: from the embedded features to scores.
       temperature: of the softmax; chosen for the likelihood of the known labels, each judged by all others (Guo et al.
         2017, arXiv 1706.04599).
+      doubt: what a confidence lacks of 1 for want of known images: of M that are all judged rightly, the next is wrong
+        with a probability of 1 / (M + 2), by Laplace's rule of succession.
       out_of_fold: float64 [M, L], the probabilities of the M images with known labels, each judged by all others.
     """
 
     spaces: Mapping[str, Space]
     ridge: Ridge
     temperature: float
+    doubt: float
     out_of_fold: np.ndarray
 
     def probabilities(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Raw features of N images, [N, D] for each layer -> float64 [N, L]."""
-        return _softmax(self.ridge.scores(_vectors(features, self.spaces)), self.temperature)
+        sure = _softmax(self.ridge.scores(_vectors(features, self.spaces)), self.temperature)
+        return (1 - self.doubt) * sure + self.doubt / sure.shape[1]
 
 
 def fit(features: Mapping[str, np.ndarray], extractor: Extractor, known: np.ndarray, labels: np.ndarray) -> Labeller:
@@ -53,7 +57,7 @@ def fit(features: Mapping[str, np.ndarray], extractor: Extractor, known: np.ndar
     vectors = _vectors({layer: features[layer][known] for layer in spaces}, spaces)
     fitted, scores = ridge.fit(vectors, labels, int(labels.max()) + 1)
     temperature = max(_TEMPERATURES.tolist(), key=lambda value: _likelihood(_softmax(scores, value), labels))
-    return Labeller(spaces, fitted, temperature, _softmax(scores, temperature))
+    return Labeller(spaces, fitted, temperature, 1 / (len(known) + 2), _softmax(scores, temperature))
 
 
 def surest(confidences: np.ndarray, precision: float) -> np.ndarray:

@@ -53,7 +53,7 @@ def kind_of(name: str) -> str:
     return name.partition('-')[2].partition('.')[0]
 
 
-def marks(made: Made, path: pathlib.Path, of_each: int = 6) -> str:
+def marks(made: Made, path: pathlib.Path, of_each: int = 12) -> str:
     names = [entry.name for entry in image_set.open_split(str(made.data)).entries()]
     rows = [name for kind in KINDS for name in [name for name in names if kind_of(name) == kind][:of_each]]
     path.write_text('name,label\n' + ''.join(f'{name},{kind_of(name)}\n' for name in rows))
@@ -79,13 +79,13 @@ def test_a_set_is_labelled_from_a_few_marks(made, tmp_path):
     said = label(chosen)
     rows = table(tmp_path / 'labelled')
     assert len(rows) == 80
-    assert sum(row['by'] == 'mark' for row in rows) == 12
+    assert sum(row['by'] == 'mark' for row in rows) == 24
     assert {row['split'] for row in rows} == {'train', 'holdout'}
     by_model = [row for row in rows if row['by'] == 'model']
     assert len(by_model) > 20
     assert np.mean([row['label'] == kind_of(row['name']) for row in by_model]) > 0.9
     assert all(row['label'] == '' for row in rows if row['by'] == '')
-    assert f'{12 + len(by_model)} of 80 images have a label' in said
+    assert f'{24 + len(by_model)} of 80 images have a label' in said
 
     for split in manifest.SPLITS:
         before, after = (
@@ -181,7 +181,7 @@ def test_two_voters_or_one_and_the_model_decide():
     first = {0: yes, 1: yes, 2: yes, 10: no, 11: no, 3: no, 4: Vote('a', 0.1)}
     second = {0: yes, 1: no, 2: yes, 10: no, 12: no}
     marked, votes = {5: Vote('a', 1.0), 11: Vote('b', 1.0)}, [first, second]
-    found = proposal.propose(features, Pixels(), proposal.known(marked, votes), marked, votes, 1.0)
+    found = proposal.propose(features, Pixels(), proposal.known(marked, votes), marked, votes, 0.5)
     assert found.names == ('a', 'b')
     by = dict(enumerate(found.by))
     assert {number for number, reason in by.items() if reason == proposal.VOTES} == {0, 2, 10, 12}
