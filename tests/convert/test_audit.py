@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from convert.audit import AuditOptions, audit
-from convert.auditing import advice, colours, examination, originals, suspects, symmetry
+from convert.auditing import advice, colours, examination, originals, symmetry
 from convert.conversion import convert
 from convert.options import ConvertOptions
 from convert.samples import COUNTRY_FLAGS
@@ -289,21 +289,6 @@ def test_a_split_that_is_not_there_or_too_small_is_one_line(tmp_path):
         audit(AuditOptions(data=data, split='holdout'))
     with pytest.raises(errors.DataError, match='at least 2'):
         audit(AuditOptions(data=data))
-
-
-def test_planted_wrong_labels_are_suspicious():
-    """Of two kinds of drawings, with a third kind that is too rare to judge, and images without a label."""
-    pixels = np.concatenate([drawings.many(drawings.text, 40, 64), smooth_images(40, 64)])
-    extractor = registry.make('squeezenet')
-    features = extraction.of_pixels(pixels, extractor)
-    labels = [0] * 40 + [5] * 40
-    labels[3], labels[50], labels[60], labels[61] = 5, 0, -1, 7
-    found = suspects.examine(features, extractor, labels)
-    assert sorted(found.numbers) == [3, 50]
-    assert found.suggested[[3, 50, 0, 41]].tolist() == [0, 5, 0, 5]
-    assert (found.suggested[[60, 61]] == -1).all() and np.isnan(found.own[[60, 61]]).all()
-    assert found.own[found.numbers].max() < 0.5
-    assert suspects.examine(features, extractor, [0] * 80) is None
 
 
 def test_the_report_has_a_column_for_the_label_that_fits(audited):
