@@ -27,9 +27,10 @@ def check_output(output_dir: str, overwrite: bool) -> None:
     """Checks before the work whether a data set may be written.
 
     Raises:
-      errors.UserError: the folder holds one and `overwrite` is off, or it holds anything else.
+      errors.UserError: the folder holds one and `overwrite` is off, labels that are not ours, or anything else.
     """
     (RemoteStaging if gcs.is_remote(output_dir) else Staging)(output_dir, overwrite)
+    staging.check_labels(output_dir)
 
 
 def write(
@@ -58,7 +59,6 @@ def write(
         listed = os.path.join(stage.folder, staging.LABELS_FILE_NAME)
         with open(listed, 'wb') as file:
             file.write(table(splits, proposal))
-        staging.check_labels(listed, output_dir)
         for split, images_ in zip(manifest.SPLITS, splits):
             written[split] = _write_split(images_, labels[begin : begin + len(images_)], stage.folder)
             begin += len(images_)

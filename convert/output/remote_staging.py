@@ -76,7 +76,7 @@ class RemoteStaging:
         labels = files.pop(staging.LABELS_FILE_NAME, '')
         del files[manifest.FILE_NAME]
         if labels:
-            staging.check_labels(os.path.join(self.folder, staging.LABELS_FILE_NAME), self._output, self._flag)
+            staging.check_labels(self._output, self._flag)
         present = self._present()
         replaced = staging.has_own_labels(self._output)
         self._marker_needed = True

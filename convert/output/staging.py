@@ -73,7 +73,8 @@ class Staging:
         """Removes the old data set, if there is one, and puts the new one in its place."""
         labels = os.path.join(self.folder, LABELS_FILE_NAME)
         replaced = has_own_labels(self._output)
-        check_labels(labels, self._output, self._flag)
+        if os.path.exists(labels):
+            check_labels(self._output, self._flag)
         self._half_published = True
         if replaced:  # Before the manifest that proves it ours.
             os.remove(os.path.join(self._output, LABELS_FILE_NAME))
@@ -127,11 +128,9 @@ def has_own_labels(output_dir: str) -> bool:
     return isinstance(told, dict) and told.get('crc32c') == manifest.file_crc32c(path)
 
 
-def check_labels(labels: str, output_dir: str, flag: str = '--output_dir') -> None:
-    """Raises errors.UserError if the file `labels`, where there is one, would replace a list that is not ours."""
-    if not os.path.exists(labels) or has_own_labels(output_dir):
-        return
-    if LABELS_FILE_NAME in outputs.in_folder(output_dir):
+def check_labels(output_dir: str, flag: str = '--output_dir') -> None:
+    """Raises errors.UserError if a list of labels would replace one that is not ours."""
+    if LABELS_FILE_NAME in outputs.in_folder(output_dir) and not has_own_labels(output_dir):
         raise outputs.refusal(flag, output_dir, 'convert.label', LABELS_FILE_NAME)
 
 
