@@ -85,7 +85,7 @@ def test_a_sample_of_the_page_is_that_of_its_seed(tmp_path, dataset32):
     explore.explore(ExploreOptions(str(tmp_path), dataset32, str(tmp_path / 'page'), 100, extractor='pixels'))
     sheet = np.asarray(open_image(tmp_path / 'page' / 'sprites' / 'samples-000.webp').convert('RGB'))
     generator = sampler.CheckpointGenerator(made).restore(str(tmp_path / 'model.ckpt-5'))
-    (picture,) = generator.images(sampler.noise_for([17], made.noise_dim))
+    (picture,) = generator.images(generator.latents([17]))
     np.testing.assert_array_equal(sheet[1:33, 17 * 34 + 1 : 17 * 34 + 33], picture)
     assert unpack(read(tmp_path / 'page', 'neighbours')['samples'][0])[0].shape == (24, 24)
 

@@ -44,7 +44,7 @@ def test_exactly_one_generator_must_be_named(changes):
 @pytest.mark.parametrize('name', packing.NAMES)
 def test_a_model_of_the_package_makes_pictures_that_differ(name):
     generator = generate.load(GenerateOptions(pretrained=name))
-    pictures = generator.images(sampler.noise_for(range(16), generator.noise_dim)).astype(float)
+    pictures = generator.images(generator.latents(range(16))).astype(float)
     assert pictures.std(axis=0).mean() > 20
     assert pictures.std(axis=(1, 2, 3)).mean() > 20
 
@@ -89,6 +89,6 @@ def test_the_map_lies_like_the_grid():
 def test_a_picture_does_not_depend_on_how_many_are_made(tmp_path):
     hparams = tiny_hparams(**SHIPPED)
     generator = sampler.CheckpointGenerator(hparams).restore(write_run(tmp_path, 1, hparams))
-    many = generator.images(sampler.noise_for(range(37), 8))
+    many = generator.images(generator.latents(range(37)))
     for seed in (0, 20, 36):
-        np.testing.assert_array_equal(generator.images(sampler.noise_for([seed], 8))[0], many[seed])
+        np.testing.assert_array_equal(generator.images(generator.latents([seed]))[0], many[seed])

@@ -25,7 +25,6 @@ from trainer.filesystem import disk_errors, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
 from trainer.generator.loading import TrainedGenerator
-from trainer.generator.sampler import noise_for
 from trainer.metrics import density, duplicates
 from trainer.model_dir import run_data
 from trainer.page import builder, comparison
@@ -118,7 +117,7 @@ def explore(options: ExploreOptions) -> str:
 def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, holdout: ImageSet | None) -> Page:
     seeds = range(options.count)
     command = cli.command('trainer.generate', model_dir=options.model_dir, checkpoint=made.which)
-    pixels = made.generator.images(noise_for(seeds, made.generator.noise_dim))
+    pixels = made.generator.images(made.generator.latents(seeds))
     extractor = registry.make(options.extractor, options.feature_weights)
     generated, dataset = compare(Samples(pixels, seeds, command), train, holdout, extractor, options.neighbours)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]

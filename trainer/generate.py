@@ -26,7 +26,7 @@ from trainer.dcgan import noise
 from trainer.filesystem import disk_errors, files, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
-from trainer.generator.sampler import ExportedGenerator, Generator, noise_for
+from trainer.generator.sampler import ExportedGenerator, Generator
 from trainer.pretrained import packing
 from trainer.quiet import quieten_tensorflow
 
@@ -149,7 +149,7 @@ def _written(generator: Generator, options: GenerateOptions) -> list[str]:
     shown, singles = [], []
     for begin in range(0, len(options.seed_list), _AT_ONCE):
         seeds = options.seed_list[begin : begin + _AT_ONCE]
-        pictures = generator.images(noise_for(seeds, generator.noise_dim))
+        pictures = generator.images(generator.latents(seeds))
         shown += [pictures] if options.grid else []
         for seed, picture in zip(seeds, pictures) if options.singles else ():
             singles.append(os.path.join(options.output_dir, f'seed_{seed:06d}.png'))
@@ -158,7 +158,7 @@ def _written(generator: Generator, options: GenerateOptions) -> list[str]:
     if options.grid:
         images.write_png(grid, images.tile_grid(np.concatenate(shown), options.columns))
     if options.interpolate:
-        frames = generator.images(_walk(noise_for(options.seed_list, generator.noise_dim), options.frames))
+        frames = generator.images(_walk(generator.latents(options.seed_list), options.frames))
         files.write_bytes(film, images.encode_gif(list(frames), _FRAME_MS))
     return [*([grid] if options.grid else []), *singles, *([film] if options.interpolate else [])]
 

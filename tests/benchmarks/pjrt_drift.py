@@ -21,7 +21,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from tensorflow.compiler.tf2xla.python import xla
 
-from tests.conftest import smooth_images, tiny_hparams
+from tests.conftest import tiny_hparams
 from tests.dcgan.test_tpu_step import BATCH, cpu_step
 from tests.pjrt import test_step
 from trainer.dcgan import model_fn, noise
@@ -40,7 +40,7 @@ def by_estimator(steps: list[int], threads: int = 1, flip: bool = False) -> dict
         params = {'hparams': hparams, 'batch_size': BATCH, 'use_tpu': False, 'writer': {'logdir': folder}}
         v1.set_random_seed(0)
         v1.train.create_global_step()
-        features = {'images': tf.constant(smooth_images(BATCH, 32))}
+        features = test_step.batch(hparams, BATCH)
         train_op = model_fn.model_fn(features, None, 'train', params, config).train_op
         kernels = {v.op.name: v for v in v1.trainable_variables() if v.op.name.endswith('/kernel')}
         session_config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)

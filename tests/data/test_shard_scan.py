@@ -182,7 +182,7 @@ def test_a_png_in_a_field_for_raw_bytes_is_decoded_as_tfds_means_it(key, tmp_pat
 
 def assert_pixels(pattern: str) -> None:
     source = verify(pattern)
-    batch = input_fn.first_batch(source, HParams(image_size=32, channels=3), 16).numpy()
+    batch = input_fn.first_batch(source, HParams(image_size=32, channels=3), 16)['images'].numpy()
     np.testing.assert_array_equal(np.unique(batch, axis=0), np.unique(PICTURES[:16], axis=0))
 
 

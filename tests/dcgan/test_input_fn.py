@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.conftest import smooth_images, tiny_hparams, write_shard
 from tests.data.test_records import tpu_dcgan_record
 from trainer.data import dataset, manifest
-from trainer.dcgan import input_fn
+from trainer.dcgan import input_fn, order
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_from_memory_a_resumed_run_sees_what_it_would_have_seen(numbered):
 def test_the_permutations_of_many_epochs_are_even():
     """Each image takes each place of an epoch about equally often; each pair is adjacent about equally often."""
     count, epochs = 8, 2000
-    numbers = input_fn._permutations(0, count, 3).rebatch(count * epochs)
+    numbers = order.permutations(0, count, 3).rebatch(count * epochs)
     walk = next(iter(numbers)).numpy().reshape(epochs, count)
     assert (np.sort(walk) == np.arange(count)).all()
     often = np.stack([np.bincount(walk[:, place], minlength=count) for place in range(count)])
@@ -98,7 +98,7 @@ def test_a_window_smaller_than_the_set_still_shows_every_image_equally_often(num
 
 
 def test_the_first_batch_is_what_the_model_gets(numbered):
-    pictures = input_fn.first_batch(numbered, tiny_hparams(), 24)
+    pictures = input_fn.first_batch(numbered, tiny_hparams(), 24)['images']
     assert sorted(pictures[:, 0, 0, 0].numpy()) == list(range(24))
 
 
@@ -124,4 +124,4 @@ def test_grey_images(tmp_path):
     shard = tmp_path / 'grey.tfrecord'
     write_shard(shard, [tpu_dcgan_record(picture) for picture in smooth_images(8, 32, channels=1)])
     source = dataset.verify(dataset.find(str(shard), manifest.TRAIN), 32, 1, 'auto', 'auto')
-    assert input_fn.first_batch(source, tiny_hparams(channels=1), 8).shape == [8, 32, 32, 1]
+    assert input_fn.first_batch(source, tiny_hparams(channels=1), 8)['images'].shape == [8, 32, 32, 1]

@@ -62,22 +62,25 @@ GRAPHS += [('train', 8, 32, options) for options in OPTIONS if options != 'defau
 
 
 @pytest.fixture(scope='module', params=GRAPHS, ids=str)
-def graph(request) -> tuple[str, int, int, tpu_program.TpuProgram]:
-    """Mode, cores, size and program. A fixture of the module, so that the tests of one program follow each other."""
+def graph(request) -> tuple[str, int, int, str, tpu_program.TpuProgram]:
+    """Mode, cores, size, options, program. A fixture of the module: the tests of one program follow each other."""
     mode, cores, size, options = request.param
-    return mode, cores, size, program(mode, size, cores, options)
+    return mode, cores, size, options, program(mode, size, cores, options)
 
 
 def test_a_graph_is_fit_for_a_tpu(graph):
-    mode, cores, size, found = graph
+    mode, cores, size, options, found = graph
     share = BATCH // cores
     (metadata,) = found.nodes('TPUReplicateMetadata')
     assert metadata.attr['num_replicas'].i == cores
 
     (infeed,) = found.nodes('InfeedDequeueTuple')
     first = [share, 100] if mode == 'infer' else [share, size, size, 3]
-    assert shapes_of(infeed)[0] == first
-    assert infeed.attr['dtypes'].list.type[0] == (tf.float32 if mode == 'infer' else tf.uint8).as_datatype_enum
+    inputs = [(first, tf.float32 if mode == 'infer' else tf.uint8)]
+    inputs += [([share], tf.int32)] if OPTIONS[options][0].get('classes') else []
+    types = [tf.as_dtype(number) for number in infeed.attr['dtypes'].list.type]
+    assert list(zip(shapes_of(infeed), types))[: len(inputs)] == inputs
+    assert tf.int32 in types or not OPTIONS[options][0].get('classes')
 
     outfeeds = found.nodes('OutfeedDequeueTuple')
     assert len(outfeeds) == len(found.nodes('InfeedEnqueueTuple')) == cores

@@ -22,8 +22,10 @@ from trainer.run.estimator import make_estimator
 BATCH, CORES = 8, 8
 
 
-def pixels() -> tf.Tensor:
-    return tf.constant(smooth_images(BATCH, 32))
+def batch(hparams: HParams, count: int = BATCH) -> dict[str, tf.Tensor]:
+    """What an input_fn yields; of a run with classes, every fourth image has none."""
+    images = {'images': tf.constant(smooth_images(count, 32))}
+    return {**images, 'labels': tf.range(count) % 4 - 1} if hparams.classes else images
 
 
 def one_noise_for_all(monkeypatch) -> None:
@@ -45,8 +47,7 @@ def cpu_step(hparams: HParams, folder: str, steps: int) -> tuple[dict, dict]:
     with tf.Graph().as_default():
         v1.set_random_seed(0)  # As Estimator does with the run's seed.
         v1.train.create_global_step()
-        features = {'images': tf.constant(smooth_images(BATCH, 32))}
-        train_op = model_fn.model_fn(features, None, 'train', params, config).train_op
+        train_op = model_fn.model_fn(batch(hparams), None, 'train', params, config).train_op
         named = {variable.op.name: variable for variable in v1.global_variables()}
         with v1.Session(config=config.session_config) as session:
             session.run(v1.global_variables_initializer())
@@ -76,6 +77,7 @@ MODULATED = {'generator_norm': 'self_modulated'}
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
 LATE = {'augment': 'cutout', 'augment_after_kimg': 0.001}
 SEEN = {'discriminator_input': 'features'}
+CONDITIONAL = {'condition': 'labels', 'classes': 3, 'condition_after_kimg': 0.0}
 OPTIONS = {
     'default': (SHIPPED, 48),
     'article': (ARTICLE, 26),
@@ -85,8 +87,16 @@ OPTIONS = {
         34,
     ),
     'spectral': (
-        {'discriminator_norm': 'spectral', 'minibatch_stddev': True, 'loss': 'hinge', **MODULATED, **SEEN, **LATE},
-        38,
+        {
+            'discriminator_norm': 'spectral',
+            'minibatch_stddev': True,
+            'loss': 'hinge',
+            **MODULATED,
+            **SEEN,
+            **LATE,
+            **CONDITIONAL,
+        },  # fmt: skip
+        45,
     ),
 }
 
@@ -104,7 +114,7 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
     before, after = cpu_step(hparams, str(tmp_path), steps=1)
     step = tpu_step(hparams)
     load(step, before)
-    step.step(pixels())
+    step.step(*batch(hparams).values())
     found = {name: variable.numpy() for name, variable in step.variables.items()}
     assert found['global_step'] == after['global_step'] == 1
     gradients = [name for name in after if name.endswith('/Adam')]
@@ -116,18 +126,20 @@ def test_the_tpu_and_the_cpu_take_the_same_step(changes, count, tmp_path, monkey
         tolerance = 1e-4 if np.abs(after[name]).max() < 1e-4 * scale else 2e-5
         np.testing.assert_allclose(found[name], after[name], rtol=0, atol=tolerance * scale, err_msg=name)
     if changes.get('loss') != 'wasserstein':  # The loss of a critic need not fall.
-        assert_it_trains(step, first=2)
+        assert_it_trains(step, hparams, first=2)
 
 
 def test_the_tpu_step_trains_in_bfloat16(tmp_path):
-    before, _ = cpu_step(tiny_hparams(**MODULATED), str(tmp_path), steps=0)
-    step = tpu_step(tiny_hparams(compute_dtype='auto', learning_rate=5e-3, **MODULATED))  # auto is bfloat16 on a TPU.
+    hparams = tiny_hparams(compute_dtype='auto', learning_rate=5e-3, **MODULATED, **CONDITIONAL)
+    before, _ = cpu_step(hparams, str(tmp_path), steps=0)
+    step = tpu_step(hparams)  # auto is bfloat16 on a TPU.
     load(step, before)
-    assert_it_trains(step, first=1)
+    assert_it_trains(step, hparams, first=1)
 
 
-def assert_it_trains(step: tpu_program.XlaStep, first: int) -> None:
-    sent = np.array([[float(value[0]) for value in step.step(pixels())] for _ in range(4)])
+def assert_it_trains(step: tpu_program.XlaStep, hparams: HParams, first: int) -> None:
+    images = batch(hparams).values()
+    sent = np.array([[float(value[0]) for value in step.step(*images)] for _ in range(4)])
     steps, losses = sent[:, 0], sent[:, 1:3]
     np.testing.assert_array_equal(steps, np.arange(first, first + 4))
     assert np.isfinite(losses).all()

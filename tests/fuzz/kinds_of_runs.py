@@ -48,7 +48,7 @@ def _write(folder: pathlib.Path) -> None:
 
 
 def _pictures(generator: sampler.Generator) -> np.ndarray:
-    return generator.images(sampler.noise_for(_SEEDS, _HPARAMS.noise_dim))
+    return generator.images(generator.latents(_SEEDS))
 
 
 def _damage_one(paths: list[pathlib.Path], random: Random) -> pathlib.Path:

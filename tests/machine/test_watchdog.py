@@ -33,7 +33,7 @@ def two_batches_and_no_more(*_):
     return input_fn
 
 inputs.train_input_fn = two_batches_and_no_more
-inputs.first_batch = lambda *_: tf.zeros([4, 32, 32, 3], tf.uint8)
+inputs.first_batch = lambda *_: {'images': tf.zeros([4, 32, 32, 3], tf.uint8)}
 cli.run(task.main, task.__doc__, task._GROUPS)
 """
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
 from trainer import errors
 from trainer.data import image_set
-from trainer.generator import export, loading, sampler
+from trainer.generator import export, loading
 from trainer.machine import signals
 from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
@@ -123,7 +123,7 @@ def test_best_or_last_is_chosen_by_name(trained_run, tmp_path):
     Keeper(str(tmp_path), 'pixels').offer(2, 0.5)
     found = {which: loading.load(str(tmp_path), which) for which in ('', 'best', 'last')}
     assert [found[which].step for which in ('', 'best', 'last')] == [2, 2, 4]
-    vectors = sampler.noise_for([0], 8)
+    vectors = found['best'].generator.latents([0])
     assert (found['best'].generator.images(vectors) != found['last'].generator.images(vectors)).any()
 
 
@@ -142,7 +142,7 @@ def test_a_best_checkpoint_cut_short_is_passed_over(trained_run, tmp_path, caplo
 
 def test_the_best_is_exported_on_request(data, trained_run, tmp_path, monkeypatch):
     exported = []
-    monkeypatch.setattr(export, 'export', lambda hparams, checkpoint, path: exported.append(checkpoint))
+    monkeypatch.setattr(export, 'export', lambda hparams, checkpoint, *_: exported.append(checkpoint))
     for which in ('last', 'best'):
         options = options_for(trained_run, export_checkpoint=which)
         experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, MachineOptions())
@@ -153,7 +153,8 @@ def test_the_discriminator_on_the_host_is_the_one_that_was_trained(trained_run):
     """Compared with the estimator's own evaluation, which reads the same weights in another way."""
     pixels = smooth_images(20, 32, seed=len('holdout'))
     checkpoint = checkpoints.path(str(trained_run), 4)
-    logits = discriminator.CheckpointDiscriminator(tiny_hparams()).restore(checkpoint).logits(pixels)
+    restored = discriminator.CheckpointDiscriminator(tiny_hparams()).restore(checkpoint)
+    logits = restored.logits(discriminator.Judged.of(pixels))
     assert logits.shape == (20,)
     last = History(str(trained_run), 4).points[-1]
     assert logits.mean() == pytest.approx(last.d_holdout, rel=1e-4)

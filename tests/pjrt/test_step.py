@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as v1
 from tensorflow.compiler.tf2xla.python import xla
 
 from tests.conftest import smooth_images, tiny_hparams
-from tests.dcgan.test_tpu_step import cpu_step
+from tests.dcgan.test_tpu_step import CONDITIONAL, batch, cpu_step
 from tests.pjrt.conftest import DEVICES
 from trainer.dcgan import noise
 from trainer.dcgan.backend import Backend
@@ -20,7 +20,7 @@ from trainer.pjrt import lowering
 from trainer.pjrt.device import Device, arguments, visit_function
 
 SHARE = 8
-HPARAMS = {'compute_dtype': 'float32', 'ema_half_life_kimg': 1.0, 'update': 'joint'}
+HPARAMS = {'compute_dtype': 'float32', 'ema_half_life_kimg': 1.0, 'update': 'joint', **CONDITIONAL}
 REPLICA = 'replica'
 
 
@@ -94,7 +94,8 @@ def after(device: Device, start: dict[str, np.ndarray], *visits: np.ndarray, las
     device.load({**start, REPLICA: np.int32(replica)})
     step = 0
     for visit in visits:
-        taken, *scalars = device.visit(np.array([device.put(batch) for batch in visit]), step)
+        labels = batch(tiny_hparams(**HPARAMS), visit.shape[1])['labels'].numpy()
+        taken, *scalars = device.visit(np.array([device.put(images, labels) for images in visit]), step)
         assert np.isfinite(scalars).all()
         step += taken
     found = {variable.name: np.asarray(value) for variable, value in zip(device.program.variables, device._state)}
@@ -109,7 +110,7 @@ def test_four_replicas_take_the_mean_of_four_single_steps(devices, start):
     parts = np.split(images, DEVICES, axis=1)
     singles = [after(devices.single, start, part, replica=number) for number, part in enumerate(parts)]
     moments = [name for name in found if name.endswith('/Adam')]
-    assert len(moments) == 26
+    assert len(moments) == 33
     for name in moments:
         mean = np.mean([single[name][0] for single in singles], axis=0, dtype=np.float64)
         layer = name.split('_optimizer/')[1].rpartition('/Adam')[0].rpartition('/')[0]

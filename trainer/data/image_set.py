@@ -84,6 +84,16 @@ class ImageSet:
         decoded = (record for path in self.source.paths for record in shard_file.decoded(path))
         return [Entry(record.filename, record.label) for record in decoded]
 
+    def shard_labels(self) -> list[np.ndarray]:
+        """The label of each image, int64 [N] for each shard; the index of a class name, and -1 for none."""
+        with shard_file.explained(self.folder):
+            return [self._labels_of(path) for path in self.source.paths]
+
+    def _labels_of(self, path: str) -> np.ndarray:
+        batches = tf.data.TFRecordDataset(path).batch(1024)
+        parts = [records.parse_labels(batch, self.source.format).numpy() for batch in batches]
+        return np.concatenate([np.empty([0], np.int64), *parts])
+
     def _serialized(self) -> tf.data.Dataset:
         return tf.data.TFRecordDataset(list(self.source.paths))
 

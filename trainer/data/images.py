@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from trainer.filesystem import files
 
 _HALF_RANGE = 127.5
+_SMALLEST_FONT, _LARGEST_FONT, _LONGEST_NAME = 9, 20, 16  # px, px, letters.
 _SOFTWARE = 'Software'  # The keyword of the PNG specification.
 
 
@@ -44,6 +45,18 @@ def tile_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
     tiles[:count] = images
     grid = tiles.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     return grid.reshape(rows * height, columns * width, channels)
+
+
+def with_row_names(grid: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Adds a margin at the left of uint8 [rows * H, W, C] with the name of each row, white on black."""
+    height = len(grid) // len(names)
+    font = ImageFont.load_default(size=max(_SMALLEST_FONT, min(height // 3, _LARGEST_FONT)))
+    shown = [name if len(name) <= _LONGEST_NAME else f'{name[: _LONGEST_NAME - 1]}…' for name in names]
+    width = math.ceil(max(font.getlength(name) for name in shown)) + height // 4
+    margin = Image.new('L', (width, len(grid)))
+    for row, name in enumerate(shown):
+        ImageDraw.Draw(margin).text((width - height // 8, (row + 0.5) * height), name, 255, font, anchor='rm')
+    return np.concatenate([np.repeat(np.asarray(margin)[..., None], grid.shape[-1], axis=2), grid], axis=1)
 
 
 def grid_columns(count: int, columns: int = 0) -> int:

@@ -162,6 +162,14 @@ def parse_batch(serialized: tf.Tensor, record_format: RecordFormat, image_size: 
     return tf.ensure_shape(images, [batch, image_size, image_size, channels])
 
 
+def parse_labels(serialized: tf.Tensor, record_format: RecordFormat) -> tf.Tensor:
+    """Serialised records, string [B] -> their labels, int64 [B]; -1 for none."""
+    key = _LABEL_KEYS[ENCODED if record_format.feature == _ENCODED_KEY else RAW]
+    labels = tf.io.parse_example(serialized, {key: tf.io.VarLenFeature(tf.int64)})[key]
+    # One more column, because there is none at all if no record of the batch has a label.
+    return tf.pad(tf.sparse.to_dense(labels, -1), [[0, 0], [0, 1]], constant_values=-1)[:, 0]
+
+
 def _parse_encoded(serialized: tf.Tensor, key: str, channels: int) -> tf.Tensor:
     features = tf.io.parse_example(serialized, {key: tf.io.FixedLenFeature([], tf.string)})
 

@@ -15,6 +15,7 @@ BOTTOM_SIZE = 4  # Side of the smallest feature map of both networks.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 DECONV, REFINED = GENERATOR_OUTPUTS = ('deconv', 'refined')
 IMAGE, FEATURES = DISCRIMINATOR_INPUTS = ('image', 'features')
+UNCONDITIONAL, LABELS, CLUSTERS = CONDITIONS = ('none', 'labels', 'clusters')
 FULL_SIZE_KERNEL = 3  # px
 _FEWEST_REFINING_FILTERS = 8  # Enough for three colours.
 _INPUT_FILTERS = 8  # Twice as many brought no gain: docs/quality.md.
@@ -37,6 +38,7 @@ class Architecture:
         DCGAN paper. REFINED: the same plus a convolution of full-size features.
       discriminator_input: what the discriminator's first stride-2 layer sees. IMAGE: the image, as in the DCGAN paper.
         FEATURES: the image and full-size features of it.
+      classes: how many classes both networks are conditioned on; 0 for an unconditional DCGAN.
     """
 
     image_size: int
@@ -49,6 +51,7 @@ class Architecture:
     kernel_size: int = 5
     generator_output: str = DECONV
     discriminator_input: str = IMAGE
+    classes: int = 0
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)

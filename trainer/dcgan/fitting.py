@@ -10,10 +10,12 @@ from trainer.dcgan import augmentation
 from trainer.dcgan.hparams import HParams
 
 _MANY_EPOCHS = 1000
+_UNCONDITIONAL_EPOCHS, _UNCONDITIONAL_SHARE = 20, 0.25
 
 
 def fit_to_data(hparams: HParams, images: int) -> HParams:
     """Replaces --augment=auto by its choice for so many images; warns if the run passes over them too often."""
+    hparams = _conditioned_by_data(hparams, images)
     epochs = hparams.train_steps * hparams.train_batch_size / images
     if hparams.augment == augmentation.AUTO:
         hparams = _augment_by_data(hparams, images)
@@ -29,6 +31,16 @@ def fit_to_data(hparams: HParams, images: int) -> HParams:
             f'{hparams.train_steps:,}', hparams.train_batch_size, f'{epochs:,.0f}', f'{images:,}', f'{_MANY_EPOCHS:,}',
         )  # fmt: skip
     return hparams
+
+
+def _conditioned_by_data(hparams: HParams, images: int) -> HParams:
+    """With the choice of --condition_after_kimg=-1 for a run with classes."""
+    if not hparams.classes or hparams.condition_after_kimg >= 0:
+        return hparams
+    trained_kimg = hparams.train_steps * hparams.train_batch_size / 1000
+    after_kimg = min(_UNCONDITIONAL_EPOCHS * images / 1000, _UNCONDITIONAL_SHARE * trained_kimg)
+    logging.info('--condition_after_kimg=-1 is %.4g, and the classes count in full after twice that', after_kimg)
+    return dataclasses.replace(hparams, condition_after_kimg=after_kimg)
 
 
 def _augment_by_data(hparams: HParams, images: int) -> HParams:

@@ -81,6 +81,16 @@ class HParams(NetworkOptions):
         upper=_MOST_KIMG,
         why=_MANY_IMAGES,
     )
+    condition_after_kimg: float = option(
+        -1.0,
+        'Thousands of images to train on without --condition, which is then blended in over as many again: a class '
+        'with few images collapses where the whole set does not; 0 conditions from the first step, and -1 chooses 20 '
+        'epochs, but at most a quarter of the training.',
+        unit='kimg',
+        lower=-1,
+        upper=_MOST_KIMG,
+        why=_MANY_IMAGES,
+    )
     flip: bool = option(
         False, 'Mirror half of the training images; not for writing, nor for things whose left and right differ.'
     )

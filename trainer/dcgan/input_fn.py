@@ -11,15 +11,13 @@ from typing import Any, Callable
 import tensorflow as tf
 from absl import logging
 
-from trainer.data import records
 from trainer.data.dataset import DataSource
+from trainer.dcgan import order, reading
 from trainer.dcgan.hparams import HParams
+from trainer.dcgan.reading import Batch, Labels
 
 InputFn = Callable[[dict[str, Any]], tf.data.Dataset]
 
-_OPEN_SHARDS = 16
-_READ_BUFFER = 256 * 1024  # Bytes; with megabytes tests/benchmarks/input_pipeline.py is slower.
-_CHUNK = 256  # Records to parse at once.
 _CHUNKS_AHEAD = 16  # Chunks parsed while a window is put together; without them it is slower.
 _PREVIEW_WINDOW = 1024  # Records to shuffle for a look at the first batch.
 _SEED_STRIDE = 1_000_003  # Keeps the shuffles of neighbouring seeds apart.
@@ -50,7 +48,9 @@ def _images_in(mib: int, hparams: HParams) -> int:
     return mib * 2**20 // (hparams.image_size**2 * hparams.channels)
 
 
-def train_input_fn(source: DataSource, window: int, start_step: int, cache: bool) -> InputFn:
+def train_input_fn(
+    source: DataSource, window: int, start_step: int, cache: bool, labels: Labels | None = None
+) -> InputFn:
     """Returns the input_fn for training.
 
     Args:
@@ -59,24 +59,29 @@ def train_input_fn(source: DataSource, window: int, start_step: int, cache: bool
       start_step: the step that training starts from.
       cache: whether to keep all images in memory. The images of each step then depend on the seed and the step alone,
         so a resumed run sees the images that it would have seen without the stop. Otherwise each start shuffles anew.
+      labels: of a run with classes, which draws images by their weights.
 
     Returns:
-      A function of TPUEstimator's params. Its data set yields {'images': uint8 [B, H, W, C]} without end; B is always
-      params['batch_size'].
+      A function of TPUEstimator's params. Its data set yields a `Batch` without end, of params['batch_size'] images.
     """
 
     def input_fn(params: dict[str, Any]) -> tf.data.Dataset:
-        return _from_memory(source, start_step, params) if cache else _streamed(source, window, start_step, params)
+        if not cache:
+            return _streamed(source, window, start_step, params, labels)
+        if labels:
+            return _weighted_from_memory(source, start_step, params, labels)
+        return _from_memory(source, start_step, params)
 
     return input_fn
 
 
-def eval_input_fn(source: DataSource) -> InputFn:
+def eval_input_fn(source: DataSource, labels: Labels | None = None) -> InputFn:
     """Returns the input_fn for evaluation: the set once, in order, without the last partial batch."""
 
     def input_fn(params: dict[str, Any]) -> tf.data.Dataset:
-        images = _pixels(source, params).rebatch(params['batch_size'], drop_remainder=True)
-        return _finished(images.map(lambda pixels: {'images': pixels}), params)
+        return _finished(
+            reading.read(source, params, labels).rebatch(params['batch_size'], drop_remainder=True), params
+        )
 
     return input_fn
 
@@ -85,101 +90,93 @@ def null_input_fn(params: dict[str, Any]) -> tf.data.Dataset:
     """The input_fn of --input=null: one batch of zeros, repeated without end at almost no cost."""
     hparams = params['hparams']
     shape = [params['batch_size'], hparams.image_size, hparams.image_size, hparams.channels]
-    return tf.data.Dataset.from_tensors({'images': tf.zeros(shape, tf.uint8)}).repeat()
+    labels = {'labels': tf.zeros(shape[:1], tf.int32)} if hparams.classes else {}
+    return tf.data.Dataset.from_tensors({'images': tf.zeros(shape, tf.uint8), **labels}).repeat()
 
 
-def first_batch(source: DataSource, hparams: HParams, count: int) -> tf.Tensor:
-    """The first `count` images of an epoch, uint8 [count, H, W, C], exactly as the model_fn receives them."""
+def first_batch(source: DataSource, hparams: HParams, count: int, labels: Labels | None = None) -> Batch:
+    """The first `count` images of an epoch, with their labels if given, exactly as the model_fn receives them."""
     params = {'hparams': hparams, 'batch_size': count}
     # The whole window is read before the first image comes, so the window of training would take too long.
     window = max(count, min(source.records, _PREVIEW_WINDOW))
-    return next(iter(train_input_fn(source, window, start_step=0, cache=False)(params)))['images']
+    return next(iter(train_input_fn(source, window, start_step=0, cache=False, labels=labels)(params)))
 
 
 def _from_memory(source: DataSource, start_step: int, params: dict[str, Any]) -> tf.data.Dataset:
     """Batches picked from one uint8 tensor of all images of this host, in a new order each epoch."""
-    hparams, batch_size = params['hparams'], params['batch_size']
-    host, hosts = _deployment(params)
+    records, count = _in_memory(source, params, None)
+    batch_size = params['batch_size']
+    seen = _batches_seen(start_step, params) * batch_size
+    indices = order.permutations(seen, count, params['hparams'].seed).rebatch(batch_size, drop_remainder=True)
+    return _finished(tf.data.Dataset.zip((records, indices)).map(_pick, tf.data.AUTOTUNE), params)
+
+
+def _weighted_from_memory(
+    source: DataSource, start_step: int, params: dict[str, Any], labels: Labels
+) -> tf.data.Dataset:
+    """The same, drawn by the weights of the classes; what does not fill a batch is left out of its epoch."""
+    records, count = _in_memory(source, params, labels)
+    batches = max(1, count // params['batch_size'])
+    first, offset = divmod(_batches_seen(start_step, params), batches)
+
+    def draw(epoch: tf.Tensor, records: Batch) -> tf.data.Dataset:
+        begin = tf.where(tf.equal(epoch, first), tf.constant(offset, tf.int64), 0)
+        return _batches(records, batches, params, labels, epoch).skip(begin)
+
+    return _finished(records.enumerate(first).flat_map(draw), params)
+
+
+def _in_memory(source: DataSource, params: dict[str, Any], labels: Labels | None) -> tuple[tf.data.Dataset, int]:
+    """All images of this host as one element that comes again and again, in the same memory; and their number."""
+    host, hosts = reading.deployment(params)
     count = len(range(host, source.records, hosts))
-    # One element; each repetition hands out the same memory.
-    images = _pixels(source, params).rebatch(count).take(1).cache().repeat()
-    # TPUEstimator takes one batch for each core, and so several per step.
-    batches_a_step = max(1, hparams.train_batch_size // (hosts * batch_size))
-    seen = start_step * batches_a_step * batch_size
-    indices = _permutations(seen, count, hparams.seed).rebatch(batch_size, drop_remainder=True)
-    return _finished(tf.data.Dataset.zip((images, indices)).map(_pick, tf.data.AUTOTUNE), params)
+    return reading.read(source, params, labels).rebatch(count).take(1).cache().repeat(), count
 
 
-def _streamed(source: DataSource, window: int, start_step: int, params: dict[str, Any]) -> tf.data.Dataset:
+def _batches_seen(start_step: int, params: dict[str, Any]) -> int:
+    """Batches that this host has handed out before a step. TPUEstimator takes one for each core, several per step."""
+    _, hosts = reading.deployment(params)
+    return start_step * max(1, params['hparams'].train_batch_size // (hosts * params['batch_size']))
+
+
+def _streamed(
+    source: DataSource, window: int, start_step: int, params: dict[str, Any], labels: Labels | None
+) -> tf.data.Dataset:
     """Batches picked from one window of images after another; the shards come in a new order each epoch."""
     seed, batch_size = params['hparams'].seed, params['batch_size']
     batches = max(window // batch_size, 1)  # A window holds whole batches, so that nothing is left over.
-    chunks = _pixels(source, params, seed + _SEED_STRIDE * start_step).repeat().prefetch(_CHUNKS_AHEAD)
+    chunks = reading.read(source, params, labels, seed + _SEED_STRIDE * start_step).repeat().prefetch(_CHUNKS_AHEAD)
     windows = chunks.rebatch(batches * batch_size, drop_remainder=True).prefetch(1)
 
-    def draw(number: tf.Tensor, images: tf.Tensor) -> tf.data.Dataset:
-        order = tf.reshape(_permutation(batches * batch_size, seed, start_step, number), [batches, batch_size])
-        return tf.data.Dataset.range(batches).map(lambda i: _pick(images, order[i]))
+    def draw(number: tf.Tensor, records: Batch) -> tf.data.Dataset:
+        return _batches(records, batches, params, labels, start_step, number)
 
     return _finished(windows.enumerate().flat_map(draw), params)
 
 
-def _permutations(seen: int, count: int, seed: int) -> tf.data.Dataset:
-    """A permutation of the numbers below `count` for each epoch, without end; skips the first `seen` numbers."""
-    first, offset = divmod(seen, count)
-
-    def epoch(number: tf.Tensor) -> tf.Tensor:
-        return _permutation(count, seed, number)[tf.where(tf.equal(number, first), offset, 0) :]
-
-    return tf.data.Dataset.range(first, tf.int64.max).map(epoch)
-
-
-def _permutation(count: int, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
-    """A permutation, int64 [count], decided by the seed and the numbers."""
-    folded = tf.constant([seed, 0], tf.int64)
-    for number in numbers:
-        folded = tf.random.experimental.stateless_fold_in(folded, tf.cast(number, tf.int64))
-    return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), folded)
+def _batches(
+    records: Batch, batches: int, params: dict[str, Any], labels: Labels | None, *numbers: int | tf.Tensor
+) -> tf.data.Dataset:
+    """Batches of some records in an order decided by the seed and the numbers."""
+    count, seed = batches * params['batch_size'], params['hparams'].seed
+    if labels:
+        drawn = order.weighted(tf.gather(labels.weights, records['labels'] + 1), seed, *numbers)[:count]
+    else:
+        drawn = order.permutation(count, seed, *numbers)
+    drawn = tf.reshape(drawn, [batches, params['batch_size']])
+    return tf.data.Dataset.range(batches).map(lambda i: _pick(records, drawn[i]))
 
 
-def _pick(images: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {'images': tf.gather(images, index)}
+def _pick(records: Batch, index: tf.Tensor) -> Batch:
+    return {name: tf.gather(values, index) for name, values in records.items()}
 
 
 def _finished(dataset: tf.data.Dataset, params: dict[str, Any]) -> tf.data.Dataset:
     """Gives every batch its static shape, which a TPU needs, and prefetches."""
     hparams = params['hparams']
-    shape = [params['batch_size'], hparams.image_size, hparams.image_size, hparams.channels]
-    dataset = dataset.map(lambda features: {'images': tf.ensure_shape(features['images'], shape)})
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    shapes = {'images': [hparams.image_size, hparams.image_size, hparams.channels], 'labels': []}
 
+    def ensure(batch: Batch) -> Batch:
+        return {name: tf.ensure_shape(value, [params['batch_size'], *shapes[name]]) for name, value in batch.items()}
 
-def _pixels(source: DataSource, params: dict[str, Any], shard_seed: int | None = None) -> tf.data.Dataset:
-    """All images of this host once, in chunks uint8 [N, H, W, C] of small, varying N; each host has its own part."""
-    hparams = params['hparams']
-    host, hosts = _deployment(params)
-    files = tf.data.Dataset.from_tensor_slices(list(source.paths))
-    if shard_seed is not None:
-        files = files.shuffle(len(source.paths), seed=shard_seed)
-
-    def parse(serialized: tf.Tensor) -> tf.Tensor:
-        return records.parse_batch(serialized, source.format, hparams.image_size, hparams.channels)
-
-    def read(path: tf.Tensor) -> tf.data.Dataset:
-        dataset = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK)
-        return dataset.map(parse)
-
-    dataset = files.interleave(
-        read, cycle_length=min(_OPEN_SHARDS, len(source.paths)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    if hosts > 1:  # The number of hosts in a TPU slice is a power of two, so each chunk but the last splits evenly.
-        dataset = dataset.rebatch(_CHUNK).map(lambda pixels: pixels[host::hosts])
-    return dataset
-
-
-def _deployment(params: dict[str, Any]) -> tuple[int, int]:
-    """The number of this host, and how many hosts there are."""
-    if 'context' not in params:  # TPUEstimator's; absent on a CPU.
-        return 0, 1
-    _, host, hosts, _ = params['context'].current_input_fn_deployment()
-    return host, hosts
+    return dataset.map(ensure).prefetch(tf.data.AUTOTUNE)

@@ -58,36 +58,73 @@ def same_conv(x: tf.Tensor, filters: int, size: int, name: str, kernel_norm: Ker
         return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'SAME'), bias)
 
 
-def batch_norm(x: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
+def batch_norm(x: tf.Tensor, name: str, updates: Updates | None, classes: tf.Tensor | None = None) -> tf.Tensor:
     """Batch normalisation over [B, H, W, C] (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
     Args:
       x: activations; float32 or bfloat16, while scale, offset and statistics stay float32.
       name: variable scope.
       updates: collects the statistics of a training pass; None normalises by the moving averages instead.
+      classes: [B, K], of the dtype of `x`, one-hot: then each class adds its own scale and offset (conditional batch
+        norm, de Vries et al. 2017, arXiv:1707.00683), which start at 0. None has no classes.
     """
     shape = [x.shape[-1]]
     with v1.variable_scope(name):
         scale = v1.get_variable('scale', shape, initializer=v1.ones_initializer())
         offset = v1.get_variable('offset', shape, initializer=v1.zeros_initializer())
-        return _standardized(x, scale, offset, updates)
+        y = _standardized(x, scale, offset, updates)
+        if classes is None:
+            return y
+        scale, offset = (_of_class(classes, x.shape[-1], part) for part in ('class_scale', 'class_offset'))
+        return y * (1.0 + scale) + offset
 
 
-def modulated_batch_norm(x: tf.Tensor, condition: tf.Tensor, name: str, updates: Updates | None) -> tf.Tensor:
-    """Batch normalisation whose scale and offset are computed for each image from a condition (arXiv:1810.01365).
+def modulated_batch_norm(
+    x: tf.Tensor, z: tf.Tensor, name: str, updates: Updates | None, classes: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Batch normalisation whose scale and offset are computed for each image (self-modulation, arXiv:1810.01365).
 
-    Scale and offset are two linear functions of one hidden layer of 32 units on the condition. They start at nearly 1
-    and 0. Chen et al. 2019 use the noise vector as the condition, which is self-modulation; a class can be added to it.
+    Scale and offset are two linear functions of one hidden layer of 32 units on the noise vector (Chen et al. 2019).
+    They start at nearly 1 and 0. Classes add to both, as in `batch_norm`.
 
     Args:
-      x, name, updates: as in `batch_norm`.
-      condition: [B, N], of the dtype of `x`.
+      x, name, updates, classes: as in `batch_norm`.
+      z: [B, noise_dim], of the dtype of `x`.
     """
     channels = x.shape[-1]
     with v1.variable_scope(name):
-        hidden = tf.nn.relu(dense(condition, _MODULATION_UNITS, 'hidden'))
+        hidden = tf.nn.relu(dense(z, _MODULATION_UNITS, 'hidden'))
         scale, offset = (dense(hidden, channels, part)[:, None, None, :] for part in ('scale', 'offset'))
+        if classes is not None:
+            scale += _of_class(classes, channels, 'class_scale')
+            offset += _of_class(classes, channels, 'class_offset')
         return _standardized(x, tf.ones([channels]), tf.zeros([channels]), updates) * (1.0 + scale) + offset
+
+
+def projection(features: tf.Tensor, classes: tf.Tensor, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
+    """What an image's class adds to its logit (projection discriminator, Miyato and Koyama 2018, arXiv:1802.05637).
+
+    Args:
+      features: [B, H, W, C], of the last convolution.
+      classes: float32 [B, K], one-hot.
+      name: variable scope.
+      kernel_norm: applied to the matrix of the classes' vectors.
+
+    Returns:
+      float32 [B, 1]: the product of the class's vector and the features summed over all places; 0 without a class.
+    """
+    pooled = tf.reduce_sum(tf.cast(features, tf.float32), axis=[1, 2])  # [B, C]
+    with v1.variable_scope(name):
+        normal = v1.random_normal_initializer(stddev=INIT_STDDEV)
+        vectors = kernel_norm(v1.get_variable('kernel', [classes.shape[-1], pooled.shape[-1]], initializer=normal))
+        return tf.reduce_sum(pooled * tf.matmul(classes, vectors), axis=1, keepdims=True)
+
+
+def _of_class(classes: tf.Tensor, channels: int, name: str) -> tf.Tensor:
+    """[B, K] -> [B, 1, 1, channels], linear in the classes; starts at 0."""
+    with v1.variable_scope(name):
+        kernel = v1.get_variable('kernel', [classes.shape[-1], channels], initializer=v1.zeros_initializer())
+        return tf.matmul(classes, tf.cast(kernel, classes.dtype))[:, None, None, :]
 
 
 def _standardized(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, updates: Updates | None) -> tf.Tensor:

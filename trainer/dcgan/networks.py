@@ -17,7 +17,7 @@ from trainer.dcgan.updates import Updates
 
 GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
-_FULL_SIZE_CONV, _FEATURES_CONV = 'full_size_conv', 'features_conv'
+_FULL_SIZE_CONV, _FEATURES_CONV, _PROJECTION = 'full_size_conv', 'features_conv', 'projection'
 
 
 def generator(
@@ -26,6 +26,7 @@ def generator(
     updates: Updates | None = None,
     compute_dtype: str = 'float32',
     for_tpu: bool = False,
+    classes: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Noise -> images.
 
@@ -35,6 +36,7 @@ def generator(
       updates: collects what a training pass changes besides weights; None normalises by the moving averages.
       compute_dtype: 'float32' or 'bfloat16'; variables and the output are float32 in either case.
       for_tpu: whether to use the convolutions that are faster on a TPU; B must then be known.
+      classes: float32 [B, architecture.classes], one-hot times their strength; None if the architecture has none.
 
     Returns:
       float32 [B, image_size, image_size, channels] in [-1, 1].
@@ -43,11 +45,13 @@ def generator(
 
     def norm(x: tf.Tensor, name: str) -> tf.Tensor:
         if architecture.generator_norm == SELF_MODULATED:
-            return layers.modulated_batch_norm(x, z, name, updates)
-        return layers.batch_norm(x, name, updates)
+            return layers.modulated_batch_norm(x, z, name, updates, of_class)
+        return layers.batch_norm(x, name, updates, of_class)
 
+    _check_classes(classes, architecture)
     with v1.variable_scope(GENERATOR, reuse=v1.AUTO_REUSE):
         x = z = tf.cast(noise, compute_dtype)
+        of_class = None if classes is None else tf.cast(classes, compute_dtype)
         x = layers.dense(x, BOTTOM_SIZE * BOTTOM_SIZE * filters[-1], 'dense')
         x = tf.reshape(x, [-1, BOTTOM_SIZE, BOTTOM_SIZE, filters[-1]])
         x = tf.nn.relu(norm(x, f'norm{len(filters)}'))
@@ -116,12 +120,13 @@ def discriminator(
     updates: Updates | None = None,
     compute_dtype: str = 'float32',
     for_tpu: bool = False,
+    classes: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Images -> logits, high for images that look real.
 
     Args:
       images: float32 [B, image_size, image_size, channels] in [-1, 1].
-      architecture, updates, compute_dtype, for_tpu: as in `generator`.
+      architecture, updates, compute_dtype, for_tpu, classes: as in `generator`.
 
     Returns:
       float32 logits [B, 1].
@@ -134,6 +139,7 @@ def discriminator(
     def conv(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
         return layers.conv(x, filters, architecture.kernel_size, name, for_tpu, kernel_norm)
 
+    _check_classes(classes, architecture)
     with v1.variable_scope(DISCRIMINATOR, reuse=v1.AUTO_REUSE):
         x = tf.cast(images, compute_dtype)
         for i, filters in enumerate(architecture.filters):
@@ -145,7 +151,13 @@ def discriminator(
                 features = layers.same_conv(x, *full_size, _FULL_SIZE_CONV, kernel_norm)  # [B, H, W, input_filters]
                 y += conv(layers.leaky_relu(features), filters, _FEATURES_CONV)
             x = layers.leaky_relu(y)
+        of_class = 0.0 if classes is None else layers.projection(x, classes, _PROJECTION, kernel_norm)  # [B, 1]
         if architecture.minibatch_stddev:
             x = layers.minibatch_stddev(x)
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]
-        return tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32)
+        return tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32) + of_class
+
+
+def _check_classes(classes: tf.Tensor | None, architecture: Architecture) -> None:
+    if (0 if classes is None else classes.shape[-1]) != architecture.classes:
+        raise ValueError(f'classes must be [B, {architecture.classes}], not {classes}')

@@ -14,7 +14,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from trainer import errors
-from trainer.generator.sampler import Generator, noise_for
+from trainer.generator.sampler import Generator
 from trainer.storage import gcs, refusals
 
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm', '.pgm')
@@ -51,7 +51,7 @@ class Generated(Pictures):
 
     def part(self, begin: int, end: int) -> np.ndarray:
         """See the base class."""
-        return self._generator.images(noise_for(range(begin, end), self._generator.noise_dim))
+        return self._generator.images(self._generator.latents(range(begin, end)))
 
 
 class Given(Pictures):

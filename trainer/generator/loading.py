@@ -10,7 +10,7 @@ from trainer import errors
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
 from trainer.generator.sampler import CheckpointGenerator, Generator
-from trainer.model_dir import checkpoint_check, checkpoints, hparams_file
+from trainer.model_dir import checkpoint_check, checkpoints, classes_file, hparams_file
 from trainer.options import BEST, LAST
 
 CHOICES = ('', BEST, LAST)
@@ -64,4 +64,5 @@ def load(model_dir: str, which: str = '') -> TrainedGenerator:
     checkpoint_check.check(checkpoint, trained, to_train=False)
     step = checkpoints.step_of(checkpoint)
     logging.info('generator of the %s checkpoint, step %d', which, step)
-    return TrainedGenerator(CheckpointGenerator(trained).restore(checkpoint), trained, step, which)
+    generator = CheckpointGenerator(trained, classes_file.of_run(model_dir, trained))
+    return TrainedGenerator(generator.restore(checkpoint), trained, step, which)

@@ -1,4 +1,9 @@
-"""Runs a trained generator on the host: from a checkpoint or from an exported SavedModel."""
+"""Runs a trained generator on the host: from a checkpoint or from an exported SavedModel.
+
+Its input is a latent vector: the noise and, for a generator with classes, one number for each class, 1 for the class
+of the picture and 0 for the others. The latent vector of a seed has the noise of the seed and a class that the seed
+decides, so many seeds have the classes in the shares of the training images.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,11 @@ import tensorflow.compat.v1 as v1
 
 from trainer import errors
 from trainer.data import images
-from trainer.dcgan import networks, noise
+from trainer.dcgan import conditioning, noise
+from trainer.dcgan.conditioning import UNLABELLED, Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
-from trainer.generator import export
+from trainer.generator import export, weights
 from trainer.generator.weights import GeneratorWeights
 from trainer.storage import refusals
 
@@ -24,32 +30,59 @@ _BATCH = 16
 
 
 class Generator(abc.ABC):
-    """A generator with fixed weights."""
+    """A generator with fixed weights.
+
+    Attributes:
+      noise_dim: length of the noise.
+      classes: of the pictures; None for an unconditional generator.
+    """
 
     noise_dim: int
+    classes: Classes | None = None
 
     @abc.abstractmethod
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 [_BATCH, noise_dim] -> uint8 [_BATCH, H, W, C]."""
+        """Latents, float32 [_BATCH, noise_dim + K] -> uint8 [_BATCH, H, W, C]."""
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
-        """float32 [N, noise_dim] -> uint8 [N, H, W, C]."""
-        count = len(vectors)
-        padded = np.zeros((-(-count // _BATCH) * _BATCH, self.noise_dim), np.float32)
-        padded[:count] = vectors
+    def images(self, latents: np.ndarray) -> np.ndarray:
+        """float32 [N, noise_dim + K] -> uint8 [N, H, W, C]."""
+        count = len(latents)
+        padded = np.zeros((-(-count // _BATCH) * _BATCH, latents.shape[1]), np.float32)
+        padded[:count] = latents
         return np.concatenate([self._run(padded[i : i + _BATCH]) for i in range(0, len(padded), _BATCH)])[:count]
+
+    def labels(self, seeds: Sequence[int]) -> np.ndarray:
+        """The class that each seed decides, int [N]; -1 for none. Needs eager execution."""
+        if not self.classes:
+            return np.full(len(seeds), UNLABELLED)
+        return conditioning.draw(tf.constant(seeds, tf.int32), self.classes.shares).numpy()
+
+    def latents(self, seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
+        """The latent vectors of seeds, float32 [N, noise_dim + K]; needs eager execution.
+
+        Args:
+          seeds: N numbers.
+          labels: int [N], classes instead of those that the seeds decide; -1 for none.
+        """
+        vectors = noise.from_seeds(tf.constant(seeds, tf.int32), self.noise_dim).numpy()
+        if not self.classes:
+            return vectors
+        labels = self.labels(seeds) if labels is None else labels
+        one_hot = np.eye(1 + len(self.classes.names), dtype=np.float32)[:, 1:]
+        return np.concatenate([vectors, one_hot[labels + 1]], axis=1)
 
 
 class CheckpointGenerator(Generator):
     """The generator in checkpoints of one model; `restore` chooses the checkpoint."""
 
-    def __init__(self, hparams: HParams):
-        self.noise_dim = hparams.noise_dim
+    def __init__(self, hparams: HParams, classes: Classes | None = None):
+        self.noise_dim, self.classes = hparams.noise_dim, classes
         with tf.Graph().as_default():
-            self._noise = v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim])
+            self._latents = v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim + hparams.classes])
+            vectors, of_class = self._latents[:, : hparams.noise_dim], self._latents[:, hparams.noise_dim :]
             # Always float32, regardless of --compute_dtype: in bfloat16, machines differ by more than a grey level.
-            self._images = images.to_uint8(networks.generator(self._noise, hparams.architecture))
-            self._weights = GeneratorWeights(hparams)
+            self._images = images.to_uint8(weights.generator(vectors, of_class, hparams))
+            self._weights = GeneratorWeights(hparams, classes)
             self._session = v1.Session()
 
     def restore(self, checkpoint: str) -> CheckpointGenerator:
@@ -58,7 +91,7 @@ class CheckpointGenerator(Generator):
         return self
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return self._session.run(self._images, {self._noise: batch})
+        return self._session.run(self._images, {self._latents: batch})
 
 
 class ExportedGenerator(Generator):
@@ -76,9 +109,13 @@ class ExportedGenerator(Generator):
             )
         try:
             self._model = tf.saved_model.load(plain(path))  # Kept, because its variables live only as long as it does.
-            self._signature = self._model.signatures[export.NOISE]
-            self.noise_dim = int(self._signature.structured_input_signature[1]['noise'].shape[1])
-            self._run(np.zeros((1, self.noise_dim), np.float32))
+            conditional = export.CLASSES in self._model.signatures
+            self._signature = self._model.signatures[export.CLASSES if conditional else export.NOISE]
+            inputs = self._signature.structured_input_signature[1]
+            self.noise_dim = int(inputs['noise'].shape[1])
+            count = int(inputs['classes'].shape[1]) if conditional else 0
+            self.classes = self._named(count) if conditional else None
+            self._run(np.zeros((1, self.noise_dim + count), np.float32))
         except Exception as error:  # TensorFlow raises many types for a damaged model.
             known = refusals.explain(error, path, refusals.VIEWER)
             if known:
@@ -87,10 +124,13 @@ class ExportedGenerator(Generator):
                 f'{path} cannot be loaded ({errors.one_line(str(error))[:200]}): export it again'
             ) from error
 
+    def _named(self, count: int) -> Classes:
+        found = self._model.signatures[export.LABELS](label=tf.range(UNLABELLED, count))
+        unlabelled, *of_classes = found['count'].numpy().tolist()
+        names = tuple(name.decode() for name in found['name'].numpy()[1:])
+        return Classes(names, tuple(of_classes), unlabelled)
+
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return self._signature(noise=tf.constant(batch))['images'].numpy()
-
-
-def noise_for(seeds: Sequence[int], noise_dim: int) -> np.ndarray:
-    """Seeds -> float32 [len(seeds), noise_dim]; needs eager execution."""
-    return noise.from_seeds(tf.constant(seeds, tf.int32), noise_dim).numpy()
+        vectors = {'noise': tf.constant(batch[:, : self.noise_dim])}
+        of_class = {'classes': tf.constant(batch[:, self.noise_dim :])} if self.classes else {}
+        return self._signature(**vectors, **of_class)['images'].numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import re
@@ -16,9 +17,10 @@ from PIL import Image
 
 from trainer import errors
 from trainer.data import images
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem import files
-from trainer.generator.sampler import CheckpointGenerator, noise_for
+from trainer.generator.sampler import CheckpointGenerator
 from trainer.model_dir import checkpoints, event_log
 from trainer.model_dir.divergence import NotFinite
 
@@ -26,6 +28,7 @@ _FOLDER = 'samples'
 _GRID = re.compile(r'step_[0-9]{6,}\.png')
 _MAX_FRAMES = 60
 _FRAME_MS = 200
+_LEAST_COLUMNS = 4  # In a grid with a row for each class.
 
 
 def folder(model_dir: str) -> str:
@@ -81,16 +84,23 @@ class SampleListener(v1.train.CheckpointSaverListener):
     def __init__(
         self,
         hparams: HParams,
+        classes: Classes | None,
         model_dir: str,
         count: int,
         sample_steps: int,
         take_grid: Callable[[int, np.ndarray], None],
     ):
-        """Generates `count` images every `sample_steps` steps; `take_grid` gets the step and uint8 [count, H, W, C]."""
+        """Draws a grid of up to `count` images every `sample_steps` steps, of a run with classes with a row for each.
+
+        `take_grid` gets the step and the images, uint8 [N, H, W, C].
+        """
         self._train_steps, self._model_dir, self._sample_steps = hparams.train_steps, model_dir, sample_steps
         self._take_grid = take_grid
-        self.generator = CheckpointGenerator(hparams)
-        self._noise = noise_for(range(count), hparams.noise_dim)
+        self.generator = CheckpointGenerator(hparams, classes)
+        self._layout = _layout(classes, count)
+        seeds = range(self._layout.columns * len(self._layout.labels) if classes else count)
+        labels = np.repeat(self._layout.labels, self._layout.columns) if classes else None
+        self._latents = self.generator.latents(seeds, labels)
         self._drawn = -1
 
     def begin(self) -> None:
@@ -109,8 +119,10 @@ class SampleListener(v1.train.CheckpointSaverListener):
         due = step % self._sample_steps == 0 or step >= self._train_steps
         if not due or step == self._drawn:  # After an evaluation, training saves the same step again.
             return
-        pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._noise)
-        grid = images.tile_grid(pixels)
+        pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._latents)
+        grid = images.tile_grid(pixels, self._layout.columns)
+        if self._layout.names:
+            grid = images.with_row_names(grid, self._layout.names)
         images.write_png(grid_path(self._model_dir, step), grid)
         self._to_tensorboard(grid, step)
         self._drawn = step
@@ -127,6 +139,30 @@ class SampleListener(v1.train.CheckpointSaverListener):
     def end(self, session: v1.Session, global_step_value: int) -> None:
         """See the base class."""
         event_log.writer(self._model_dir).flush()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """How a grid is laid out.
+
+    Attributes:
+      columns: pictures in a row; 0 is as square as possible.
+      labels, names: of the rows, if each shows one class.
+    """
+
+    columns: int = 0
+    labels: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def _layout(classes: Classes | None, count: int) -> _Layout:
+    """A row for each class, of several pictures; the largest classes if `count` pictures are too few for all."""
+    if not classes:
+        return _Layout()
+    rows = min(len(classes.names), max(count // _LEAST_COLUMNS, 1))
+    largest = sorted(range(len(classes.names)), key=lambda label: -classes.images[label])[:rows]
+    shown = tuple(sorted(largest))
+    return _Layout(max(count // rows, 1), shown, tuple(classes.names[label] for label in shown))
 
 
 def _read(path: str) -> np.ndarray | None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from trainer import errors
-from trainer.dcgan import adaptive_augmentation, ema, networks
+from trainer.dcgan import adaptive_augmentation, conditioning, ema, networks
 from trainer.dcgan.hparams import HParams
 from trainer.model_dir import checkpoints
 
@@ -61,12 +61,15 @@ def of_networks(hparams: HParams, both: bool = True) -> dict[str, tuple[int, ...
     """Shapes of the variables of the generator, of its EMA and, if `both` is set, of the discriminator."""
     architecture = hparams.architecture
     with tf.Graph().as_default():
-        networks.generator(v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim]), architecture)
+        classes = tf.zeros([_BATCH, architecture.classes]) if architecture.classes else None
+        networks.generator(v1.placeholder(tf.float32, [_BATCH, hparams.noise_dim]), architecture, classes=classes)
+        if architecture.classes:
+            conditioning.kept_strength()
         averaged = v1.trainable_variables() if hparams.ema_half_life_kimg else []
         shapes = {ema.name_of(variable.op.name): tuple(variable.shape) for variable in averaged}
         if both:
             size = [_BATCH, architecture.image_size, architecture.image_size, architecture.channels]
-            networks.discriminator(v1.placeholder(tf.float32, size), architecture)
+            networks.discriminator(v1.placeholder(tf.float32, size), architecture, classes=classes)
         return {**shapes, **{variable.op.name: tuple(variable.shape) for variable in v1.global_variables()}}
 
 

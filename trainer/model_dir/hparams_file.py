@@ -31,6 +31,7 @@ _BEFORE = {
     'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
     'generator_output': 'deconv', 'discriminator_input': 'image', 'augment_target': 0.0,
+    'condition': 'none', 'classes': 0, 'condition_after_kimg': -1.0,
 }  # fmt: skip
 # Network options whose default has changed.
 _NEW_DEFAULTS = tuple(
@@ -84,6 +85,8 @@ def continued(model_dir: str, new: HParams) -> HParams:
     if not known:
         return new
     kept = {name: getattr(known, name) for name in _BEGINNING} if not new.init_from else {}
+    if new.condition_after_kimg < 0:  # Another choice would take back what has been blended in.
+        kept['condition_after_kimg'] = known.condition_after_kimg
     default = HParams()
     for name in _ADDING_VARIABLES:
         if not getattr(known, name) and getattr(new, name) == getattr(default, name):
@@ -105,7 +108,7 @@ def followed(new: HParams, known: HParams, place: str) -> HParams:
     for name in open_:
         logging.info('--%s=%s, as in %s', name, getattr(known, name), place)
     networks = {name: getattr(known, name) for name in open_}
-    return dataclasses.replace(new.sized(known.image_size, known.channels), **networks)
+    return dataclasses.replace(new.sized(known.image_size, known.channels, known.classes), **networks)
 
 
 def check_change(model_dir: str, new: HParams) -> None:

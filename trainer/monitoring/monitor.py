@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from trainer.data.image_set import ImageSet
@@ -15,6 +17,7 @@ from trainer.metrics import kid, twins
 from trainer.model_dir import checkpoints
 from trainer.monitoring import discriminator
 from trainer.monitoring.best import Keeper
+from trainer.monitoring.discriminator import Judged
 from trainer.monitoring.history import Point
 from trainer.monitoring.record import Record
 from trainer.monitoring.reference import Reference
@@ -37,24 +40,28 @@ class Monitor:
         options: RunOptions,
         train: ImageSet,
         holdout: ImageSet | None,
-        real: np.ndarray,
+        real: Mapping[str, np.ndarray],
         record: Record,
+        holdout_labels: np.ndarray | None = None,
     ):
         """Measures into `record`.
 
         Args:
           hparams, options: the run's.
           train, holdout: the data; without a hold-out, measures that need one are skipped.
-          real: some training images in random order, uint8 [N, H, W, C], at least 2.
+          real: some training images in random order, at least 2, as an input_fn yields them.
           record: takes the measures.
+          holdout_labels: int [N], the classes of the hold-out, for a run with classes.
         """
         self.record = record
-        self._noise_dim = hparams.noise_dim
         # Fewer for a small set, because its own size limits how exact the KID is.
         self._sample_count = min(options.eval_samples, max(len(train), discriminator.ASKED))
         self._losses: dict[str, float | None] = {}
-        self._twins = _Twins(real)
-        self._scores = discriminator.DiscriminatorScores(hparams, real, holdout)
+        self._twins = _Twins(real['images'])
+        held_out = Judged.of(holdout.pixels(discriminator.ASKED), holdout_labels) if holdout else None
+        self._scores = discriminator.DiscriminatorScores(
+            hparams, Judged.of(real['images'], real.get('labels')), held_out
+        )
         # By pixels, because the artefacts of a young generator would hide copies from a network's features.
         self._by_pixels = Reference(train, holdout, _PIXELS)
         self._by_features: Reference | None = None
@@ -85,9 +92,9 @@ class Monitor:
           tick: called every few images; an exception from it ends the evaluation.
         """
         step = checkpoints.step_of(checkpoint)
-        vectors = sampler.noise_for(range(self._sample_count), self._noise_dim)
-        pictures = _generate(generator.restore(checkpoint), vectors, tick)
-        values = self._scores.of(checkpoint, pictures, tick)
+        seeds = range(self._sample_count)
+        pictures = _generate(generator.restore(checkpoint), generator.latents(seeds), tick)
+        values = self._scores.of(checkpoint, Judged.of(pictures, generator.labels(seeds)), tick)
         copied = self._by_pixels.copying(pictures, tick)
         if copied:
             values.update(copying=copied.z, close=copied.close)
@@ -124,9 +131,9 @@ class _Twins:
         return {'twins': twins.twin_share(embedded), 'twins_real': twins.twin_share(self._real[: len(pixels)])}
 
 
-def _generate(generator: sampler.Generator, vectors: np.ndarray, tick: Tick) -> np.ndarray:
+def _generate(generator: sampler.Generator, latents: np.ndarray, tick: Tick) -> np.ndarray:
     parts = []
-    for begin in range(0, len(vectors), _AT_ONCE):
-        parts.append(generator.images(vectors[begin : begin + _AT_ONCE]))
+    for begin in range(0, len(latents), _AT_ONCE):
+        parts.append(generator.images(latents[begin : begin + _AT_ONCE]))
         tick(begin)
     return np.concatenate(parts)

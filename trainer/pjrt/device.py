@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ class Device:
         self._jax = jax
         self._visit: Any = None
         self._state: list[jax.Array] = []
-        self._batches: dict[int, jax.Array] = {}
+        self._batches: dict[int, list[jax.Array]] = {}
         self._numbers = itertools.count()
 
     def begin(self, last_step: int) -> None:
@@ -92,11 +93,11 @@ class Device:
             time.monotonic() - began,
         )
 
-    def put(self, images: np.ndarray) -> np.int64:
-        """Begins to send a batch of all replicas, uint8 [B, H, W, C], to the devices; returns its number."""
+    def put(self, *values: np.ndarray) -> np.int64:
+        """Begins to send a batch of all replicas, an array for each input, to the devices; returns its number."""
         number = next(self._numbers)
         with self._noting_failure():
-            self._batches[number] = self._jax.device_put(images, self._sharding)
+            self._batches[number] = [self._jax.device_put(value, self._sharding) for value in values]
         return np.int64(number)
 
     def visit(self, numbers: np.ndarray, step: int) -> list[np.generic]:
@@ -130,14 +131,15 @@ def arguments(program: Program, sharding: jax.sharding.NamedSharding, steps: int
     """Shapes and dtypes of the arguments of `visit_function`, for visits of so many steps."""
     import jax
 
-    replicas, (share, *image) = program.replicas, program.images
+    replicas = program.replicas
 
     def array(dtype: str, *shape: int) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
     variables = [array(variable.dtype, replicas, *variable.shape) for variable in program.variables]
     count = jax.ShapeDtypeStruct((), 'int32', sharding=jax.sharding.NamedSharding(sharding.mesh, _everywhere()))
-    return variables, count, [array('uint8', replicas * share, *image)] * steps
+    batch = [array(value.dtype, replicas * value.shape[0], *value.shape[1:]) for value in program.inputs]
+    return variables, count, [batch] * steps
 
 
 def visit_function(program: Program, sharding: jax.sharding.NamedSharding) -> Any:
@@ -149,20 +151,21 @@ def visit_function(program: Program, sharding: jax.sharding.NamedSharding) -> An
 
     Returns:
       A function that takes a list of arrays [replicas, ...], which it donates, the number of steps, int32 scalar, and
-      at least as many batches, uint8 [replicas * B, H, W, C]. The sums of scalars over the steps are float32
-      [replicas, scalars].
+      at least as many batches, a list of arrays [replicas * B, ...] each. The sums of the scalars over the steps are
+      float32 [replicas, scalars].
     """
     import jax
     import jax.numpy as jnp
 
+    take = functools.partial(jax.lax.dynamic_index_in_dim, keepdims=False)
     run = private.as_function(private.to_stablehlo(program.hlo), program.result_types)
     scalars = len(program.scalars)
 
     def visit(variables: list, count: Any, batches: list) -> tuple[list, Any]:
-        images = jnp.stack(batches)
+        inputs = [jnp.stack(values) for values in zip(*batches)]
 
         def take_step(i: Any, before: tuple[list, Any]) -> tuple[list, Any]:
-            results = run(jax.lax.dynamic_index_in_dim(images, i, keepdims=False), *before[0])
+            results = run(*(take(values, i) for values in inputs), *before[0])
             return [results[number] for number in program.results], before[1] + jnp.stack(results[:scalars])
 
         begin = [variable[0] for variable in variables], jnp.zeros([scalars], jnp.float32)

@@ -60,10 +60,10 @@ class DeviceEstimator:
 
 
 def _on_their_way(batches: tf.data.Dataset, device: Device) -> tf.data.Dataset:
-    """Turns batches of images into visits, int64 [steps] numbers of batches sent to the devices ahead of their use."""
+    """Turns batches into visits, int64 [steps] numbers of batches sent to the devices ahead of their use."""
 
     def put(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        number = tf.numpy_function(device.put, [features['images']], tf.int64)
+        number = tf.numpy_function(device.put, [features[value.name] for value in device.program.inputs], tf.int64)
         return {'visit': tf.ensure_shape(number, [])}
 
     return batches.map(put).batch(device.steps, drop_remainder=True).prefetch(1)
@@ -78,7 +78,8 @@ def model_fn_on(device: Device) -> Callable:
         if mode != tf.estimator.ModeKeys.TRAIN:
             return model_fn.model_fn(features, labels, mode, params, config)
         # Makes the variables, with the initial values that they have on a CPU. This step itself is never run.
-        model_fn.training_step(tf.zeros(device.program.images, tf.uint8), params)
+        inputs = {value.name: tf.zeros(value.shape, value.dtype) for value in device.program.inputs}
+        model_fn.training_step(inputs, params)
         return _visiting_spec(features['visit'], device, params, config)
 
     return visiting_model_fn

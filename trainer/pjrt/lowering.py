@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as v1
 from trainer.dcgan import model_fn
 from trainer.dcgan.backend import Backend, SumOverReplicas, replica_id
 from trainer.dcgan.hparams import HParams
-from trainer.pjrt.program import Program, Variable
+from trainer.pjrt.program import Array, Program
 
 _ALIAS = re.compile(r'\{(\d+)\}: \((\d+), \{\}')  # {result}: (parameter, {}) in the first line of a module's text.
 
@@ -28,20 +28,23 @@ def lower(hparams: HParams, replicas: int, for_tpu: bool = False) -> Program:
       for_tpu: whether convolutions take their form for a TPU.
     """
     share = hparams.train_batch_size // replicas
-    images = tf.TensorSpec([share, hparams.image_size, hparams.image_size, hparams.channels], tf.uint8)
+    inputs = {'images': tf.TensorSpec([share, hparams.image_size, hparams.image_size, hparams.channels], tf.uint8)}
+    if hparams.classes:
+        inputs['labels'] = tf.TensorSpec([share], tf.int32)
+    specs = list(inputs.values())
     backend = Backend(replicas, _sum_over(replicas), replica_id, for_tpu, auto_dtype='bfloat16')
     names: list[str] = []
 
-    def take_step(pixels: tf.Tensor) -> list[tf.Tensor]:
+    def take_step(*values: tf.Tensor) -> list[tf.Tensor]:
         v1.train.get_or_create_global_step()
-        step = model_fn.training_step(pixels, {'hparams': hparams, 'backend': backend})
+        step = model_fn.training_step(dict(zip(inputs, values)), {'hparams': hparams, 'backend': backend})
         names[:] = step.scalars
         with tf.control_dependencies([step.train_op]):
             return [tf.identity(value) for value in step.scalars.values()]
 
-    built = v1.wrap_function(take_step, [images])
-    compiled = tf.function(lambda pixels: built(pixels), [images], jit_compile=True, autograph=False)
-    lowered = compiled.experimental_get_compiler_ir(tf.zeros(images.shape, tf.uint8))
+    built = v1.wrap_function(take_step, specs)
+    compiled = tf.function(lambda *values: built(*values), specs, jit_compile=True, autograph=False)
+    lowered = compiled.experimental_get_compiler_ir(*(tf.zeros(spec.shape, spec.dtype) for spec in specs))
     text = lowered(stage='hlo')
     created = built.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES)
     named = {id(variable.handle): variable for variable in created}
@@ -51,9 +54,9 @@ def lower(hparams: HParams, replicas: int, for_tpu: bool = False) -> Program:
         hlo=lowered(stage='hlo_serialized'),
         text=text,
         replicas=replicas,
-        images=tuple(images.shape),
-        variables=tuple(Variable(v.name.split(':')[0], tuple(v.shape), v.dtype.name) for v in variables),
-        results=tuple(results[1 + number] for number in range(len(variables))),
+        inputs=tuple(Array(name, tuple(spec.shape), spec.dtype.name) for name, spec in inputs.items()),
+        variables=tuple(Array(v.name.split(':')[0], tuple(v.shape), v.dtype.name) for v in variables),
+        results=tuple(results[len(inputs) + number] for number in range(len(variables))),
         scalars=tuple(names),
     )
 

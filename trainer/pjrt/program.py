@@ -7,8 +7,8 @@ import math
 
 
 @dataclasses.dataclass(frozen=True)
-class Variable:
-    """A variable of the model: its name in a checkpoint, its shape and its dtype."""
+class Array:
+    """An input of a step, or a variable of the model: its name there or in a checkpoint, its shape and its dtype."""
 
     name: str
     shape: tuple[int, ...]
@@ -19,13 +19,13 @@ class Variable:
 class Program:
     """One replica's training step.
 
-    Its parameters are the images and then the variables; its results the scalars and then the variables' new values.
+    Its parameters are the inputs and then the variables; its results the scalars and then the variables' new values.
 
     Attributes:
       hlo: serialised HloModuleProto.
       text: the same as text.
       replicas: how many take the step together.
-      images: shape of the images of one replica, uint8 [B, H, W, C].
+      inputs: what one replica gets for a step: images uint8 [B, H, W, C] and, with classes, labels int32 [B].
       variables: in the order of the parameters.
       results: for each variable, the number of the result that is its new value.
       scalars: names of the float32 scalars of the step.
@@ -34,15 +34,15 @@ class Program:
     hlo: bytes
     text: str
     replicas: int
-    images: tuple[int, ...]
-    variables: tuple[Variable, ...]
+    inputs: tuple[Array, ...]
+    variables: tuple[Array, ...]
     results: tuple[int, ...]
     scalars: tuple[str, ...]
 
     @property
     def image_bytes(self) -> int:
         """Bytes of the images of one step, of all replicas."""
-        return self.replicas * math.prod(self.images)
+        return self.replicas * math.prod(self.inputs[0].shape)
 
     @property
     def result_types(self) -> list[tuple[tuple[int, ...], str]]:

@@ -11,6 +11,7 @@ from trainer import cli, environment, errors
 from trainer.data import image_set
 from trainer.data.image_set import ImageSet
 from trainer.dcgan import architecture, fitting, input_fn
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.lock import Lock
 from trainer.generator import export, samples
@@ -18,7 +19,7 @@ from trainer.machine import preparation
 from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop
 from trainer.machine.watchdog import Watchdog
-from trainer.model_dir import checkpoint_check, checkpoints, hparams_file, run_data, run_folder
+from trainer.model_dir import checkpoint_check, checkpoints, classes_file, hparams_file, run_data, run_folder
 from trainer.model_dir.event_log import EventLog
 from trainer.model_dir.run_data import RunData
 from trainer.monitoring import best, early_stopping
@@ -26,7 +27,7 @@ from trainer.monitoring.monitor import Monitor
 from trainer.monitoring.record import Record
 from trainer.options import BEST, KID, DataOptions, RunOptions
 from trainer.pretrained import transfer
-from trainer.run import input_report, memory, preflight, training
+from trainer.run import classes, input_report, memory, preflight, training
 
 _REAL = 1024  # Real images to compare sample grids with.
 
@@ -55,7 +56,10 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Ma
     with Watchdog(tpu.stall_timeout_s) as watchdog:
         found = preparation.prepare(tpu, options, hparams, environment.as_given(), watchdog)
     train, holdout = _open_data(hparams, data)
-    hparams = fitting.fit_to_data(hparams.sized(train.image_size, train.channels), len(train))
+    hparams = hparams.sized(train.image_size, train.channels)
+    classed = classes.of_run(hparams, options.model_dir, train, holdout, resumes=bool(checkpoint))
+    hparams = hparams.sized(train.image_size, train.channels, len(classed.classes.names) if classed else 0)
+    hparams = fitting.fit_to_data(hparams, len(train))
     if found.trains_in_host_memory:
         memory.check(hparams)
     if checkpoint:
@@ -69,6 +73,8 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Ma
     def remember() -> None:
         hparams_file.write(options.model_dir, hparams)
         run_data.write(options.model_dir, trained_on)
+        if classed:
+            classes_file.write(options.model_dir, classed.classes)
 
     if not checkpoint:  # Otherwise after the restore: if that fails, the wrong values must not stay behind.
         remember()
@@ -77,7 +83,7 @@ def _run_alone(hparams: HParams, data: DataOptions, options: RunOptions, tpu: Ma
             checkpoints.recover(options.model_dir)
     events = EventLog(options, found.is_this_host)
     job = training.Job(
-        hparams, data, options, found, train, holdout, events, held, trained_on.checksum, on_restored=remember
+        hparams, data, options, found, train, holdout, classed, events, held, trained_on.checksum, on_restored=remember
     )
     _check_holdout(job)
     return _train(job, tpu, start_step)
@@ -87,10 +93,12 @@ def _train(job: training.Job, tpu: MachineOptions, start_step: int) -> int:
     hparams, options = job.hparams, job.options
     if start_step:
         logging.info('resuming %s at step %d', options.model_dir, start_step)
-    real = input_fn.first_batch(job.train.source, hparams, min(_REAL, len(job.train))).numpy()
-    samples.write_real(options.model_dir, real[: options.sample_count])
+    first = input_fn.first_batch(job.train.source, hparams, min(_REAL, len(job.train)), job.train_labels)
+    real = {name: values.numpy() for name, values in first.items()}
+    samples.write_real(options.model_dir, real['images'][: options.sample_count])
     record = Record(options.model_dir, start_step, job.checksum)
-    monitor = Monitor(hparams, options, job.train, job.holdout, real, record)
+    held_out = job.holdout_labels.of_images if job.holdout_labels else None
+    monitor = Monitor(hparams, options, job.train, job.holdout, real, record, held_out)
     with GracefulStop() as stop:
         with Watchdog(tpu.stall_timeout_s) as watchdog, job.events:
             try:
@@ -107,7 +115,7 @@ def _train(job: training.Job, tpu: MachineOptions, start_step: int) -> int:
             logging.info('stopped; the same command resumes')
             return stop.exit_code
         record.draw()
-        _finish(hparams, options)
+        _finish(hparams, options, job.classes)
         if stop.signum:  # A signal does not cut the export short; only the exit code reports it.
             return stop.exit_code
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
@@ -129,7 +137,7 @@ def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
 def _already_finished(hparams: HParams, options: RunOptions, checkpoint: str, why: str) -> int:
     logging.info('%s %s', options.model_dir, why)
     checkpoint_check.check(checkpoint, hparams, to_train=False)
-    _finish(hparams, options)
+    _finish(hparams, options, classes_file.of_run(options.model_dir, hparams))
     return 0
 
 
@@ -187,14 +195,14 @@ def _check_holdout(job: training.Job) -> None:
         logging.warning('no loss on the hold-out: its %d images do not fill a batch on the TPU', len(job.holdout))
 
 
-def _finish(hparams: HParams, options: RunOptions) -> None:
+def _finish(hparams: HParams, options: RunOptions, classes: Classes | None) -> None:
     """Writes the results of a finished run: the exported generator, and the animation of its sample grids."""
     model_dir = options.model_dir
     checkpoint = checkpoints.latest(model_dir)
     exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint
     if not exported:
         logging.warning('no evaluation has found a best checkpoint: exporting the last')
-    export.export(hparams, exported or checkpoint, options.export_dir)
+    export.export(hparams, exported or checkpoint, options.export_dir, classes)
     grids = samples.grid_paths(model_dir)
     if grids:
         logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))

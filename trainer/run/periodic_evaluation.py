@@ -10,6 +10,7 @@ from absl import logging
 
 from trainer.data.image_set import ImageSet
 from trainer.dcgan import input_fn
+from trainer.dcgan.reading import Labels
 from trainer.generator.sampler import CheckpointGenerator
 from trainer.machine.signals import GracefulStop, StopHook
 from trainer.machine.watchdog import Watchdog, WatchdogHook
@@ -29,6 +30,7 @@ class PeriodicEvaluation:
       model_dir: of the run.
       generator: the same model, on the host.
       holdout: images that are not trained on, if there are any.
+      holdout_labels: their classes, of a run with classes.
       eval_batch_size: hold-out images in a batch; 0 if they do not fill one.
       monitor: measures the pictures.
       stop: ends an evaluation early, which then records nothing.
@@ -39,6 +41,7 @@ class PeriodicEvaluation:
     model_dir: str
     generator: CheckpointGenerator
     holdout: ImageSet | None
+    holdout_labels: Labels | None
     eval_batch_size: int
     monitor: Monitor
     stop: GracefulStop
@@ -63,7 +66,8 @@ class PeriodicEvaluation:
             return {}
         steps = len(self.holdout) // self.eval_batch_size
         hooks = [StopHook(self.stop), WatchdogHook(self.watchdog, 'evaluate')]
-        results = self.estimator.evaluate(input_fn.eval_input_fn(self.holdout.source), steps=steps, hooks=hooks)
+        batches = input_fn.eval_input_fn(self.holdout.source, self.holdout_labels)
+        results = self.estimator.evaluate(batches, steps=steps, hooks=hooks)
         self._tick(0)  # Raises if the evaluation ended early: its means cover only some batches.
         return results
 

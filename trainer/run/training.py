@@ -11,7 +11,9 @@ from absl import logging
 from trainer import errors
 from trainer.data.image_set import ImageSet
 from trainer.dcgan import input_fn
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
+from trainer.dcgan.reading import Labels
 from trainer.filesystem.lock import Lock, LockHook
 from trainer.generator import samples
 from trainer.machine import schedule
@@ -23,6 +25,7 @@ from trainer.model_dir.event_log import EventListener, EventLog
 from trainer.monitoring import early_stopping
 from trainer.monitoring.monitor import Monitor
 from trainer.options import DataOptions, RunOptions
+from trainer.run.classes import ClassedData
 from trainer.run.estimator import make_estimator
 from trainer.run.periodic_evaluation import PeriodicEvaluation
 from trainer.run.progress import ProgressHook
@@ -36,6 +39,7 @@ class Job:
       hparams, data, options: the flags, completed from the data and the run.
       machine: to train on.
       train, holdout: the data.
+      classed: the classes of the data, None for an unconditional run.
       checksum: of both splits (`run_data.checksum`).
       events: for TensorBoard.
       lock: on model_dir.
@@ -48,10 +52,26 @@ class Job:
     machine: Machine
     train: ImageSet
     holdout: ImageSet | None
+    classed: ClassedData | None
     events: EventLog
     lock: Lock
     checksum: str
     on_restored: Callable[[], None]
+
+    @property
+    def classes(self) -> Classes | None:
+        """The classes of the run; None for an unconditional one."""
+        return self.classed.classes if self.classed else None
+
+    @property
+    def train_labels(self) -> Labels | None:
+        """The classes of the training images, of a run with classes."""
+        return self.classed.train if self.classed else None
+
+    @property
+    def holdout_labels(self) -> Labels | None:
+        """The classes of the hold-out, of a run with classes."""
+        return self.classed.holdout if self.classed else None
 
     @property
     def in_memory(self) -> bool:
@@ -100,7 +120,7 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
     estimator = make_estimator(hparams, options, job.machine, eval_batch_size, job.events.steps_dir)
     window = 0 if job.in_memory else input_fn.shuffle_window(source, hparams, job.data.shuffle_mib)
     drawing = samples.SampleListener(
-        hparams, options.model_dir, options.sample_count, options.sample_steps, monitor.take_grid
+        hparams, job.classes, options.model_dir, options.sample_count, options.sample_steps, monitor.take_grid
     )
     progress = ProgressHook(hparams, options.model_dir, source.records, options.log_steps, monitor.take_losses)
     stopping = StopHook(stop, before_first_step=not job.machine.use_tpu)
@@ -109,7 +129,15 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
     hooks = [checkpoints.ResumeHook(), remembering, progress, stopping, *watching]
     listeners = [drawing, EventListener(job.events)]
     evaluation = PeriodicEvaluation(
-        estimator, options.model_dir, drawing.generator, job.holdout, job.eval_batch_size, monitor, stop, watchdog
+        estimator,
+        options.model_dir,
+        drawing.generator,
+        job.holdout,
+        job.holdout_labels,
+        job.eval_batch_size,
+        monitor,
+        stop,
+        watchdog,
     )
     step, evaluated = checkpoints.step_of(checkpoints.latest(options.model_dir)), False
     while step < hparams.train_steps and not stop.signum:
@@ -118,7 +146,7 @@ def _train(job: Job, monitor: Monitor, stop: GracefulStop, watchdog: Watchdog) -
             logging.info('%s %s', options.model_dir, early)
             break
         target = schedule.next_stop(step, hparams.train_steps, options, job.evaluates)
-        batches = input_fn.train_input_fn(source, window, step, job.in_memory)
+        batches = input_fn.train_input_fn(source, window, step, job.in_memory, job.train_labels)
         try:
             estimator.train(batches, hooks=hooks, max_steps=target, saving_listeners=listeners)
         except v1.train.NanLossDuringTrainingError:  # Estimator's own, on a TPU, where `progress` sees no loss.
