@@ -17,7 +17,6 @@ import tensorflow as tf
 from absl import flags, logging
 
 from convert import marks as tables
-from convert import shares
 from convert.labelling import labelled_set, proposal, report, suggestion
 from convert.labelling.proposal import UNSURE, Proposal
 from convert.marks import Vote
@@ -29,6 +28,7 @@ from trainer.features import extraction, registry
 from trainer.features.extractor import Extractor
 from trainer.features.space import Space
 from trainer.filesystem import disk_errors, outputs, paths
+from trainer.flags import shares
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.quiet import quieten_tensorflow
 
@@ -116,7 +116,7 @@ def label(options: LabelOptions, say: Callable[[str], None] = lambda _: None) ->
     splits = _open(options.data)
     entries = [entry for images in splits for entry in images.entries()]
     names = tables.Names(entries)
-    marks = _marks(options, splits[0].labels, entries, names)
+    marks = _marks(options, splits, names)
     votes = [tables.read(path, names) for path in options.voters]
     known = proposal.known(marks, votes)
     labels = {vote.label for vote in known.values()}
@@ -152,25 +152,30 @@ def _features(splits: Sequence[ImageSet], extractor: Extractor) -> dict[str, np.
     return {layer: np.concatenate([features[layer] for features in of_each]) for layer in extractor.layers}
 
 
-def _marks(
-    options: LabelOptions, labels: Sequence[str], entries: Sequence[Entry], names: tables.Names
-) -> dict[int, Vote]:
-    """The marks of the table, and those of the folders.
+def _marks(options: LabelOptions, splits: Sequence[ImageSet], names: tables.Names) -> dict[int, Vote]:
+    """The marks of the table, and those of the folders; what an earlier run has guessed is no mark.
 
     Where a table marks some images and folders label all, the folders are not taken: they would leave nothing to label.
     """
-    of_folders = {
-        number: Vote(labels[entry.label], 1.0)
-        for number, entry in enumerate(entries)
-        if 0 <= entry.label < len(labels) and labels[entry.label].lower() != UNLABELLED
-    }
+    of_folders = _given(splits, known_only=True)
     if not options.marks:
         return of_folders
     marks = tables.read(options.marks, names)
-    if len(of_folders) == len(entries):
+    if len(_given(splits, known_only=False)) == sum(map(len, splits)):
         logging.info('the labels of the folders are not used, because --marks is given and they leave no image open')
         return marks
     return {**of_folders, **marks}
+
+
+def _given(splits: Sequence[ImageSet], known_only: bool) -> dict[int, Vote]:
+    """The labels in the records, by the number of the image; `known_only` leaves out those that a model has guessed."""
+    labels = splits[0].labels
+    found = [label for images in splits for shard in images.shard_labels(known_only) for label in shard.tolist()]
+    return {
+        number: Vote(labels[label], 1.0)
+        for number, label in enumerate(found)
+        if 0 <= label < len(labels) and labels[label].lower() != UNLABELLED
+    }
 
 
 def _write_set(options: LabelOptions, splits: Sequence[ImageSet], found: Proposal, extractor: Extractor) -> str:

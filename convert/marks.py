@@ -13,13 +13,13 @@ from absl import logging
 
 from convert import csv_cells
 from trainer import errors
+from trainer.data import records
 from trainer.data.image_set import Entry
 from trainer.filesystem import files
 from trainer.storage import refusals
 
 NAME, LABEL, CONFIDENCE, BY, GUESS = 'name', 'label', 'confidence', 'by', 'guess'
 _MOST_BYTES = 1 << 28
-_MODEL = 'model'  # In the column BY of a labels.csv.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read(path: str, names: Names) -> dict[int, Vote]:
         number = names.number(cells.get(NAME, ''))
         if not label:
             skipped['without a label'] += 1
-        elif cells.get(BY) == _MODEL and cells.get(GUESS, label).strip() == cells[LABEL].strip():
+        elif cells.get(BY) == records.BY_MODEL and cells.get(GUESS, label).strip() == cells[LABEL].strip():
             skipped['guessed by the model'] += 1
         elif confidence is None:
             skipped['with a confidence that is not from 0 to 1'] += 1

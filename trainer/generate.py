@@ -7,14 +7,17 @@
   python -m trainer.generate --saved_model=runs/demo/saved_model --seeds=3,17 --interpolate
       a walk from one seed to the next, and back to the first, as an animated GIF.
 
+  python -m trainer.generate --model_dir=runs/clothes --label=all --count=500 --singles --agree=95%
+      of a run with --condition=labels, a folder for each label: only pictures that a labeller of real images calls so.
+
 The same seed always gives the same picture.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,20 +25,23 @@ from absl import flags, logging
 
 from trainer import cli, errors, terminal
 from trainer.data import images
-from trainer.dcgan import noise
+from trainer.dcgan.conditioning import Classes
+from trainer.evaluation import agreement, labelled_pictures
+from trainer.evaluation.agreement import Judge
+from trainer.evaluation.labelled_pictures import ALL
+from trainer.features import registry
 from trainer.filesystem import disk_errors, files, outputs
+from trainer.flags import shares
 from trainer.flags.declaration import ANYWHERE, Options, option
-from trainer.generator import loading
+from trainer.generator import loading, seed_ranges
 from trainer.generator.sampler import ExportedGenerator, Generator
+from trainer.model_dir import run_data
 from trainer.pretrained import packing
 from trainer.quiet import quieten_tensorflow
 
 _MADE_BY = 'trainer.generate'
-_GRID, _FILM = 'grid.png', 'interpolation.gif'
-_FRAME_MS = 50
-_LARGEST_SEED = 2**31 - 1
-_AT_ONCE = 1024
-_MOST_PICTURES = 1_000_000
+_GRID, _FILM = labelled_pictures.GRID, 'interpolation.gif'
+_FRAME_MS, _AT_ONCE = 50, 1024
 _MOST_IN_GRID, _MOST_FRAMES = 10_000, 10_000  # Pictures in one file, and therefore in memory together.
 
 
@@ -49,11 +55,21 @@ class GenerateOptions(Options):
         '', 'A model that comes with the package, instead of --model_dir.', choices=('', *packing.NAMES)
     )
     saved_model: str = option('', 'An exported generator, instead of --model_dir.', unit='folder', path=ANYWHERE)
+    label: str = option('', 'Of a run with classes: the label of all pictures, or all for as many of each label.')
+    agree: str = option(
+        '',
+        'With --label, keep only pictures that a labeller of the real images gives this label, with a confidence that '
+        'is right about such a share of the real ones, and that are no near copies; 95% is usual. Goes on until '
+        '--count are kept, and writes kept.csv. Empty keeps all.',
+    )
+    data: str = option(
+        '', 'The real images for --agree; empty is the data set of the training run.', unit='folder', path=ANYWHERE
+    )
     output_dir: str = option('generated', 'Where the pictures go, local or gs://.', unit='folder', path=ANYWHERE)
     seeds: str = option('', 'Seeds and ranges of the pictures, such as 0-99 or 3,17,40-49; overrides --count.')
     count: int = option(
-        64, 'Number of pictures, from the seeds 0, 1, 2 ...',
-        unit='images', lower=1, upper=_MOST_PICTURES, why='a folder of more files is hard to handle',
+        64, 'Number of pictures, from the seeds 0, 1, 2 ...; with --label, of each label.',
+        unit='images', lower=1, upper=seed_ranges.MOST, why='a folder of more files is hard to handle',
     )  # fmt: skip
     grid: bool = option(True, 'Write all pictures as one grid, grid.png.')
     columns: int = option(0, 'Pictures in a row of the grid; 0 makes it as square as possible.', lower=0)
@@ -73,6 +89,13 @@ class GenerateOptions(Options):
             )
         if self.checkpoint and not self.model_dir:
             raise errors.UserError(f'--checkpoint={self.checkpoint} chooses from a --model_dir: give one')
+        if self.agree and not self.label:
+            raise errors.UserError(f'--agree={self.agree} judges pictures of labels: add --label=NAME, or all')
+        if self.agree and self.saved_model and not self.data:
+            raise errors.UserError(f'--agree={self.agree} needs the real images: give --data=FOLDER')
+        if self.interpolate and (self.agree or self.label == ALL):
+            raise errors.UserError('--interpolate walks within one label: give --label=NAME, without --agree')
+        _ = self.share  # Raises if it cannot be read.
         count = len(self.seed_list)
         if self.interpolate and count < 2:
             raise errors.UserError(f'--interpolate needs at least 2 seeds, not {count}')
@@ -81,42 +104,26 @@ class GenerateOptions(Options):
                 f'--interpolate makes {count * self.frames:,} frames from {count:,} seeds, more than the '
                 f'{_MOST_FRAMES:,} of one animation: give fewer seeds or --frames'
             )
-        if self.grid and count > _MOST_IN_GRID:
+        if self.grid and not self.label and count > _MOST_IN_GRID:
             raise errors.UserError(
-                f'--grid takes at most {_MOST_IN_GRID:,} pictures, not {count:,}: give fewer seeds, or --nogrid '
-                '--singles'
+                f'--grid takes at most {_MOST_IN_GRID:,} pictures, not {count:,}: give fewer, or --nogrid --singles'
             )
 
     @property
     def seed_list(self) -> Sequence[int]:
         """The seeds, in the order given."""
-        return parse_seeds(self.seeds) if self.seeds else range(self.count)
+        return seed_ranges.parse(self.seeds) if self.seeds else range(self.count)
+
+    @property
+    def share(self) -> float | None:
+        """--agree in (0, 1]; None to keep all pictures."""
+        return shares.parse('--agree', self.agree, 'the labels of real images') if self.agree else None
 
     @property
     def names(self) -> list[str]:
         """The names of the files to write, with `*` for any characters."""
         wanted = {_GRID: self.grid, 'seed_*.png': self.singles, _FILM: self.interpolate}
         return [name for name, written in wanted.items() if written]
-
-
-def parse_seeds(text: str) -> list[int]:
-    """'3,17,40-42' -> [3, 17, 40, 41, 42].
-
-    Raises:
-      errors.UserError: it is not a list of seeds and ranges, a seed is out of range, or there are too many.
-    """
-    seeds: list[int] = []
-    for part in text.split(','):
-        found = re.fullmatch(r'([0-9]{1,10})(?:-([0-9]{1,10}))?', part.strip())
-        if not found:
-            raise errors.UserError(f'--seeds={text}: {part!r} is neither a seed nor a range; write 3,17,40-49')
-        start, end = int(found[1]), int(found[2] or found[1])
-        if start > end or end > _LARGEST_SEED:
-            raise errors.UserError(f'--seeds={text}: {part!r} must rise and end at {_LARGEST_SEED} at most')
-        if len(seeds) + end - start >= _MOST_PICTURES:
-            raise errors.UserError(f'--seeds={text}: more than {_MOST_PICTURES:,} pictures; make them in several runs')
-        seeds += range(start, end + 1)
-    return seeds
 
 
 def load(options: GenerateOptions) -> Generator:
@@ -139,9 +146,42 @@ def generate(generator: Generator, options: GenerateOptions) -> list[str]:
     Raises:
       errors.UserError: the folder holds something else, is in use, or cannot be written.
     """
-    claimed = outputs.claimed('--output_dir', options.output_dir, _MADE_BY, options.names, environ=os.environ)
-    with claimed, disk_errors.explained(f'--output_dir={options.output_dir}'):
+    with _claimed(options, options.names):
         return _written(generator, options)
+
+
+def generate_labels(generator: Generator, options: GenerateOptions) -> list[str]:
+    """Writes the pictures of the labels that the options ask for; returns what was kept of each, in a sentence.
+
+    Raises:
+      errors.UserError: there is no such label, no real images to judge by, or as in `generate`.
+    """
+    labels = labelled_pictures.chosen(generator.classes, options.label)
+    assert generator.classes
+    request = labelled_pictures.Request(
+        labels, options.seed_list if options.seeds else None, options.count, _judge(generator.classes, options),
+        options.singles, options.grid, options.columns,
+    )  # fmt: skip
+    with _claimed(options, labelled_pictures.names(generator.classes, request) + [_FILM] * options.interpolate):
+        found = labelled_pictures.write(generator, request, options.output_dir)
+        if options.interpolate:
+            _write_film(generator, options, np.repeat(labels, len(options.seed_list)))
+    return [labelled_pictures.summary(generator.classes, selection) for selection in found]
+
+
+def _judge(classes: Classes, options: GenerateOptions) -> Judge | None:
+    if options.share is None:
+        return None
+    data = run_data.options_of(options.model_dir, options.data)
+    train, holdout = run_data.open_both(data)
+    return agreement.judge(train, holdout, classes.names, registry.make(registry.DEFAULT), options.share)
+
+
+def _claimed(options: GenerateOptions, names: Sequence[str]) -> contextlib.ExitStack:
+    stack = contextlib.ExitStack()
+    stack.enter_context(outputs.claimed('--output_dir', options.output_dir, _MADE_BY, names, environ=os.environ))
+    stack.enter_context(disk_errors.explained(f'--output_dir={options.output_dir}'))
+    return stack
 
 
 def _written(generator: Generator, options: GenerateOptions) -> list[str]:
@@ -158,35 +198,32 @@ def _written(generator: Generator, options: GenerateOptions) -> list[str]:
     if options.grid:
         images.write_png(grid, images.tile_grid(np.concatenate(shown), options.columns))
     if options.interpolate:
-        frames = generator.images(_walk(generator.latents(options.seed_list), options.frames))
-        files.write_bytes(film, images.encode_gif(list(frames), _FRAME_MS))
+        _write_film(generator, options)
     return [*([grid] if options.grid else []), *singles, *([film] if options.interpolate else [])]
-
-
-def seed_map(seeds: Sequence[int], columns: int) -> str:
-    """A table of the seeds in the order of the grid, so that any picture in it can be made again."""
-    width = len(str(max(seeds)))
-    rows = [seeds[i : i + columns] for i in range(0, len(seeds), columns)]
-    return '\n'.join(' '.join(f'{seed:{width}d}' for seed in row) for row in rows)
 
 
 def main() -> int:
     """Generates what the flags ask for; returns the exit code."""
     options = cli.from_flags(GenerateOptions, flags.FLAGS)
     quieten_tensorflow()
-    for path in generate(load(options), options):
+    generator = load(options)
+    if options.label:
+        for line in generate_labels(generator, options):
+            terminal.say(line)
+        terminal.say(f'pictures: {options.output_dir}')
+        return 0
+    for path in generate(generator, options):
         logging.info('%s', path)
     if options.grid:
-        seeds = options.seed_list
+        shown = options.seed_list
         terminal.say('seeds in the grid, row by row:')
-        terminal.say(seed_map(seeds, images.grid_columns(len(seeds), options.columns)))
+        terminal.say(seed_ranges.table(shown, images.grid_columns(len(shown), options.columns)))
     return 0
 
 
-def _walk(vectors: np.ndarray, frames: int) -> np.ndarray:
-    """float32 [N, noise_dim] -> [N * frames, noise_dim]: from each vector to the next, and back to the first."""
-    ways = [noise.spherical(start, end, frames) for start, end in zip(vectors, np.roll(vectors, -1, axis=0))]
-    return np.concatenate(ways)
+def _write_film(generator: Generator, options: GenerateOptions, labels: np.ndarray | None = None) -> None:
+    frames = generator.images(generator.walk(generator.latents(options.seed_list, labels), options.frames))
+    files.write_bytes(os.path.join(options.output_dir, _FILM), images.encode_gif(list(frames), _FRAME_MS))
 
 
 if __name__ == '__main__':

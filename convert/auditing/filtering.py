@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from convert import csv_cells, marks, rejection, shares
+from convert import csv_cells, marks, rejection
 from convert.auditing.examination import Audit
 from convert.output import preview, writer
 from convert.output.moments import Moments
@@ -23,6 +23,7 @@ from trainer.data import manifest, records, shard_file
 from trainer.data.image_set import Entry
 from trainer.data.manifest import Manifest, Shard
 from trainer.filesystem import disk_errors
+from trainer.flags import shares
 from trainer.labelling import labeller
 from trainer.storage import gcs
 

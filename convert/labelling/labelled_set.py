@@ -60,7 +60,8 @@ def write(
         with open(listed, 'wb') as file:
             file.write(table(splits, proposal))
         for split, images_ in zip(manifest.SPLITS, splits):
-            written[split] = _write_split(images_, labels[begin : begin + len(images_)], stage.folder)
+            part = slice(begin, begin + len(images_))
+            written[split] = _write_split(images_, labels[part], proposal.by[part], stage.folder)
             begin += len(images_)
         _copy_lists(splits[0].folder, stage.folder)
         preview.write_preview(stage.folder, written[manifest.TRAIN], described.image_size, described.channels)
@@ -88,15 +89,15 @@ def table(splits: Sequence[ImageSet], proposal: Proposal) -> bytes:
     return text.getvalue().encode()
 
 
-def _write_split(image_set: ImageSet, labels: np.ndarray, folder: str) -> tuple[Shard, ...]:
-    """Writes each shard again with other labels; counts, order and names stay."""
+def _write_split(image_set: ImageSet, labels: np.ndarray, by: Sequence[str], folder: str) -> tuple[Shard, ...]:
+    """Writes each shard again with other labels, and who gave them; counts, order and names stay."""
     written, number = [], 0
     for path in image_set.source.paths:
         name = os.path.basename(path)
         count = number
         with tf.io.TFRecordWriter(os.path.join(folder, name)) as writer:
             for serialized in shard_file.serialized(path):
-                writer.write(records.with_label(serialized, int(labels[number])))
+                writer.write(records.with_label(serialized, int(labels[number]), str(by[number])))
                 number += 1
         local = os.path.join(folder, name)
         size, crc32c = tf.io.gfile.stat(local).length, manifest.file_crc32c(local)

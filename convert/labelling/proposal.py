@@ -10,10 +10,11 @@ import numpy as np
 
 from convert.marks import Vote
 from trainer import errors
+from trainer.data import records
 from trainer.features.extractor import Extractor
 from trainer.labelling import labeller
 
-MARK, VOTES, MODEL, UNSURE = 'mark', 'votes', 'model', ''
+MARK, VOTES, MODEL, UNSURE = 'mark', 'votes', records.BY_MODEL, ''
 _LEAST_VOTE = 0.5  # A vote of less confidence does not count.
 _VOTERS = 2  # That must agree.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.data import images, manifest, records
+from trainer.data import images, manifest, parsing, records
 
 FILE_NAME = 'preview.png'
 _COLUMNS, _ROWS = 10, 10
@@ -17,5 +17,5 @@ def write_preview(folder: str, shards: Sequence[manifest.Shard], image_size: int
     """Writes the first hundred images of the shards in `folder`, read back as the trainer reads them."""
     paths = [posixpath.join(folder, shard.name) for shard in shards]
     serialized = next(iter(tf.data.TFRecordDataset(paths).batch(_COLUMNS * _ROWS)))
-    pixels = records.parse_batch(serialized, records.RecordFormat(), image_size, channels).numpy()
+    pixels = parsing.parse_batch(serialized, records.RecordFormat(), image_size, channels).numpy()
     images.write_png(posixpath.join(folder, FILE_NAME), images.tile_grid(pixels, _COLUMNS))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conftest import smooth_images
 from trainer import errors
-from trainer.data import records
+from trainer.data import parsing, records
 from trainer.data.records import CHW, ENCODED, HWC, RAW, RecordFormat
 
 
@@ -77,7 +77,7 @@ def test_anything_but_uint8_images_is_refused(pixels):
 def test_each_schema_is_parsed_into_the_pixels_that_were_written(write, record_format):
     pixels = smooth_images(5, 32)
     serialized = [write(picture) for picture in pixels]
-    batch = records.parse_batch(tf.constant(serialized), record_format, 32, 3)
+    batch = parsing.parse_batch(tf.constant(serialized), record_format, 32, 3)
     assert (batch.dtype, batch.shape) == (tf.uint8, [5, 32, 32, 3])
     np.testing.assert_array_equal(batch, pixels)
     record = records.decode_example(serialized[0])
@@ -87,7 +87,7 @@ def test_each_schema_is_parsed_into_the_pixels_that_were_written(write, record_f
 
 def test_reading_in_the_wrong_order_scrambles_the_picture():
     pixels = smooth_images(2, 32)
-    wrong = records.parse_batch(tf.constant([cifar_record(p) for p in pixels]), RecordFormat(RAW, HWC), 32, 3)
+    wrong = parsing.parse_batch(tf.constant([cifar_record(p) for p in pixels]), RecordFormat(RAW, HWC), 32, 3)
     assert np.mean(wrong.numpy() == pixels) < 0.1
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer import errors
-from trainer.data import dataset, manifest, records, shard_file
+from trainer.data import dataset, manifest, parsing, shard_file
 from trainer.data.dataset import DataSource, ShardFile
 
 
@@ -68,7 +68,7 @@ class ImageSet:
         """Yields uint8 [N, H, W, C] in order, N = `size` except in the last batch."""
         with shard_file.explained(self.folder):
             for serialized in self._serialized().batch(size).prefetch(2):
-                yield records.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
+                yield parsing.parse_batch(serialized, self.source.format, self.image_size, self.channels).numpy()
 
     def pixels(self, count: int | None = None) -> np.ndarray:
         """The first `count` images, or all, uint8 [N, H, W, C]: 12 KiB per image at 64 px."""
@@ -76,7 +76,7 @@ class ImageSet:
         form = self.source.format
         with shard_file.explained(self.folder):
             return np.concatenate(
-                [records.parse_batch(batch, form, self.image_size, self.channels) for batch in serialized]
+                [parsing.parse_batch(batch, form, self.image_size, self.channels) for batch in serialized]
             )
 
     def entries(self) -> list[Entry]:
@@ -84,14 +84,17 @@ class ImageSet:
         decoded = (record for path in self.source.paths for record in shard_file.decoded(path))
         return [Entry(record.filename, record.label) for record in decoded]
 
-    def shard_labels(self) -> list[np.ndarray]:
-        """The label of each image, int64 [N] for each shard; the index of a class name, and -1 for none."""
-        with shard_file.explained(self.folder):
-            return [self._labels_of(path) for path in self.source.paths]
+    def shard_labels(self, known_only: bool = False) -> list[np.ndarray]:
+        """The label of each image, int64 [N] for each shard: the index of a class name, and -1 for none.
 
-    def _labels_of(self, path: str) -> np.ndarray:
+        With `known_only`, the labels that a model has guessed are -1 too.
+        """
+        with shard_file.explained(self.folder):
+            return [self._labels_of(path, known_only) for path in self.source.paths]
+
+    def _labels_of(self, path: str, known_only: bool) -> np.ndarray:
         batches = tf.data.TFRecordDataset(path).batch(1024)
-        parts = [records.parse_labels(batch, self.source.format).numpy() for batch in batches]
+        parts = [parsing.parse_labels(batch, self.source.format, known_only).numpy() for batch in batches]
         return np.concatenate([np.empty([0], np.int64), *parts])
 
     def _serialized(self) -> tf.data.Dataset:

@@ -1,4 +1,4 @@
-"""The TFRecord schemas: how an image becomes a record, and how records become a batch of pixels.
+"""The TFRecord schemas: how an image becomes a record, and a record an image; `parsing` reads many at once.
 
 The project's own schema, one `tf.train.Example` per image:
 
@@ -7,6 +7,7 @@ The project's own schema, one `tf.train.Example` per image:
     layout    bytes   b'HWC'
     label     int64   index into the manifest's labels, -1 for none
     filename  bytes   path of the source file below the input folder, UTF-8
+    label_by  bytes   who gave the label, if not the folder: b'mark', b'votes' or b'model'; absent otherwise
 
 victordibia/tpuDCGAN (HWC) and tensorflow/tpu's CIFAR converter (CHW) wrote only `image` and `label`, so one parser
 reads all three. The other schema is that of the TensorFlow models: `image/encoded` (JPEG or PNG) with an optional
@@ -27,10 +28,12 @@ from trainer import errors
 HWC, CHW = 'HWC', 'CHW'
 RAW, ENCODED = 'raw', 'encoded'
 
-_RAW_KEY, _ENCODED_KEY = 'image', 'image/encoded'
-_USUAL_KEYS = {RAW: _RAW_KEY, ENCODED: _ENCODED_KEY}
+_RAW_KEY, ENCODED_KEY = 'image', 'image/encoded'
+_USUAL_KEYS = {RAW: _RAW_KEY, ENCODED: ENCODED_KEY}
 _GEOMETRY_KEYS = ('height', 'width', 'channels')
-_LABEL_KEYS = {RAW: 'label', ENCODED: 'image/class/label'}
+LABEL_KEYS = {RAW: 'label', ENCODED: 'image/class/label'}
+BY_KEY = 'label_by'
+BY_MODEL = 'model'
 _MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')  # How a JPEG or PNG file begins.
 
 
@@ -106,7 +109,7 @@ def encode_example(pixels: np.ndarray, label: int, filename: str) -> bytes:
     feature = example.features.feature
     for key, number in zip(_GEOMETRY_KEYS, pixels.shape):
         feature[key].int64_list.value.append(number)
-    feature[_LABEL_KEYS[RAW]].int64_list.value.append(label)
+    feature[LABEL_KEYS[RAW]].int64_list.value.append(label)
     feature[_RAW_KEY].bytes_list.value.append(pixels.tobytes())
     feature['layout'].bytes_list.value.append(HWC.encode())
     # A file name that is not UTF-8 must not lose the image.
@@ -114,12 +117,15 @@ def encode_example(pixels: np.ndarray, label: int, filename: str) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def with_label(serialized: bytes, label: int) -> bytes:
-    """A serialised record of the project's schema with another label, the same bytes every time."""
+def with_label(serialized: bytes, label: int, by: str = '') -> bytes:
+    """A serialised record of the project's schema with another label, and who gave it; the same bytes every time."""
     example = tf.train.Example.FromString(serialized)
-    values = example.features.feature[_LABEL_KEYS[RAW]].int64_list.value
-    del values[:]
-    values.append(label)
+    features = example.features.feature
+    features[LABEL_KEYS[RAW]].int64_list.value[:] = [label]
+    if by:
+        features[BY_KEY].bytes_list.value[:] = [by.encode()]
+    elif BY_KEY in features:
+        del features[BY_KEY]
     return example.SerializeToString(deterministic=True)
 
 
@@ -133,50 +139,15 @@ def decode_example(serialized: bytes) -> Record:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError is in a different module in each implementation.
         raise errors.DataError(f'the record is not a tf.train.Example ({error})') from None
-    if _ENCODED_KEY in features:
-        return _decode_encoded(features, _ENCODED_KEY)
+    if ENCODED_KEY in features:
+        return _decode_encoded(features, ENCODED_KEY)
     if _RAW_KEY in features:
         as_file = _bytes_of(features, _RAW_KEY).startswith(_MAGIC)
         return _decode_encoded(features, _RAW_KEY) if as_file else _decode_raw(features)
     raise errors.DataError(
         f'the record has no image: it has the keys {sorted(features)}, but neither {_RAW_KEY!r} (raw uint8) nor '
-        f'{_ENCODED_KEY!r} (JPEG, PNG); make records with python -m convert.images_to_tfrecords'
+        f'{ENCODED_KEY!r} (JPEG, PNG); make records with python -m convert.images_to_tfrecords'
     )
-
-
-def parse_batch(serialized: tf.Tensor, record_format: RecordFormat, image_size: int, channels: int) -> tf.Tensor:
-    """Serialised records, string [B] -> uint8 [B, image_size, image_size, channels].
-
-    Raw records are parsed a batch at a time, which is several times faster than one by one.
-    """
-    batch = serialized.shape[0]
-    if record_format.encoding == ENCODED:
-        images = _parse_encoded(serialized, record_format.feature, channels)
-    else:
-        features = tf.io.parse_example(serialized, {record_format.feature: tf.io.FixedLenFeature([], tf.string)})
-        flat = tf.io.decode_raw(features[record_format.feature], tf.uint8)  # [B, H * W * C]
-        if record_format.layout == CHW:
-            images = tf.transpose(tf.reshape(flat, [-1, channels, image_size, image_size]), [0, 2, 3, 1])
-        else:
-            images = tf.reshape(flat, [-1, image_size, image_size, channels])
-    return tf.ensure_shape(images, [batch, image_size, image_size, channels])
-
-
-def parse_labels(serialized: tf.Tensor, record_format: RecordFormat) -> tf.Tensor:
-    """Serialised records, string [B] -> their labels, int64 [B]; -1 for none."""
-    key = _LABEL_KEYS[ENCODED if record_format.feature == _ENCODED_KEY else RAW]
-    labels = tf.io.parse_example(serialized, {key: tf.io.VarLenFeature(tf.int64)})[key]
-    # One more column, because there is none at all if no record of the batch has a label.
-    return tf.pad(tf.sparse.to_dense(labels, -1), [[0, 0], [0, 1]], constant_values=-1)[:, 0]
-
-
-def _parse_encoded(serialized: tf.Tensor, key: str, channels: int) -> tf.Tensor:
-    features = tf.io.parse_example(serialized, {key: tf.io.FixedLenFeature([], tf.string)})
-
-    def decode(data: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_image(data, channels, expand_animations=False)
-
-    return tf.map_fn(decode, features[key], fn_output_signature=tf.uint8)
 
 
 def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
@@ -188,7 +159,7 @@ def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
     if height * width * channels != len(data) or min(height, width, channels) < 1:
         raise errors.DataError(f'the record says {height}x{width}x{channels} but holds {len(data)} bytes')
     layout = _bytes_of(features, 'layout').decode('ascii', 'replace').upper()
-    label = _int_of(features, _LABEL_KEYS[RAW], -1)
+    label = _int_of(features, LABEL_KEYS[RAW], -1)
     return Record(RAW, '', data, height, width, channels, layout, label, _filename_of(features))
 
 
@@ -198,10 +169,10 @@ def _decode_encoded(features: Mapping[str, tf.train.Feature], key: str) -> Recor
         height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
     except tf.errors.OpError:
         raise errors.DataError(f'{key!r} holds {len(data)} bytes that are not a JPEG, PNG, GIF or BMP file') from None
-    label_key = _LABEL_KEYS[ENCODED] if key == _ENCODED_KEY else _LABEL_KEYS[RAW]
+    label_key = LABEL_KEYS[ENCODED] if key == ENCODED_KEY else LABEL_KEYS[RAW]
     label = _int_of(features, label_key, -1)
     return Record(
-        ENCODED, key if key != _ENCODED_KEY else '', data, height, width, channels, HWC, label, _filename_of(features)
+        ENCODED, key if key != ENCODED_KEY else '', data, height, width, channels, HWC, label, _filename_of(features)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.data import records
+from trainer.data import parsing
 from trainer.data.dataset import DataSource
 
 Batch = dict[str, tf.Tensor]  # 'images' uint8 [N, H, W, C] and, of a run with classes, 'labels' int32 [N].
@@ -47,7 +47,7 @@ def read(
         shards = shards.shuffle(len(source.paths), seed=shard_seed)
 
     def parse(serialized: tf.Tensor) -> Batch:
-        return {'images': records.parse_batch(serialized, source.format, hparams.image_size, hparams.channels)}
+        return {'images': parsing.parse_batch(serialized, source.format, hparams.image_size, hparams.channels)}
 
     def of_shard(path: tf.Tensor, part: tf.Tensor) -> tf.data.Dataset:
         dataset = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK).map(parse)

@@ -71,6 +71,18 @@ class Generator(abc.ABC):
         one_hot = np.eye(1 + len(self.classes.names), dtype=np.float32)[:, 1:]
         return np.concatenate([vectors, one_hot[labels + 1]], axis=1)
 
+    def walk(self, latents: np.ndarray, frames: int) -> np.ndarray:
+        """float32 [N, ...] -> [N * frames, ...]: from each latent vector to the next, and back to the first."""
+        part = self.noise_dim
+        way = np.arange(frames, dtype=np.float32)[:, None] / frames
+        steps = [
+            np.concatenate(
+                [noise.spherical(start[:part], end[:part], frames), start[part:] + way * (end - start)[part:]], axis=1
+            )
+            for start, end in zip(latents, np.roll(latents, -1, axis=0))
+        ]
+        return np.concatenate(steps)
+
 
 class CheckpointGenerator(Generator):
     """The generator in checkpoints of one model; `restore` chooses the checkpoint."""

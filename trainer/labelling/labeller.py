@@ -38,8 +38,11 @@ class Labeller:
 
     def probabilities(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Raw features of N images, [N, D] for each layer -> float64 [N, L]."""
-        sure = _softmax(self.ridge.scores(_vectors(features, self.spaces)), self.temperature)
-        return (1 - self.doubt) * sure + self.doubt / sure.shape[1]
+        return self.doubted(_softmax(self.ridge.scores(_vectors(features, self.spaces)), self.temperature))
+
+    def doubted(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities [N, L] that are the same for all labels with the probability `doubt`."""
+        return (1 - self.doubt) * probabilities + self.doubt / probabilities.shape[1]
 
 
 def fit(features: Mapping[str, np.ndarray], extractor: Extractor, known: np.ndarray, labels: np.ndarray) -> Labeller:
