@@ -41,7 +41,7 @@ format: dev
 	$(python) -m ruff format .
 
 bench: dev
-	$(python) -m pip install --quiet --editable '.[bench,browser]'
+	$(python) -m pip install --quiet --editable '.[bench,browser,ocr]'
 	$(python) -m tests.benchmarks.train_step
 	$(python) -m tests.benchmarks.convert
 	$(python) -m tests.benchmarks.input_pipeline
@@ -53,6 +53,7 @@ bench: dev
 	$(python) -m tests.benchmarks.metrics_memory
 	$(python) -m tests.benchmarks.page_load
 	$(python) -m tests.benchmarks.fuzz
+	$(python) -m tests.benchmarks.ocr
 
 # Gets the TPU compiler's estimates; needs no TPU. For the virtual environment see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python

@@ -43,6 +43,11 @@ setup(
     ],
     extras_require={
         'heif': ['pillow-heif>=0.18'],  # Photographs of iPhones, for the converter.
+        'ocr': [  # Reads labels off pictures, for convert.ocr; with weights, and without what TensorFlow 2.15 forbids.
+            'rapidocr>=3.10,<4',
+            'onnxruntime>=1.19,<2',
+            'opencv-python-headless>=4.11,<4.12',  # Later ones need numpy 2.
+        ],
         'dev': [
             'pillow-heif>=0.18',
             'pytest>=8,<9',

@@ -12,6 +12,7 @@ from trainer.dcgan import architecture
 from trainer.flags.declaration import ANYWHERE, Options, option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
+WHOLE = 'whole'
 _MAX_HOLDOUT_PERCENT = 50
 # Options that change where the data come from and go to, and how fast, but not the data.
 _NOT_SHAPING = ('input_dir', 'output_dir', 'workers', 'overwrite')
@@ -96,3 +97,18 @@ class ConvertOptions(Options):
     def shaping(self) -> dict[str, Any]:
         """The options that decide what the data set holds, for its manifest."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in _NOT_SHAPING}
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """What `ConvertOptions` says of the pixels, for an image that stays whole and keeps its shape.
+
+    Attributes:
+      image_size: the longest side in px, to which a larger image is reduced.
+    """
+
+    image_size: int
+    fit: str = dataclasses.field(default=WHOLE, init=False)
+    channels: int = 3
+    mode: str = 'RGB'
+    background: str = 'white'

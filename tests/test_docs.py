@@ -9,8 +9,11 @@ import shutil
 import signal
 import subprocess
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
+from convert.reading import engines
 from tests.conftest import ROOT, TINY_FLAGS, smooth_images
 from tests.processes import run_module
 from trainer import errors
@@ -42,6 +45,15 @@ def modules_of(prefix: str) -> list[list[str]]:
     return [shlex.split(command)[2:] for command in COMMANDS if command.startswith(prefix)]
 
 
+def with_digit(picture: np.ndarray, digit: int) -> np.ndarray:
+    """A picture with a label on it that convert.ocr can read."""
+    image = Image.fromarray(picture)
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(60)
+    pen.rectangle((12, 5, 68, 75), 'white')
+    pen.text((40, 40), str(digit), 'black', font, anchor='mm')
+    return np.asarray(image)
+
+
 def test_every_kind_of_command_is_covered():
     kinds = {tuple(command.split()[:2]) for command in COMMANDS}
     assert kinds == {
@@ -53,12 +65,15 @@ def test_every_kind_of_command_is_covered():
 def test_the_python_commands_run_in_their_order(tmp_path):
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
     for i, picture in enumerate(smooth_images(20, 80)):
-        images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), picture)
+        images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), with_digit(picture, i % 10))
     named = ''.join(f'blobs/{i}.png,{"odd" if i % 2 else "even"}\n' for i in range(20))
     (tmp_path / 'marks.csv').write_text(f'name,label\n{named}')
     (tmp_path / 'curated.csv').write_text(named.replace('odd', 'good').replace('even', 'bad'))
     for module, *flags in (words for words in modules_of('python -m') if not any('gs://' in word for word in words)):
         ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
+        if module == 'convert.ocr' and not engines.installed():
+            assert ended.returncode == 1 and 'neither is installed' in ended.stderr
+            continue
         assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
     for made in (
         'runs/photos/data/preview.png',
@@ -79,6 +94,7 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'data/photos64_curated/dropped.csv',
     ):
         assert (tmp_path / made).exists(), made
+    assert (tmp_path / 'ocr.csv').exists() == bool(engines.installed())
 
 
 def test_the_commands_for_the_cloud_fit_each_other(gcs, tmp_path):

@@ -1,4 +1,4 @@
-"""Turns one image file into square uint8 pixels, or says why it cannot."""
+"""Turns one image file into uint8 pixels, square unless it is to stay whole, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
@@ -25,6 +25,7 @@ _MOST_REPAIRED = 64 << 20  # Bytes; a larger file is not repaired.
 _BYTES_A_PIXEL, _ROOM = 8, parallel.Room(1 << 30)
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size. The resize then still halves it, which smooths the result.
 _DRAFT_MARGIN = 2
+Shaping = Union[options.ConvertOptions, options.Whole]
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,7 +59,7 @@ def prepared_pillow(max_megapixels: float) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None = None) -> np.ndarray:
+def decode(file: BinaryIO, convert_options: Shaping, levels: depth.Levels | None = None) -> np.ndarray:
     """Decodes the first frame of a file in any format of `formats`. Call this within `prepared_pillow`.
 
     Args:
@@ -67,7 +68,7 @@ def decode(file: BinaryIO, convert_options: options.ConvertOptions, levels: dept
       levels: those of the set that it belongs to.
 
     Returns:
-      uint8 [image_size, image_size, channels].
+      uint8 [image_size, image_size, channels]; of a whole image [H, W, channels], H and W at most image_size.
 
     Raises:
       rejection.Rejected: the file gives no image.
@@ -98,7 +99,7 @@ def opened(file: BinaryIO) -> Image.Image:
     return Image.open(file, formats=formats.opened())
 
 
-def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> np.ndarray:
+def _pixels(file: BinaryIO, convert_options: Shaping, levels: depth.Levels | None) -> np.ndarray:
     with opened(file) as image:
         formats.refuse(image)
         colour.correct(image)
@@ -106,13 +107,10 @@ def _pixels(file: BinaryIO, convert_options: options.ConvertOptions, levels: dep
             raise rejection.Rejected(rejection.damaged('PNG'), 'the checksum of its pixels is wrong')
         with _ROOM.taken(image.width * image.height * _BYTES_A_PIXEL):
             fitted = _fit(_load(image, convert_options, levels), convert_options)
-    side, channels = convert_options.image_size, convert_options.channels
-    return np.frombuffer(fitted.tobytes(), np.uint8).reshape(side, side, channels)
+    return np.frombuffer(fitted.tobytes(), np.uint8).reshape(fitted.height, fitted.width, convert_options.channels)
 
 
-def _of_repaired(
-    file: BinaryIO, convert_options: options.ConvertOptions, levels: depth.Levels | None
-) -> np.ndarray | None:
+def _of_repaired(file: BinaryIO, convert_options: Shaping, levels: depth.Levels | None) -> np.ndarray | None:
     """The pixels of a file that is damaged only outside its pixel data; None if the damage is worse."""
     file.seek(0)
     data = file.read(_MOST_REPAIRED + 1)
@@ -156,14 +154,14 @@ def _rejection(error: Exception, head: bytes) -> rejection.Rejected:
     return rejection.Rejected(rejection.UNREADABLE, detail)
 
 
-def draft(image: Image.Image, convert_options: options.ConvertOptions) -> None:
+def draft(image: Image.Image, convert_options: Shaping) -> None:
     """Lets a JPEG be decoded at a reduced scale that still has `_DRAFT_MARGIN` pixels for each pixel of the result."""
     width, height = _resized(image.size, convert_options)
     # Pillow picks the smallest scale that gives at least this size; other formats ignore it.
     image.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
 
 
-def _load(image: Image.Image, convert_options: options.ConvertOptions, levels: depth.Levels | None) -> Image.Image:
+def _load(image: Image.Image, convert_options: Shaping, levels: depth.Levels | None) -> Image.Image:
     """Decodes the image: upright, opaque, in the wanted mode, not yet square."""
     draft(image, convert_options)
     image.load()
@@ -179,8 +177,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _fit(image: Image.Image, convert_options: options.ConvertOptions) -> Image.Image:
-    """Makes the image square, `image_size` pixels a side."""
+def _fit(image: Image.Image, convert_options: Shaping) -> Image.Image:
+    """Makes the image square, `image_size` pixels a side, unless it stays whole."""
     side, lanczos = convert_options.image_size, Image.Resampling.LANCZOS
     width, height = image.size
     if convert_options.fit == options.CROP:
@@ -189,18 +187,20 @@ def _fit(image: Image.Image, convert_options: options.ConvertOptions) -> Image.I
         left, top = (width - short) // 2, (height - short) // 2
         return image.resize((side, side), lanczos, box=(left, top, left + short, top + short))
     inner = image.resize(_resized(image.size, convert_options), lanczos)
-    if convert_options.fit == options.STRETCH:
+    if convert_options.fit in (options.STRETCH, options.WHOLE):
         return inner
     square = Image.new(image.mode, (side, side), convert_options.background)
     square.paste(inner, ((side - inner.width) // 2, (side - inner.height) // 2))
     return square
 
 
-def _resized(size: tuple[int, int], convert_options: options.ConvertOptions) -> tuple[int, int]:
+def _resized(size: tuple[int, int], convert_options: Shaping) -> tuple[int, int]:
     """The size that the whole image is resized to before it is cropped or padded, px."""
     side = convert_options.image_size
     if convert_options.fit == options.STRETCH:
         return side, side
     governing = min(size) if convert_options.fit == options.CROP else max(size)
+    if convert_options.fit == options.WHOLE:
+        governing = max(governing, side)  # It is not enlarged.
     width, height = (max(1, round(length * side / governing)) for length in size)
     return width, height
