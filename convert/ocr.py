@@ -38,9 +38,9 @@ class OcrOptions(Options):
         f'What reads; {engines.AUTO} takes {engines.RAPIDOCR} where it is installed, else {engines.TESSERACT}.',
         choices=(engines.AUTO, engines.RAPIDOCR, engines.TESSERACT),
     )
-    output: str = option(
-        'ocr.csv', 'Where the votes go, local or gs://; replaces only a table of this form.', unit='file', path=ANYWHERE
-    )
+    output: str = option('ocr.csv', 'Where the votes go, local or gs://.', unit='file', path=ANYWHERE)
+
+    overwrite: bool = option(False, 'Replace the table of votes that --output is; what is no such table stays.')
 
     def __post_init__(self) -> None:
         """Checks what the flags cannot."""
@@ -61,7 +61,7 @@ def ocr(options: OcrOptions, say: Callable[[str], None] = lambda _: None) -> str
       errors.UserError: no engine is installed, there are no pictures, none of them gives a vote, or the table cannot be
         written or would replace another file. What can be checked before the work is checked first.
     """
-    votes_file.check(options.output)
+    votes_file.check(options.output, options.overwrite)
     engine = engines.make(options.engine, options.alphabet, options.length)
     pictures = inputs.of_data_set(options.data) if options.data else inputs.of_folder(options.input_dir, options.output)
     found = reader.read(pictures, engine, options.alphabet, options.length)
@@ -71,7 +71,7 @@ def ocr(options: OcrOptions, say: Callable[[str], None] = lambda _: None) -> str
             f'no image gives a vote, and {options.output} is not written ({summary}): name the characters that the '
             'pictures show with --alphabet, or another --length or --engine'
         )
-    votes_file.write(options.output, found.votes)
+    votes_file.write(options.output, found.votes, options.overwrite)
     following = {'data': options.data or 'DATA_SET', 'votes': options.output, 'marks': 'MARKS.csv'}
     said = f'{summary}; see {options.output}\nnext: {cli.command("convert.label", **following, output_dir="FOLDER")}'
     say(said)

@@ -1,4 +1,4 @@
-"""The table of votes: written whole, and only over a table of the same form."""
+"""The table of votes: written whole, and only when asked over another table of this form."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SHARE = re.compile(r'[01]\.\d{4}')
 _MOST_BYTES = 1 << 28
 
 
-def check(path: str) -> None:
+def check(path: str, overwrite: bool) -> None:
     """Checks that a table may be written to a local or gs:// path, and changes nothing.
 
     Raises:
-      errors.UserError: it holds something that `write` has not written, or cannot be read.
+      errors.UserError: it holds a table and `overwrite` is off, or something else, or cannot be read.
     """
     with refusals.explained(path, refusals.ADMIN), disk_errors.explained(f'{_FLAG}={path}'):
         if tf.io.gfile.isdir(path):
@@ -34,6 +34,11 @@ def check(path: str) -> None:
             text = files.read_text(path, _MOST_BYTES)
         except ValueError:  # Too large, not text, or not a file.
             text = ''
+    if text is not None and _is_ours(text) and not overwrite:
+        raise errors.UserError(
+            f'{_FLAG}={path} is a table of votes already, perhaps with your corrections: give --overwrite to replace '
+            'it, or another name'
+        )
     if text is not None and not _is_ours(text):
         raise errors.UserError(
             f'{_FLAG}={path} exists, but python -m {_MADE_BY} has not made it and will not touch it: choose another '
@@ -41,7 +46,7 @@ def check(path: str) -> None:
         )
 
 
-def write(path: str, votes: Sequence[tuple[str, Vote]]) -> None:
+def write(path: str, votes: Sequence[tuple[str, Vote]], overwrite: bool) -> None:
     """Writes names, labels and confidences, whole or not at all, and makes the folder.
 
     Raises:
@@ -52,7 +57,7 @@ def write(path: str, votes: Sequence[tuple[str, Vote]]) -> None:
     rows.writerow(_COLUMNS)
     for name, vote in votes:
         rows.writerow([csv_cells.text(name), csv_cells.text(vote.label), f'{vote.confidence:.4f}'])
-    check(path)  # Again: reading takes minutes.
+    check(path, overwrite)  # Again: reading takes minutes.
     with refusals.explained(path, refusals.ADMIN), disk_errors.explained(f'{_FLAG}={path}'):
         files.write_bytes(path, text.getvalue().encode())
 

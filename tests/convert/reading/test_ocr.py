@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import pathlib
 
@@ -118,12 +119,15 @@ def test_a_folder_in_a_bucket_gives_the_votes_of_the_one_on_disk(reads, gcs, tmp
         gcs.server.put(f'{gcs.bucket}/crops/{path.relative_to(tmp_path / "crops")}', path.read_bytes())
     gcs.server.fault(503, match=r'1\.png')
     there = options(tmp_path, input_dir=f'{gcs.bucket}/crops', output=f'{gcs.bucket}/crops/ocr.csv')
-    for _ in range(2):
-        ocr(there)  # The second time its own table lies among the pictures.
+    again = dataclasses.replace(there, overwrite=True)
+    for one in (there, again):  # The second time its own table lies among the pictures.
+        ocr(one)
         assert gcs.server.get(there.output) == (tmp_path / 'ocr.csv').read_bytes()
+    with pytest.raises(errors.UserError, match='is a table of votes already, .* give --overwrite'):
+        ocr(there)
     gcs.server.put(there.output, b'name,label\nmine,1\n')
     with pytest.raises(errors.UserError, match='has not made it'):
-        ocr(there)
+        ocr(again)
     assert gcs.server.get(there.output) == b'name,label\nmine,1\n'
 
 
@@ -145,7 +149,7 @@ def test_the_table_survives_any_name_and_label(tmp_path):
     path = str(tmp_path / 'new' / 'ocr.csv')
     votes = [('=a,"b".png', Vote('-1', 0.5)), ('c\nd.png', Vote(',', 1.0)), ('e\udcff.png', Vote('"', 0.25))]
     for _ in range(2):
-        votes_file.write(path, votes)
+        votes_file.write(path, votes, overwrite=True)
     entries = [image_set.Entry(name, -1) for name, _ in votes]
     assert marks.read(path, marks.Names(entries)) == {number: vote for number, (_, vote) in enumerate(votes)}
 
