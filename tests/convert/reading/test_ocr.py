@@ -92,7 +92,7 @@ def test_the_votes_are_those_of_the_pictures_and_bad_files_are_only_counted(read
     assert following.startswith('next: python -m convert.label --data=DATA_SET --votes=')
 
     before = (tmp_path / 'ocr.csv').read_bytes()
-    ocr(options(tmp_path))
+    ocr(options(tmp_path, overwrite=True))
     assert (tmp_path / 'ocr.csv').read_bytes() == before
 
 
