@@ -56,18 +56,27 @@ def write_shard(path: pathlib.Path, serialized: list[bytes]) -> manifest.Shard:
 
 
 def write_dataset(
-    folder: pathlib.Path, size: int = 32, channels: int = 3, train: int = 24, holdout: int = 8, shards: int = 2
+    folder: pathlib.Path,
+    size: int = 32,
+    channels: int = 3,
+    train: int = 24,
+    holdout: int = 8,
+    shards: int = 2,
+    labels: tuple[str, ...] = (),
 ) -> str:
-    """Writes a data set of smooth images as the converter would, and returns its folder."""
+    """Writes a data set of smooth images as the converter would, and returns its folder; `labels` take turns."""
     folder.mkdir(parents=True)
     splits = {}
     for split, count in ((manifest.TRAIN, train), (manifest.HOLDOUT, holdout)):
         pictures = smooth_images(count, size, channels, seed=len(split))
-        serialized = [records.encode_example(picture, -1, f'{split}{i}.png') for i, picture in enumerate(pictures)]
+        serialized = [
+            records.encode_example(picture, i % len(labels) if labels else -1, f'{split}{i}.png')
+            for i, picture in enumerate(pictures)
+        ]
         parts = [serialized[i::shards] for i in range(shards)]
         names = [folder / f'{split}-{i:05d}-of-{shards:05d}.tfrecord' for i in range(shards)]
         splits[split] = tuple(write_shard(name, part) for name, part in zip(names, parts)) if count else ()
-    manifest.write(str(folder), manifest.Manifest(size, channels, records.HWC, splits))
+    manifest.write(str(folder), manifest.Manifest(size, channels, records.HWC, splits, labels))
     return str(folder)
 
 
