@@ -22,7 +22,8 @@ from absl import flags
 from trainer import cli, errors, terminal
 from trainer.data import images
 from trainer.data.image_set import ImageSet
-from trainer.evaluation import measurement, report
+from trainer.evaluation import by_label, measurement, report
+from trainer.evaluation.by_label import OfLabel
 from trainer.evaluation.measurement import Measure, Settings
 from trainer.evaluation.pictures import MOST, Generated, Pictures, read
 from trainer.features import registry
@@ -164,10 +165,11 @@ def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], lis
     extractor = registry.make(options.extractor, options.feature_weights)
     inception = _inception(options, extractor)
     settings = Settings(options.k, options.subsets, options.seed)
-    measures = measurement.measure(measurement.embed(train, holdout, pictures, extractor), settings)
+    vectors = measurement.embed(train, holdout, pictures, extractor)
+    measures = measurement.measure(vectors, settings)
     if inception:
         measures.append(_fid(inception, train, pictures, settings))
-    about_data = {
+    about_data: dict[str, Any] = {
         'data': data.train_data,
         'data_checksum': train.checksum,
         'image_size': train.image_size,
@@ -181,6 +183,9 @@ def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], lis
         'images': {'generated': len(pictures), 'training': len(train), 'holdout': len(holdout) if holdout else 0},
         'seed': options.seed,
     }
+    if isinstance(pictures, Generated) and pictures.classes and set(pictures.classes.names) & set(train.labels):
+        of_each = by_label.measure(vectors, pictures.labels, train, pictures.classes, settings)
+        about_data['labels'] = [dataclasses.asdict(found) for found in of_each]
     return {**made.facts, **about_data}, measures, pictures
 
 
@@ -199,11 +204,11 @@ def _fid(inception: Extractor, train: ImageSet, pictures: Pictures, settings: Se
 def _report(facts: dict[str, Any], measures: list[Measure]) -> str:
     what = facts.get('samples') or f'{facts["model_dir"]}, {facts["checkpoint"]} checkpoint, step {facts["step"]:,}'
     title = f'{what}, on {facts["data"]}\nby {facts["extractor"]["title"]}, layer {facts["extractor"]["layer"]}'
-    remarks = []
+    remarks = by_label.table([OfLabel(**found) for found in facts['labels']]) if 'labels' in facts else []
     if not any(measure.name == 'copying_z' for measure in measures):
         found = facts['images']['holdout']
         lack = f'{found} hold-out images, fewer than {measurement.MIN_HOLDOUT}' if found else 'no hold-out'
-        remarks = ['', f'copying was not tested: {lack}; convert with a larger --holdout_percent']
+        remarks += ['', f'copying was not tested: {lack}; convert with a larger --holdout_percent']
     return report.table(title, measures, remarks)
 
 

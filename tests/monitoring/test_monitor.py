@@ -18,7 +18,7 @@ from trainer.generator import export, loading
 from trainer.machine import signals
 from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
-from trainer.monitoring import discriminator
+from trainer.monitoring import discriminator, monitor
 from trainer.monitoring.best import Keeper
 from trainer.monitoring.history import History, Point
 from trainer.monitoring.monitor import Monitor
@@ -58,7 +58,7 @@ def test_every_measure_is_taken(trained_run):
     assert (start.step, start.kid, start.twins_real) == (0, None, 0.0)
     assert [point.step for point in points] == [2, 4]
     for point in points:
-        assert {name for name, value in vars(point).items() if value is None} <= {'d_gap'}
+        assert {name for name, value in vars(point).items() if value is None} <= {'d_gap', 'label_twins'}
         assert 0 < point.d_real < 1
         assert -1 <= point.d_real_sign <= 1
         assert point.augment_share == pytest.approx(0.5, abs=0.01)
@@ -195,3 +195,14 @@ def test_foreign_records_have_no_hold_out_of_their_own(data):
     assert (len(train), holdout, train.labels) == (24, None, ())
     _, holdout = image_set.open_both(f'{data}/train-*', holdout_data=f'{data}/holdout-*')
     assert len(holdout) == 20
+
+
+def test_a_label_whose_pictures_are_alike_is_seen():
+    real, labels = smooth_images(40, 32), np.arange(40) % 2
+    measured = monitor._Twins(real, labels)
+    made = smooth_images(40, 32, seed=1)
+    healthy = measured.of_labels(made, labels)['label_twins']
+    made[labels == 1] = made[1]
+    assert measured.of_labels(made, labels)['label_twins'] > healthy + 0.3
+    assert measured.of_labels(made[:20], labels[:20]) == {}  # Ten of each are too few.
+    assert monitor._Twins(real, None).of_labels(made, np.full(40, -1)) == {}

@@ -57,6 +57,8 @@ def test_twins_are_a_slow_start_for_as_long_as_kid_falls():
         (grids(YOUNG, 0.99, d_gap=0.1, d_train=2.0, d_holdout=0.1), verdicts.HEALTHY, ''),
         (grids(YOUNG, close=0.6, d_gap=0.9), verdicts.COPYING, '60% of the samples are as near'),
         (grids(YOUNG, close=0.06), verdicts.HEALTHY, ''),
+        (grids(YOUNG, label_twins=0.9), verdicts.COLLAPSING, 'of one label, 90% more pictures have a near-duplicate'),
+        (grids(YOUNG, label_twins=0.3), verdicts.HEALTHY, ''),
     ],
 )
 def test_the_verdict_and_the_number_that_says_so(points, word, reason):

@@ -14,6 +14,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from trainer import errors
+from trainer.dcgan.conditioning import Classes
 from trainer.generator.sampler import Generator
 from trainer.storage import gcs, refusals
 
@@ -48,6 +49,16 @@ class Generated(Pictures):
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def classes(self) -> Classes | None:
+        """Of the pictures; None for an unconditional generator."""
+        return self._generator.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class of each picture, int [N]; -1 for none."""
+        return self._generator.labels(range(self._count))
 
     def part(self, begin: int, end: int) -> np.ndarray:
         """See the base class."""

@@ -30,6 +30,8 @@ class Point:
       augment_share: share of the images that are augmented, mean as above; unknown if it is fixed, and on a TPU.
       twins: share of the sample grid's images with a near-duplicate among the others, by grey pixels.
       twins_real: the same for as many training images.
+      label_twins: of a run with classes, the largest excess of the twins among the pictures of one class over those
+        among as many real images of it.
       d_train, d_holdout, d_generated: mean logits on training images, hold-out images and generated ones, all with
         batch norm's moving averages, as in later use.
       d_gap: (d_train - d_holdout) / (d_train - d_generated), about 0 if D scores new real images like training images,
@@ -53,6 +55,7 @@ class Point:
     augment_share: float | None = None
     twins: float | None = None
     twins_real: float | None = None
+    label_twins: float | None = None
     d_train: float | None = None
     d_holdout: float | None = None
     d_generated: float | None = None

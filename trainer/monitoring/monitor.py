@@ -24,6 +24,7 @@ from trainer.monitoring.reference import Reference
 from trainer.options import RunOptions
 
 _AT_ONCE = 256
+_LEAST_OF_LABEL = 16  # Pictures; of fewer, twins say nothing.
 _PIXELS = Pixels()
 
 
@@ -57,7 +58,7 @@ class Monitor:
         # Fewer for a small set, because its own size limits how exact the KID is.
         self._sample_count = min(options.eval_samples, max(len(train), discriminator.ASKED))
         self._losses: dict[str, float | None] = {}
-        self._twins = _Twins(real['images'])
+        self._twins = _Twins(real['images'], real.get('labels'))
         held_out = Judged.of(holdout.pixels(discriminator.ASKED), holdout_labels) if holdout else None
         self._scores = discriminator.DiscriminatorScores(
             hparams, Judged.of(real['images'], real.get('labels')), held_out
@@ -94,7 +95,9 @@ class Monitor:
         step = checkpoints.step_of(checkpoint)
         seeds = range(self._sample_count)
         pictures = _generate(generator.restore(checkpoint), generator.latents(seeds), tick)
-        values = self._scores.of(checkpoint, Judged.of(pictures, generator.labels(seeds)), tick)
+        labels = generator.labels(seeds)
+        values = self._scores.of(checkpoint, Judged.of(pictures, labels), tick)
+        values.update(self._twins.of_labels(pictures, labels))
         copied = self._by_pixels.copying(pictures, tick)
         if copied:
             values.update(copying=copied.z, close=copied.close)
@@ -118,7 +121,8 @@ class Monitor:
 class _Twins:
     """Near-duplicates among generated images, and among as many real ones, by grey pixels."""
 
-    def __init__(self, real: np.ndarray):
+    def __init__(self, real: np.ndarray, labels: np.ndarray | None):
+        self._labels = labels
         raw = extraction.of_pixels(real, _PIXELS)[_PIXELS.late]
         self._space = Space.of(raw)
         self._real = self._space.embed(raw)
@@ -127,8 +131,23 @@ class _Twins:
         """The shares in uint8 [N, H, W, C], by the names of Point; {} for a single image."""
         if len(pixels) < 2:
             return {}
-        embedded = self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
+        embedded = self._embed(pixels)
         return {'twins': twins.twin_share(embedded), 'twins_real': twins.twin_share(self._real[: len(pixels)])}
+
+    def of_labels(self, pixels: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+        """The label that has most more twins than its real images have, by the name of Point; {} without labels."""
+        if self._labels is None:
+            return {}
+        embedded, excess = self._embed(pixels), []
+        for label in np.unique(labels[labels >= 0]).tolist():
+            real, made = self._real[self._labels == label], embedded[labels == label]
+            count = min(len(real), len(made))
+            if count >= _LEAST_OF_LABEL:
+                excess.append(twins.twin_share(made[:count]) - twins.twin_share(real[:count]))
+        return {'label_twins': max(excess)} if excess else {}
+
+    def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        return self._space.embed(extraction.of_pixels(pixels, _PIXELS)[_PIXELS.late])
 
 
 def _generate(generator: sampler.Generator, latents: np.ndarray, tick: Tick) -> np.ndarray:

@@ -36,7 +36,7 @@ class Verdict:
 
 def judge(points: Sequence[Point]) -> Verdict:
     """Judges a run by its points so far, oldest first; the first rule that applies wins, causes before effects."""
-    for rule in (_copying, _overfitting, _overfitting_unseen, _diverging, _collapsing):
+    for rule in (_copying, _overfitting, _overfitting_unseen, _diverging, _collapsing, _label_collapsing):
         verdict = rule(points)
         if verdict:
             return verdict
@@ -96,6 +96,19 @@ def _collapsing(points: Sequence[Point]) -> Verdict | None:
     return Verdict(
         COLLAPSING,
         f'{seen}, and KID does not fall: lower --train_batch_size or --learning_rate, or take another --seed or --loss',
+    )
+
+
+def _label_collapsing(points: Sequence[Point]) -> Verdict | None:
+    """The pictures of one class are alike in each of the last evaluations, though all pictures together are not."""
+    excess = _typical(points, lambda point: point.label_twins, _EVALUATIONS, skip=1)
+    if excess is None or excess <= _TWINS:
+        return None
+    return Verdict(
+        COLLAPSING,
+        f'of one label, {excess:.0%} more pictures have a near-duplicate than real images: python -m trainer.evaluate '
+        'shows which; lower --train_batch_size, or give it more images, a later --condition_after_kimg, or '
+        '--condition=none',
     )
 
 
