@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from absl import flags, logging
@@ -90,11 +91,13 @@ class Samples:
       pixels: uint8 [N, H, W, C].
       seeds: of each.
       command: makes a sample again if ` --seeds=SEED` is appended.
+      labels: the name of each one's class, '' for none; () for an unconditional generator.
     """
 
     pixels: np.ndarray
     seeds: range
     command: str
+    labels: Sequence[str] = ()
 
 
 def explore(options: ExploreOptions) -> str:
@@ -119,7 +122,9 @@ def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, hold
     command = cli.command('trainer.generate', model_dir=options.model_dir, checkpoint=made.which)
     pixels = made.generator.images(made.generator.latents(seeds))
     extractor = registry.make(options.extractor, options.feature_weights)
-    generated, dataset = compare(Samples(pixels, seeds, command), train, holdout, extractor, options.neighbours)
+    classes, drawn = made.generator.classes, made.generator.labels(seeds)
+    labels = [classes.names[number] if number >= 0 else '' for number in drawn.tolist()] if classes else ()
+    generated, dataset = compare(Samples(pixels, seeds, command, labels), train, holdout, extractor, options.neighbours)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
     title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
     return Page(title, facts, dataset, generated)
@@ -156,6 +161,7 @@ def compare(
         from_training=tuple(from_training),
         nearest_cosines=to_training[-1].nearest.cosines[:, 0],
         scale=comparison.scale(images, real),
+        labels=samples.labels,
     )
     dataset = DatasetPart(
         images=train,

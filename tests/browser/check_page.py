@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, expect_focus
-from tests.page.test_page import read, unpack
+from tests.page.test_page import make_page, read, unpack
+from trainer.page import builder
 
 COPY = 'sample, seed 103, nearest training image cosine 1.00, likely a copy'
 
@@ -177,3 +179,20 @@ def test_samples_sort_by_likeness(tab):
     expect(first).to_have_attribute('aria-label', COPY)
     page.get_by_label('Sorted').select_option('far')
     expect(first).not_to_have_attribute('aria-label', COPY)
+
+
+def test_samples_of_a_label_are_shown_by_themselves(browser, tmp_path):
+    page_ = make_page(samples=30)
+    labelled = dataclasses.replace(page_.generated, labels=['', *['hat', 'shoe'] * 14, 'hat'])
+    builder.write_page(str(tmp_path), dataclasses.replace(page_, generated=labelled))
+    tab = Tab(browser, f'file://{tmp_path}')
+    page = tab.open()
+    expect(page.get_by_role('button', name=re.compile('^sample, seed 100,'))).to_have_count(1)
+    page.get_by_label('Label').select_option('shoe')
+    expect(page.locator('.count').first).to_have_text('14 samples of shoe')
+    page.get_by_role('button', name=re.compile('^sample of shoe, seed 102,')).click()
+    expect(page.locator('dialog h2')).to_have_text('Seed 102, shoe')
+    page.keyboard.press('Escape')
+    page.get_by_label('Label').select_option('all')
+    expect(page.locator('.count').first).to_have_text('30 samples')
+    tab.close()

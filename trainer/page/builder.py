@@ -51,6 +51,7 @@ def _generated(generated: Generated) -> dict[str, Any]:
     scale, cosines = generated.scale, generated.nearest_cosines
     return {
         'seeds': [int(seed) for seed in generated.seeds],
+        'labels': list(generated.labels),
         'command': generated.command,
         'cosines': packing.numbers(cosines, _COSINE_DIGITS),
         'nearerThan': packing.numbers(comparison.share_below(cosines, scale), _COSINE_DIGITS),

@@ -74,6 +74,7 @@ class Generated:
       from_training: neighbours of each training image among the samples, by the same layers.
       nearest_cosines: float32 [N], of each sample with its nearest training image; `scale` is of the same layer.
       scale: the same for real images.
+      labels: the class of each sample by name, '' for none; () for an unconditional generator.
     """
 
     pixels: np.ndarray
@@ -83,6 +84,7 @@ class Generated:
     from_training: tuple[Layer, ...]
     nearest_cosines: np.ndarray
     scale: Scale
+    labels: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,13 +20,16 @@
     const grid = new explore.Grid('Generated samples', 104, function (index) { return tile(index, copies); });
     const empty = explore.element('p', {class: 'empty', text: 'No sample is marked as a likely copy.', hidden: true});
     const count = explore.element('p', {class: 'count'});
-    const chosen = {order: 'seed', onlyCopies: false};
+    const chosen = {order: 'seed', onlyCopies: false, label: ''};
 
     const refill = function () {
-      const items = ordered(generated, chosen.order).filter(function (i) { return !chosen.onlyCopies || copies.has(i); });
+      const items = ordered(generated, chosen.order).filter(function (i) {
+        return (!chosen.onlyCopies || copies.has(i)) && (!chosen.label || generated.labels[i] === chosen.label);
+      });
       grid.show(items);
       empty.hidden = items.length > 0;
-      count.textContent = explore.count(items.length, 'sample') + (chosen.onlyCopies ? ', only likely copies' : '');
+      count.textContent = explore.count(items.length, 'sample') + (chosen.label ? ' of ' + chosen.label : '') +
+        (chosen.onlyCopies ? ', only likely copies' : '');
     };
     const change = function () {
       refill();
@@ -43,6 +46,10 @@
           chosen.order = order;
           change();
         }),
+        generated.labels.length ? explore.select('Label', labelChoices(generated.labels), function (label) {
+          chosen.label = label;
+          change();
+        }) : '',
         explore.element('label', {class: 'choice'}, [
           filter, explore.element('span', {text: 'Only likely copies (' + copies.size + ')'}),
         ]),
@@ -58,14 +65,26 @@
   /** Says what a sample is, for ears and tooltips. */
   explore.describeSample = function (index) {
     const generated = explore.data.start.generated;
-    return 'sample, seed ' + generated.seeds[index] + ', nearest training image cosine ' +
+    return 'sample' + ofLabel(generated, index) + ', seed ' + generated.seeds[index] + ', nearest training image cosine ' +
       generated.cosines[index].toFixed(2) + (generated.copies.indexOf(index) >= 0 ? ', likely a copy' : '');
   };
 
+  /** The names of the classes of the samples, each once, as choices. */
+  function labelChoices(labels) {
+    const names = Array.from(new Set(labels)).filter(Boolean).sort();
+    return [['', 'all']].concat(names.map(function (name) { return [name, name]; }));
+  }
+
+  function ofLabel(generated, index) {
+    return generated.labels[index] ? ' of ' + generated.labels[index] : '';
+  }
+
   function tile(index, copies) {
+    const generated = explore.data.start.generated;
+    const name = generated.seeds[index] + (generated.labels[index] ? ' ' + generated.labels[index] : '');
     const children = [
       explore.picture('samples', index),
-      explore.element('span', {class: 'name', text: String(explore.data.start.generated.seeds[index])}),
+      explore.element('span', {class: 'name', text: name}),
     ];
     if (copies.has(index)) children.push(explore.element('span', {class: 'badge', text: 'copy?'}));
     return explore.element('button', {

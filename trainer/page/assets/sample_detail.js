@@ -23,7 +23,8 @@
     const right = explore.element('div', {}, [
       explore.neighbourhood('Nearest training images', 'image', generated.layers, index),
     ]);
-    return {title: 'Seed ' + generated.seeds[index], body: [left, right]};
+    const label = generated.labels[index] ? ', ' + generated.labels[index] : '';
+    return {title: 'Seed ' + generated.seeds[index] + label, body: [left, right]};
   };
 
   /**
