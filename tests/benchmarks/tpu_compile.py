@@ -75,6 +75,7 @@ RECIPES: dict[str, dict] = {
     'color': {**_ARTICLE, 'augment': 'color'},
     'translation': {**_ARTICLE, 'augment': 'translation'},
     'cutout': {**_ARTICLE, 'augment': 'cutout'},
+    'conditional': {**_ARTICLE, 'condition': 'labels', 'classes': 10, 'condition_after_kimg': 1.0},
 }
 
 
@@ -119,14 +120,14 @@ def write_program(case: Case, folder: pathlib.Path) -> None:
         image_size=case.size, channels=3, base_filters=BASE_FILTERS, train_batch_size=PER_CORE * CORES,
         compute_dtype=case.dtype, **RECIPES[case.recipe],
     )  # fmt: skip
-    shape = [PER_CORE, case.size, case.size, 3]
     plain = mock.patch.object(convolution, '_fold', lambda *_: (1, 1))
     if case.form == 'plain':
         plain.start()
     program = tpu_program.build(hparams, 'train', input_fn.null_input_fn, str(folder / 'model_dir'))
     if case.form == 'plain':
         plain.stop()
-    hlo = tpu_program.XlaStep(program).step.experimental_get_compiler_ir(tf.zeros(shape, tf.uint8))
+    step = tpu_program.XlaStep(program)
+    hlo = step.step.experimental_get_compiler_ir(*(tf.zeros(spec.shape, spec.dtype) for spec in step.infeed))
     (folder / case.program).write_bytes(hlo(stage='hlo_serialized'))
 
 

@@ -53,6 +53,7 @@ OPTIONS = {
     'translation': {'augment': 'translation'},
     'cutout': {'augment': 'cutout'},
     'flip': {'flip': True},
+    'conditional': {'condition': 'labels', 'classes': 10, 'condition_after_kimg': 1.0},
 }
 Step = Callable[[], None]
 
@@ -99,6 +100,7 @@ def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
 
     from trainer.data import dataset
     from trainer.dcgan import input_fn
+    from trainer.dcgan.reading import Labels
     from trainer.machine.preparation import Machine
     from trainer.options import RunOptions
     from trainer.quiet import quieten_tensorflow
@@ -121,7 +123,8 @@ def estimator_worker(size: int, batch: int, steps: int, changes: dict) -> None:
         source = dataset.verify(shards, size, 3, 'hwc', 'quick')
         options = RunOptions(model_dir=folder, sample_steps=10**6, save_steps=10**6)
         estimator = make_estimator(hparams, options, Machine(), batch)
-        batches = input_fn.train_input_fn(source, source.records, 0, cache=False)
+        labels = Labels(np.arange(RECORDS, dtype=np.int32) % 10, (RECORDS,), np.ones(11, np.float32))
+        batches = input_fn.train_input_fn(source, source.records, 0, False, labels if hparams.classes else None)
         estimator.train(batches, hooks=[TurnHook()], max_steps=hparams.train_steps)
 
 
