@@ -34,6 +34,7 @@ from trainer.run import device_timing, experiment, preflight
 
 _GROUPS = (HParams, DataOptions, RunOptions, MachineOptions)
 _RUNS, _DEMO = 'runs', 'demo'
+_CLASSES = 10  # Of --input=null with a --condition.
 
 
 def main() -> int:
@@ -51,7 +52,7 @@ def main() -> int:
     quieten_tensorflow()
     environment.settle(os.environ)
     if data.input == 'null':
-        return device_timing.time_device(hparams.sized(**SMALLEST), options, machine)
+        return device_timing.time_device(hparams.sized(**SMALLEST, classes=_CLASSES), options, machine)
     if not chosen:
         _check_default_is_of(options.model_dir, data.train_data)
     hparams, data = _with_data_set(hparams, data, options, machine)

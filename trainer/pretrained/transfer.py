@@ -71,7 +71,8 @@ def sized(hparams: HParams) -> HParams:
     with found(hparams.init_from) as source:
         if hparams.init_partial:  # Then the networks are meant to differ.
             return hparams.sized(source.hparams.image_size, source.hparams.channels)
-        return hparams_file.followed(hparams, source.hparams, source.name)
+        followed = hparams_file.followed(hparams, source.hparams, source.name)
+        return dataclasses.replace(followed, classes=hparams.classes)  # Of the new run's own data.
 
 
 def begin(hparams: HParams, model_dir: str) -> str:
@@ -159,7 +160,8 @@ def _write(checkpoint: str, hparams: HParams, values: Mapping[str, tf.Tensor]) -
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(hparams.seed)
         v1.train.create_global_step()
-        features = {'images': tf.zeros(size, tf.uint8)}
+        labels = {'labels': tf.zeros(size[:1], tf.int32)} if hparams.classes else {}
+        features = {'images': tf.zeros(size, tf.uint8), **labels}
         model_fn.model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params, v1.estimator.tpu.RunConfig())
         session.run(v1.global_variables_initializer())
         chosen = [variable for variable in v1.global_variables() if variable.op.name in values]
