@@ -37,6 +37,7 @@ FOUR_DEVICES = 'XLA_FLAGS=--xla_force_host_platform_device_count=4'  # tests/pjr
 SHRINK = {
     'trainer.task': ['--train_steps=2', *TINY_FLAGS],
     'trainer.evaluate': ['--count=20'],
+    'trainer.generate': ['--count=2'],
     'trainer.explore': ['--count=100'],
 }
 
@@ -64,8 +65,9 @@ def test_every_kind_of_command_is_covered():
 
 def test_the_python_commands_run_in_their_order(tmp_path):
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    for i, picture in enumerate(smooth_images(20, 80)):
-        images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), with_digit(picture, i % 10))
+    for i, picture in enumerate(smooth_images(20, 80) // 2):
+        shown = with_digit(picture + np.uint8(120 * (i % 2)), i % 10)  # The odd ones are bright.
+        images.write_png(str(tmp_path / 'photos' / 'blobs' / f'{i}.png'), shown)
     named = ''.join(f'blobs/{i}.png,{"odd" if i % 2 else "even"}\n' for i in range(20))
     (tmp_path / 'marks.csv').write_text(f'name,label\n{named}')
     (tmp_path / 'curated.csv').write_text(named.replace('odd', 'good').replace('even', 'bad'))
@@ -92,6 +94,8 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'data/photos64/labels/suggested.csv',
         'data/photos64_labelled/labels.csv',
         'data/photos64_curated/dropped.csv',
+        'runs/labelled64/classes.json',
+        'generated/kept.csv',
     ):
         assert (tmp_path / made).exists(), made
     assert (tmp_path / 'ocr.csv').exists() == bool(engines.installed())
