@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -14,15 +16,17 @@ from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_jso
 from tests.fuzz.runner import Kind
 from trainer import errors
 from trainer.data import images
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem import outputs, state_file
 from trainer.filesystem.remote_lock import Holder
 from trainer.flags.declaration import typed_fields
 from trainer.generator import export, loading, sampler, samples
-from trainer.model_dir import checkpoints, hparams_file, run_data
+from trainer.model_dir import checkpoints, classes_file, hparams_file, run_data
 from trainer.monitoring import best, chart, early_stopping
 from trainer.monitoring.history import History
 from trainer.options import BEST, LAST, RunOptions
+from trainer.run import classes
 
 _HPARAMS = tiny_hparams()
 _STEPS = (3, 6)
@@ -186,12 +190,15 @@ def _graph(work: pathlib.Path, random: Random) -> None:
 def _write_states(folder: pathlib.Path) -> None:
     run_data.write(str(folder), run_data.RunData('data', images=24, checksum='0123456789abcdef'))
     outputs.write_mark(str(folder), outputs.Mark('trainer.generate', ('seed_*.png',), {'input': 'x'}))
+    classes_file.write(str(folder), Classes(('a', 'b'), (3, 4), 1))
+    clusters = classes.Clusters('squeezenet', '1', (0.5, 0.25), ((1.0, 0.0), (0.0, 1.0)))
+    (folder / classes.CLUSTERS_FILE).write_text(json.dumps(dataclasses.asdict(clusters)))
     (folder / 'lock.json').write_text(json.dumps({'owner': 'me', 'job': '', 'token': 'x', 'heartbeat_s': 15.0}))
 
 
 def _states(work: pathlib.Path, random: Random) -> None:
-    """data.json, the mark of an output, and a lock in a bucket that another job may have left."""
-    for name in (run_data.FILE_NAME, outputs.MARK, 'lock.json'):
+    """data.json, classes and clusters, the mark of an output, and a lock in a bucket that another job may have left."""
+    for name in (run_data.FILE_NAME, outputs.MARK, 'lock.json', classes_file.FILE_NAME, classes.CLUSTERS_FILE):
         path = work / name
         path.write_text(damaged_json(path.read_text(), random), errors='surrogateescape')
     (work / 'seed_1.png').write_bytes(b'mine')
@@ -207,9 +214,20 @@ def _states(work: pathlib.Path, random: Random) -> None:
     except errors.UserError as error:
         assert 'holds' in str(error)
     assert (work / 'seed_1.png').read_bytes() == b'mine'
+    _check_classes(work)
     known = run_data.read(str(work))
     assert known is None or all(isinstance(text, str) for text in (known.train_data, known.checksum))
     run_data.options_of(str(work), '')
+
+
+def _check_classes(work: pathlib.Path) -> None:
+    """What is not refused can be drawn from, and finds the cluster of an image."""
+    with contextlib.suppress(errors.UserError):
+        found = classes_file.read(str(work))
+        assert found is None or math.isclose(found.shares.sum(), 1) and math.isclose(found.drawn_shares.sum(), 1)
+    with contextlib.suppress(errors.UserError):
+        clusters = state_file.read(str(work / classes.CLUSTERS_FILE), classes.Clusters, fix='remove it')
+        assert clusters is None or np.isfinite(np.array(clusters.centres, np.float32)).all()
 
 
 def _write_samples(folder: pathlib.Path) -> None:

@@ -8,13 +8,17 @@ import pathlib
 
 from absl import flags
 
+from convert import csv_cells, marks
 from convert.audit import AuditOptions
 from convert.inspect_tfrecords import InspectOptions
+from convert.label import LabelOptions
+from convert.ocr import OcrOptions
 from convert.options import ConvertOptions
 from tests.conftest import ROOT
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
 from tests.fuzz.runner import Kind
 from trainer import cli, vertex_config
+from trainer.data.image_set import Entry
 from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
@@ -27,7 +31,7 @@ from trainer.run import memory
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
-    (ConvertOptions,), (AuditOptions,), (InspectOptions,),
+    (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip
 _NEEDED = {'input_dir': 'in', 'output_dir': 'out', 'data': 'in', 'model_dir': 'run'}
@@ -40,6 +44,7 @@ _YAML = (
     '&a [*a, *a]', '*a', '<<: *a', '!!python/object/apply:os.system [id]', '!!binary x', '? x', '- ', ':', '\t', '{',
     '[', '|', '>', '---', '...', '%YAML 9', '0o7', '1e999', 'null', '~', '!!timestamp 9999-99-99', '2026-11-28', '.nan',
 )  # fmt: skip
+_NAMES = ('a/1.png', 'b/1.png', '=2.png', 'c, d.png')  # Of images.
 _JOBS = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
 _PROJECT = vertex_config.ProjectOptions(
     project='a-project', bucket='a-bucket', region='us-central1', image='us-central1-docker.pkg.dev/a-project/d/d'
@@ -117,7 +122,24 @@ def _job(work: pathlib.Path, random: Random) -> None:
     vertex_config.check_job(str(source), filled)
 
 
+def _tables(work: pathlib.Path, random: Random) -> None:
+    """A table of marks or votes: each of its labels is of an image that is there, with a confidence that one can be."""
+    entries = [Entry(name, -1) for name in _NAMES]
+    rows = [f'{csv_cells.text(name)},{label},0.5,model,{label}' for name, label in zip(_NAMES, 'xyxy')]
+    text = '\n'.join(['name,label,confidence,by,guess'] * (random.random() < 0.7) + rows)
+    path = work / 'marks.csv'
+    if random.random() < 0.7:
+        tokens = (*NASTY_TEXTS, *_NUMBERS, *_NAMES, '"', '"a', "'=1", 'name,label', 'name,name,label,label', '\x00')
+        path.write_bytes(damaged_lines(text, random, tokens).encode('utf-8', 'surrogatepass'))
+    else:
+        path.write_bytes(damaged_bytes(text.encode(('utf-8', 'utf-8-sig', 'utf-16')[int(random.integers(3))]), random))
+    found = marks.read(str(path), marks.Names(entries))
+    assert found and set(found) <= set(range(len(_NAMES)))
+    assert all(vote.label.strip() and 0 <= vote.confidence <= 1 for vote in found.values())
+
+
 KINDS = (
+    Kind('tables', _nothing, _tables),
     Kind('flags', _nothing, _flag_values),
     Kind('recipes', _nothing, _recipe),
     Kind('job-files', _nothing, _job),

@@ -177,7 +177,7 @@ def _nested(document: Any, random: Random) -> Any:
     places = _places(document)
     if places:
         container, key = places[int(random.integers(len(places)))]
-        for _ in range(int(random.integers(1, 300))):
+        for _ in range(int(random.integers(1, 150))):
             container[key] = [container[key]]
     return document
 
