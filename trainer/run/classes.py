@@ -60,6 +60,9 @@ class Clusters:
     def __post_init__(self) -> None:
         if not self.centres or any(len(centre) != len(self.mean) for centre in self.centres):
             raise ValueError('the centres are none, or not as long as the mean')
+        with np.errstate(over='ignore'):
+            if not np.isfinite(np.array([self.mean, *self.centres], np.float32)).all():
+                raise ValueError('a number is none that float32 can hold')
 
 
 def of_run(
