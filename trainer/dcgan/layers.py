@@ -104,20 +104,23 @@ def modulated_batch_norm(
 def projection(features: tf.Tensor, classes: tf.Tensor, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:
     """What an image's class adds to its logit (projection discriminator, Miyato and Koyama 2018, arXiv:1802.05637).
 
+    The paper sums the features over all places. A DCGAN is not deep enough for that: what tells a 6 from a 9 is where
+    its parts are. With the sum, 14 % of generated digits were of their class after 64,000 images; with the features as
+    they are, 56 % (docs/labels.md).
+
     Args:
-      features: [B, H, W, C], of the last convolution.
+      features: [B, N], all features of the last convolution.
       classes: float32 [B, K], one-hot.
       name: variable scope.
       kernel_norm: applied to the matrix of the classes' vectors.
 
     Returns:
-      float32 [B, 1]: the product of the class's vector and the features summed over all places; 0 without a class.
+      float32 [B, 1]: the product of the class's vector and the features; 0 without a class.
     """
-    pooled = tf.reduce_sum(tf.cast(features, tf.float32), axis=[1, 2])  # [B, C]
     with v1.variable_scope(name):
         normal = v1.random_normal_initializer(stddev=INIT_STDDEV)
-        vectors = kernel_norm(v1.get_variable('kernel', [classes.shape[-1], pooled.shape[-1]], initializer=normal))
-        return tf.reduce_sum(pooled * tf.matmul(classes, vectors), axis=1, keepdims=True)
+        vectors = kernel_norm(v1.get_variable('kernel', [classes.shape[-1], features.shape[-1]], initializer=normal))
+        return tf.reduce_sum(tf.cast(features, tf.float32) * tf.matmul(classes, vectors), axis=1, keepdims=True)
 
 
 def _of_class(classes: tf.Tensor, channels: int, name: str) -> tf.Tensor:

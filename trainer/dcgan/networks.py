@@ -151,11 +151,11 @@ def discriminator(
                 features = layers.same_conv(x, *full_size, _FULL_SIZE_CONV, kernel_norm)  # [B, H, W, input_filters]
                 y += conv(layers.leaky_relu(features), filters, _FEATURES_CONV)
             x = layers.leaky_relu(y)
-        of_class = 0.0 if classes is None else layers.projection(x, classes, _PROJECTION, kernel_norm)  # [B, 1]
         if architecture.minibatch_stddev:
             x = layers.minibatch_stddev(x)
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])  # [B, 4 * 4 * filters[-1]]
-        return tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32) + of_class
+        logits = tf.cast(layers.dense(x, 1, 'dense', kernel_norm), tf.float32)
+        return logits if classes is None else logits + layers.projection(x, classes, _PROJECTION, kernel_norm)
 
 
 def _check_classes(classes: tf.Tensor | None, architecture: Architecture) -> None:
