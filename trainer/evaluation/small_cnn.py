@@ -44,8 +44,9 @@ class SmallCnn:
         self._means, self._variances = ([tf.Variable(tf.zeros([size])) for size in _FILTERS] for _ in range(2))
         self._steps = tf.Variable(0.0)
         pictures = tf.TensorSpec([None, None, None, channels], tf.uint8)
-        self._train = tf.function(self._step, input_signature=[pictures, tf.TensorSpec([None], tf.int64)])
-        self._predict = tf.function(self._labels, input_signature=[pictures])
+        learned = [pictures, tf.TensorSpec([None], tf.int64)]
+        self._train = tf.function(self._step, input_signature=learned, autograph=False)
+        self._predict = tf.function(self._labels, input_signature=[pictures], autograph=False)
 
     def train(self, pixels: np.ndarray, labels: np.ndarray, steps: int, seed: int, shifts: bool) -> None:
         """Trains new weights by Adam on batches of 64; the number of steps does not depend on that of the images.
