@@ -10,7 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import open_image, tiny_hparams, write_dataset, write_run, write_shard
+from tests.conftest import open_image, tiny_hparams, write_dataset, write_shard
+from tests.run.test_gcs_training import upload
 from trainer import errors, gain
 from trainer.data import image_set, manifest, records
 from trainer.dcgan.conditioning import Classes
@@ -31,7 +32,9 @@ def picture(label: int, random: np.random.Generator) -> np.ndarray:
     return (random.integers(0, 100, [32, 32, 3]) + (20 if label else 120)).astype(np.uint8)
 
 
-def write_labelled(folder: pathlib.Path, holdout: int = 12, labels: tuple[str, ...] = LABELS) -> str:
+def write_labelled(
+    folder: pathlib.Path, holdout: int = 12, labels: tuple[str, ...] = LABELS, synthetic: int = 0
+) -> str:
     """A data set of 40 training images and a hold-out, half of them light, and some with a wrong guess for a label."""
     folder.mkdir()
     random, splits = np.random.default_rng(0), {}
@@ -41,7 +44,8 @@ def write_labelled(folder: pathlib.Path, holdout: int = 12, labels: tuple[str, .
         serialized += [records.with_label(record, 1 - i % 2, 'model') for i, record in enumerate(guesses)]
         shard = folder / f'{split}-00000-of-00001.tfrecord'
         splits[split] = (write_shard(shard, serialized),) if serialized else ()
-    manifest.write(str(folder), manifest.Manifest(32, 3, records.HWC, splits, labels=labels))
+    options = {manifest.SYNTHETIC: synthetic}
+    manifest.write(str(folder), manifest.Manifest(32, 3, records.HWC, splits, labels=labels, options=options))
     return str(folder)
 
 
@@ -77,7 +81,7 @@ def measured(
     """The report, the JSON, and the rows of the table of a run with such a generator."""
     run = TrainedGenerator(generator, tiny_hparams(condition='labels', classes=2), 7, 'last')
     options = GainOptions(
-        'run', data, output_dir=str(folder), **{'extractor': 'pixels', 'seeds': 2, 'cnn_steps': 6, **changes}
+        'run', data, output_dir=str(folder), **{'extractor': 'pixels', 'seeds': 2, 'cnn_steps': 4, **changes}
     )
     text = gain.gain(options, lambda _: run)
     with open(folder / 'gain.csv') as file:
@@ -92,7 +96,7 @@ def test_pictures_like_the_real_ones_are_worth_as_much(data, tmp_path):
     ]
     sizes = {row['row']: (int(row['real']), int(row['synthetic'])) for row in rows}
     assert list(sizes.values()) == [(40, 0), (40, 0), (0, 40), (40, 4), (40, 12), (40, 40)]
-    for row in rows:  # Two wrong labels of twelve would be the guesses; none is expected.
+    for row in rows:  # With the wrong guesses in the hold-out it would be 0.67.
         assert float(row['accuracy']) == float(row['mean_over_labels']) >= 0.95, row
     assert found['gan_test']['overall'] == [1, 1] and found['gan_test']['by_label'] == {'light': 1, 'dark': 1}
     assert 32 < found['filter']['light']['kept'] <= 40  # Of 2 tries for each of 20 real images.
@@ -118,6 +122,28 @@ def test_a_generator_that_swaps_labels_teaches_the_opposite_and_nothing_of_it_is
     assert 'light 0 of 5, dark 0 of 5' in text
     lost = found['rows'][2]['points_over_shifts']
     assert lost['points'] == -100 and lost['distinguishable']
+
+
+def test_in_a_bucket(data, gcs, monkeypatch):
+    """Data and results; what is measured in between does not know where they are."""
+    monkeypatch.setattr(gain_rows, 'measure', lambda train, holdout, *_: tiny_gain(len(train), len(holdout)))
+    run = TrainedGenerator(Painter(), tiny_hparams(condition='labels', classes=2), 7, 'last')
+    options = GainOptions('run', upload(data, gcs, 'data'), extractor='pixels', output_dir=f'{gcs.bucket}/gain')
+    text = gain.gain(options, lambda _: run)
+    assert text.endswith('gain/gain.png') and gcs.server.get(f'{gcs.bucket}/gain/gain.png').startswith(b'\x89PNG')
+    assert json.loads(gcs.server.get(f'{gcs.bucket}/gain/gain.json'))['sentence'] in text
+    assert f'{REAL},{CNN},1,0.500000,0.500000,40,0' in gcs.server.get(f'{gcs.bucket}/gain/gain.csv').decode()
+
+
+def tiny_gain(train: int, holdout: int) -> Gain:
+    labels = np.arange(holdout) % 2
+    found = [
+        Result(row, classifier, seed, train, 0, labels == 0, labels)
+        for row in (REAL, SHIFTS, SYNTHETIC)
+        for classifier in (RIDGE, CNN)
+        for seed in range(2)
+    ]
+    return Gain(tuple(found), np.array([0.5, 0.5]), np.full([2, 2], 0.5), ({'kept': 1}, {}), {1: (0, 4)})
 
 
 def results(row: str, right: list[list[int]]) -> list[Result]:
@@ -174,6 +200,8 @@ def test_images_are_drawn_of_each_label_and_by_the_seed(data):
     ('written', 'message'),
     [
         ({'holdout': 0}, 'has no hold-out to measure an accuracy on: convert it with --holdout_percent above 0'),
+        ({'synthetic': 3}, '3 images of'),
+        ({'synthetic': 3}, 'are pictures of trainer.generate, which must not count as real: give a data set without'),
         ({'labels': ('light', 'black')}, "has no training image that is known to be 'dark', a label of the run: give"),
     ],
 )
@@ -193,18 +221,19 @@ def test_a_hold_out_that_only_a_model_has_labelled_is_refused_and_a_thin_one_is_
         known_images.check(train, holdout.part(np.array([], int)), LABELS, data)
 
 
-@pytest.mark.parametrize('condition', ['none', 'clusters'])
-def test_only_a_run_with_labels_can_teach(condition, tmp_path):
+@pytest.mark.parametrize('condition', ['none', 'labels', 'clusters'])
+def test_only_a_run_with_labels_can_teach(condition, monkeypatch):
     changes = {} if condition == 'none' else {'condition': condition, 'classes': 2}
     run = TrainedGenerator(Painter(), tiny_hparams(**changes), 1, 'last')
-    with pytest.raises(errors.UserError, match=f'is a run with --condition={condition}, and only pictures with labels'):
-        gain.check_labels(run, str(tmp_path))
+    monkeypatch.setattr(gain.loading, 'load', lambda *_: run)
+    if condition == 'labels':
+        assert gain.load(GainOptions('run')) is run
+        return
+    with pytest.raises(errors.UserError, match=f'run is a run with --condition={condition}, and only pictures with'):
+        gain.load(GainOptions('run'))
 
 
-def test_a_run_is_loaded_and_data_of_another_size_are_refused(tmp_path):
-    write_run(tmp_path, 1, tiny_hparams())
-    with pytest.raises(errors.UserError, match='--condition=none'):
-        gain.load(GainOptions(str(tmp_path)))
+def test_data_of_another_size_are_refused(tmp_path):
     data = write_dataset(tmp_path / 'data', 64)
     with pytest.raises(errors.UserError, match='holds images of 64x64x3, and the generator in run makes 32x32x3'):
         measured(Painter(), data, tmp_path / 'out')

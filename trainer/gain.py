@@ -19,6 +19,7 @@ from typing import Any
 from absl import flags
 
 from trainer import cli, errors, terminal
+from trainer.data import manifest
 from trainer.dcgan import architecture
 from trainer.evaluation import agreement, gain_report, gain_rows, known_images, pictures
 from trainer.features import registry
@@ -91,17 +92,12 @@ def load(options: GainOptions) -> TrainedGenerator:
       errors.UserError: there is none, or its classes are not labels.
     """
     run = loading.load(options.model_dir, options.checkpoint)
-    check_labels(run, options.model_dir)
-    return run
-
-
-def check_labels(run: TrainedGenerator, model_dir: str) -> None:
-    """Raises errors.UserError unless the classes of a run are labels."""
     if run.hparams.condition != architecture.LABELS:
         raise errors.UserError(
-            f'{model_dir} is a run with --condition={run.hparams.condition}, and only pictures with labels can teach a '
-            'classifier: train with --condition=labels'
+            f'{options.model_dir} is a run with --condition={run.hparams.condition}, and only pictures with labels can '
+            'teach a classifier: train with --condition=labels'
         )
+    return run
 
 
 def gain(options: GainOptions, loaded: Callable[[GainOptions], TrainedGenerator] = load) -> str:
@@ -143,6 +139,8 @@ def _measured(run: TrainedGenerator, options: GainOptions) -> tuple[dict[str, An
         raise errors.UserError(
             f'{train.folder} has no hold-out to measure an accuracy on: convert it with --holdout_percent above 0'
         )
+    for folder in filter(None, (data.train_data, data.holdout_data)):
+        _check_real(folder)
     extractor = registry.make(options.extractor)
     known, known_holdout = (known_images.of_set(images, names, extractor) for images in (train, holdout))
     known_images.check(known, known_holdout, names, train.folder)
@@ -163,6 +161,16 @@ def _measured(run: TrainedGenerator, options: GainOptions) -> tuple[dict[str, An
         'images': {'training': len(known), 'holdout': len(known_holdout)},
     }
     return facts, found, names
+
+
+def _check_real(folder: str) -> None:
+    """Raises errors.UserError if the converter has found generated pictures among the images of a data set."""
+    count = manifest.read(folder).options.get(manifest.SYNTHETIC) if manifest.is_in(folder) else 0
+    if count:
+        raise errors.UserError(
+            f'{count} images of {folder} are pictures of trainer.generate, which must not count as real: give a data '
+            'set without them with --data'
+        )
 
 
 def main() -> int:
