@@ -155,7 +155,7 @@ def chart(gain: Gain) -> bytes:
         axis.set_yticks(range(len(ROWS)), ROWS)
         axis.invert_yaxis()
         axis.set_xlabel('accuracy on held-out real images: mean, standard deviation, and each seed')
-        axis.set_title(textwrap.shorten(sentence(gain), 120), fontsize='small')
+        figure.suptitle(sentence(gain), fontsize='small')  # Over the whole width; over the axis it would be cut off.
         axis.grid(alpha=0.25)
         axis.legend(fontsize='small', frameon=False)
         buffer = io.BytesIO()
