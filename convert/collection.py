@@ -25,10 +25,11 @@ _HOLDOUT_BUCKETS = 10000
 
 
 class Fitted(NamedTuple):
-    """One image: uint8 [image_size, image_size, channels], and the hash of these pixels."""
+    """One image: uint8 [image_size, image_size, channels], the hash of these pixels, and whether it is generated."""
 
     pixels: np.ndarray
     digest: bytes
+    synthetic: bool
 
 
 class Collection:
@@ -36,6 +37,8 @@ class Collection:
 
     Attributes:
       splits: the numbers of the images in each split, in the order of their files.
+      synthetic: how many are pictures of trainer.generate; none of these is held out, because what is held out
+        stands for real images.
     """
 
     def __init__(self, listing: sources.Listing, options: ConvertOptions, spool: Spool):
@@ -44,6 +47,7 @@ class Collection:
         self._first_with: dict[bytes, int] = {}
         self._files = array.array('Q')  # For each image, the position of its file in the listing.
         self.splits = {split: array.array('Q') for split in manifest.SPLITS}
+        self.synthetic = 0
 
     def add(self, file: int, fitted: Fitted) -> None:
         """Spools the image of the listing's `file`-th file.
@@ -54,7 +58,9 @@ class Collection:
         first = self._first_with.setdefault(fitted.digest, file)
         if first != file and not self._options.keep_duplicates:
             raise rejection.Rejected(rejection.DUPLICATE, f'same pixels as {self._listing.names[first]}')
-        self.splits[_split_of(fitted.digest, self._options.holdout_percent)].append(len(self))
+        self.synthetic += fitted.synthetic
+        percent = 0.0 if fitted.synthetic else self._options.holdout_percent
+        self.splits[_split_of(fitted.digest, percent)].append(len(self))
         self._files.append(file)
         self._spool.append(fitted.pixels)
 
@@ -117,11 +123,12 @@ def _fit(
     """Runs on a worker thread, and does as little as possible there: only one thread at a time runs Python (GIL)."""
     try:
         with listing.open(name) as file, decoding:
+            synthetic = decode.is_synthetic(file)
             pixels = decode.decode(file, options, levels)
     except rejection.Rejected as rejected:
         # A new exception, because the traceback of the old one keeps the decoded image in memory.
         return rejection.Rejected(rejected.reason, rejected.detail)
-    return Fitted(pixels, hashlib.sha256(pixels.data).digest()[:_DIGEST_BYTES])
+    return Fitted(pixels, hashlib.sha256(pixels.data).digest()[:_DIGEST_BYTES], synthetic)
 
 
 def _split_of(digest: bytes, holdout_percent: float) -> str:

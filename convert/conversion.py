@@ -74,7 +74,8 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: st
             )
         splits, moments = _write_splits(collection, options, folder)
     preview.write_preview(folder, splits[manifest.TRAIN], options.image_size, options.channels)
-    shaping = options.shaping()
+    white = {} if levels.white == Levels().white else {'white_level': levels.white}
+    synthetic = {manifest.SYNTHETIC: collection.synthetic} if collection.synthetic else {}
     return manifest.Manifest(
         image_size=options.image_size,
         channels=options.channels,
@@ -84,7 +85,7 @@ def _write_dataset(listing: sources.Listing, options: ConvertOptions, folder: st
         mean=moments.mean(),
         std=moments.std(),
         rejected=rejected,
-        options=shaping if levels.white == Levels().white else {**shaping, 'white_level': levels.white},
+        options={**options.shaping(), **white, **synthetic},
         source=errors.spelled_out(options.input_dir),
     )
 
@@ -135,6 +136,11 @@ def _log_summary(dataset: manifest.Manifest, options: ConvertOptions) -> None:
     size = sum(shard.bytes for shard in shards) / _MIB
     logging.info('%8d kept: %d to train on, %d held out', train + holdout, train, holdout)
     logging.info('%d shards, %.1f MiB in %s', len(shards), size, options.output_dir)
+    if manifest.SYNTHETIC in dataset.options:
+        logging.warning(
+            '%d of the images are pictures of trainer.generate: none of them is held out, and what is trained on them '
+            'learns from a generator', dataset.options[manifest.SYNTHETIC],
+        )  # fmt: skip
     if dataset.mean and max(dataset.mean) < _DARK:
         logging.warning(
             'the images are nearly black, with a mean of %.1f of 255: do the files hold fewer bits than they declare?',

@@ -33,6 +33,7 @@ PATHS = {
     'convert.ocr': ('input_dir', []),
     'trainer.evaluate': ('model_dir', []),
     'trainer.explore': ('model_dir', []),
+    'trainer.gain': ('model_dir', []),
     'trainer.generate': ('model_dir', []),
     'trainer.task': ('train_data', ['--use_tpu=false']),
     'trainer.vertex_config': ('source_dir', []),
@@ -162,6 +163,7 @@ def test_a_file_where_a_folder_should_be_is_one_line(module, name, tmp_path):
         'convert.ocr': ['--input_dir=photos', f'--output={place}/x.csv'],
         'trainer.evaluate': [*run, '--data=data', '--extractor=pixels'],
         'trainer.explore': [*run, '--data=data', '--extractor=pixels'],
+        'trainer.gain': ['--model_dir=.', f'--output_dir={place}', '--data=data', '--extractor=pixels'],
         'trainer.generate': run,
         'trainer.task': ['--train_data=data', f'--model_dir={place}', '--use_tpu=false'],
         'trainer.vertex_config': [

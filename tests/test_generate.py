@@ -12,7 +12,7 @@ from convert import conversion
 from convert.options import ConvertOptions
 from tests.conftest import SHIPPED, open_image, tiny_hparams, write_run
 from trainer import errors, generate
-from trainer.data import image_set
+from trainer.data import image_set, images
 from trainer.dcgan.conditioning import Classes
 from trainer.generate import GenerateOptions
 from trainer.generator import sampler, seed_ranges
@@ -83,7 +83,9 @@ def test_grid_singles_and_walk_show_the_same_seeds(tmp_path):
     grid = np.asarray(open_image(tmp_path / 'grid.png'))
     assert grid.shape == (8, 8, 3)
     for i, seed in enumerate((3, 17, 40)):
-        single = np.asarray(open_image(tmp_path / f'seed_{seed:06d}.png'))
+        path = tmp_path / f'seed_{seed:06d}.png'
+        assert images.software_of(path.read_bytes()) == images.GENERATED  # The converter looks for it.
+        single = np.asarray(open_image(path))
         np.testing.assert_array_equal(single, grid[i // 2 * 4 : i // 2 * 4 + 4, i % 2 * 4 : i % 2 * 4 + 4])
     walk = open_image(tmp_path / 'interpolation.gif')
     assert walk.n_frames == 12
@@ -126,6 +128,7 @@ def test_a_folder_for_each_label_and_a_row_of_the_grid(tmp_path):
     assert sorted(os.listdir(tmp_path / 'red')) == [f'seed_{seed:06d}.png' for seed in range(3)]
     for folder, channel in (('red', 0), ('001_a_b', 2), ('green', 1)):
         picture = np.asarray(open_image(tmp_path / folder / 'seed_000002.png'))
+        assert images.software_of((tmp_path / folder / 'seed_000002.png').read_bytes()) == images.GENERATED
         assert picture[..., channel].min() > 0 == np.delete(picture, channel, axis=2).max()
     grid = np.asarray(open_image(tmp_path / 'grid.png'))
     assert grid.shape[0] == 12

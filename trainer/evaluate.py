@@ -25,7 +25,7 @@ from trainer.data.image_set import ImageSet
 from trainer.evaluation import by_label, measurement, report
 from trainer.evaluation.by_label import OfLabel
 from trainer.evaluation.measurement import Measure, Settings
-from trainer.evaluation.pictures import MOST, Generated, Pictures, read
+from trainer.evaluation.pictures import MOST, Generated, Pictures, check_geometry, read
 from trainer.features import registry
 from trainer.features.extractor import Extractor
 from trainer.filesystem import disk_errors, files, outputs
@@ -133,13 +133,7 @@ def _of_run(options: EvaluateOptions) -> Made:
     run = loading.load(options.model_dir, options.checkpoint)
 
     def pictures(train: ImageSet) -> Pictures:
-        size = run.hparams.image_size, run.hparams.channels
-        if size != (train.image_size, train.channels):
-            made, found = (f'{side}x{side}x{channels}' for side, channels in (size, (train.image_size, train.channels)))
-            raise errors.UserError(
-                f'{train.folder} holds images of {found}, and the generator in {options.model_dir} makes {made}: '
-                'give the --data that it was trained on'
-            )
+        check_geometry(train, run.hparams, options.model_dir)
         return Generated(run.generator, options.count or measurement.default_count(len(train)))
 
     facts = {'model_dir': options.model_dir, 'checkpoint': run.which, 'step': run.step}

@@ -193,7 +193,7 @@ def _written(generator: Generator, options: GenerateOptions) -> list[str]:
         shown += [pictures] if options.grid else []
         for seed, picture in zip(seeds, pictures) if options.singles else ():
             singles.append(os.path.join(options.output_dir, f'seed_{seed:06d}.png'))
-            images.write_png(singles[-1], picture)
+            images.write_png(singles[-1], picture, images.GENERATED)
     grid, film = (os.path.join(options.output_dir, name) for name in (_GRID, _FILM))
     if options.grid:
         images.write_png(grid, images.tile_grid(np.concatenate(shown), options.columns))

@@ -15,10 +15,12 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from convert import options, parallel, rejection
 from convert.pictures import colour, depth, formats, repair
+from trainer.data import images
 
 _LFS_MAGIC, _JPEG_MAGIC = b'version https://git-lfs', b'\xff\xd8'
 # The limit of one decompressed PNG chunk: profiles of scanners and prompts of generators take megabytes.
 _TEXT_BYTES = repair.PROFILE_BYTES
+_ORIGIN_BYTES = 1024  # Of a PNG file, for the texts before its pixels.
 _MOST_REPAIRED = 64 << 20  # Bytes; a larger file is not repaired.
 # Pillow takes 4 bytes a pixel, and putting an image on its background takes 4 more. Images decoded at the same time
 # share this room; an image that needs more than all of it is decoded alone.
@@ -92,6 +94,14 @@ def decode(file: BinaryIO, convert_options: Shaping, levels: depth.Levels | None
         if pixels is None:
             raise found from None
         return pixels
+
+
+def is_synthetic(file: BinaryIO) -> bool:
+    """Whether trainer.generate has written this file; it must be positioned at its start, and then is again."""
+    head = file.read(_ORIGIN_BYTES)
+    file.seek(0)
+    # The text is not compressed, so few files have to be parsed for it.
+    return images.GENERATED.encode() in head and images.software_of(head) == images.GENERATED
 
 
 def opened(file: BinaryIO) -> Image.Image:

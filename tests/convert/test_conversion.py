@@ -24,7 +24,7 @@ from convert.samples import COUNTRY_FLAGS
 from tests.conftest import ROOT, open_image, smooth_images
 from tests.processes import run_module
 from trainer import errors
-from trainer.data import manifest, records
+from trainer.data import images, manifest, records
 
 MODULE = 'convert.images_to_tfrecords'
 
@@ -256,3 +256,20 @@ def test_an_error_is_one_line_and_an_exit_code(tmp_path):
     assert ended.stderr.splitlines()[-1].startswith('error: 0 images are left of 1 files in in')
     assert 'Traceback' not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ['in']
+
+
+def test_generated_pictures_are_counted_and_never_held_out(tmp_path, caplog):
+    """The same pixels without the mark of trainer.generate would be held out."""
+    for i, picture in enumerate(smooth_images(30, 32)):
+        images.write_png(str(tmp_path / 'mixed' / f'seed_{i:06d}.png'), picture, images.GENERATED)
+        images.write_png(str(tmp_path / 'plain' / f'seed_{i:06d}.png'), picture)
+    write_photos(tmp_path / 'mixed', 20, seed=1)
+    plain = run(tmp_path / 'plain', tmp_path / 'without', holdout_percent=50)
+    assert plain.records(manifest.HOLDOUT) > 5 and manifest.SYNTHETIC not in plain.options
+    assert 'pictures of trainer.generate' not in caplog.text
+    mixed = run(tmp_path / 'mixed', tmp_path / 'with', holdout_percent=50)
+    assert mixed.options[manifest.SYNTHETIC] == 30
+    assert '30 of the images are pictures of trainer.generate: none of them is held out' in caplog.text
+    held_out = {record.filename for record in read(tmp_path / 'with', manifest.HOLDOUT)}
+    assert held_out and not any('seed' in name for name in held_out)
+    assert sum('seed' in record.filename for record in read(tmp_path / 'with')) == 30

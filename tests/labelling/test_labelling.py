@@ -30,6 +30,9 @@ def test_out_of_fold_scores_are_those_of_a_fit_without_the_vector(count):
         )
         np.testing.assert_allclose(scores[number], vectors[number] @ weights + fitted.bias, atol=1e-6)
     np.testing.assert_array_equal(fitted.scores(vectors).argmax(axis=1), labels)
+    alone = ridge.regression(vectors, labels, 3)
+    np.testing.assert_allclose(alone.weights, fitted.weights, atol=1e-9)
+    np.testing.assert_array_equal(alone.bias, fitted.bias)
     assert fitted.scores(vectors[:0]).shape == (0, 3)
 
 

@@ -18,6 +18,7 @@ from trainer.filesystem import files
 _HALF_RANGE = 127.5
 _SMALLEST_FONT, _LARGEST_FONT, _LONGEST_NAME = 9, 20, 16  # px, px, letters.
 _SOFTWARE = 'Software'  # The keyword of the PNG specification.
+GENERATED = 'tpu-dcgan generated'  # The software of generated pictures, by which the converter knows them.
 
 
 def to_model_range(images: tf.Tensor) -> tf.Tensor:
@@ -91,9 +92,9 @@ def encode_gif(frames: Sequence[np.ndarray], frame_ms: int) -> bytes:
     return buffer.getvalue()
 
 
-def write_png(path: str, image: np.ndarray) -> None:
-    """Writes one uint8 picture [H, W, C] to a local or gs:// path, whole or not at all."""
-    files.write_bytes(path, encode_png(image))
+def write_png(path: str, image: np.ndarray, software: str = '') -> None:
+    """Writes one uint8 picture [H, W, C] to a local or gs:// path, whole or not at all; `software` as `encode_png`."""
+    files.write_bytes(path, encode_png(image, software))
 
 
 def _to_pillow(image: np.ndarray) -> Image.Image:

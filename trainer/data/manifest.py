@@ -19,6 +19,7 @@ FILE_NAME = 'dataset.json'
 SCHEMA_VERSION = 1
 TRAIN, HOLDOUT = 'train', 'holdout'
 SPLITS = (TRAIN, HOLDOUT)
+SYNTHETIC = 'synthetic'  # Among the options: how many images are pictures of trainer.generate, if any.
 _READ_BYTES = 1 << 20
 _MOST = 1 << 53  # Records or bytes: larger numbers are not exact in JSON.
 _LARGEST = 1 << 16  # Side of an image, px.

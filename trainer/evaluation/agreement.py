@@ -49,7 +49,10 @@ class Judge:
 
     def verdicts(self, pixels: np.ndarray, label: int) -> list[str]:
         """What to do with pictures of a class, uint8 [N, H, W, C]: KEPT, or why not."""
-        features = extraction.of_pixels(pixels, self.extractor)
+        return self.verdicts_of(extraction.of_pixels(pixels, self.extractor), label)
+
+    def verdicts_of(self, features: Mapping[str, np.ndarray], label: int) -> list[str]:
+        """The same by the raw features of the pictures, [N, D] for each layer."""
         probabilities = self.labeller.probabilities(features)
         right = probabilities.argmax(axis=1) == self.numbers[label]
         sure = probabilities.max(axis=1) >= self.confidence

@@ -91,7 +91,7 @@ def write(generator: Generator, request: Request, folder: str) -> list[Selection
         place = os.path.join(folder, folder_of(generator.classes, label))
         for seed, picture in agreement.selected(generator, request.judge, selection, request.seeds, request.count):
             if request.singles:
-                images.write_png(os.path.join(place, f'seed_{seed:06d}.png'), picture)
+                images.write_png(os.path.join(place, f'seed_{seed:06d}.png'), picture, images.GENERATED)
             if len(shown) < most:
                 shown.append(picture)
         selections.append(selection)

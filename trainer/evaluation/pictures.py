@@ -14,7 +14,9 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from trainer import errors
+from trainer.data.image_set import ImageSet
 from trainer.dcgan.conditioning import Classes
+from trainer.dcgan.hparams import HParams
 from trainer.generator.sampler import Generator
 from trainer.storage import gcs, refusals
 
@@ -63,6 +65,21 @@ class Generated(Pictures):
     def part(self, begin: int, end: int) -> np.ndarray:
         """See the base class."""
         return self._generator.images(self._generator.latents(range(begin, end)))
+
+
+def check_geometry(train: ImageSet, hparams: HParams, model_dir: str) -> None:
+    """Checks that a run makes pictures of the size of a data set.
+
+    Raises:
+      errors.UserError: it does not.
+    """
+    size = hparams.image_size, hparams.channels
+    if size != (train.image_size, train.channels):
+        made, found = (f'{side}x{side}x{channels}' for side, channels in (size, (train.image_size, train.channels)))
+        raise errors.UserError(
+            f'{train.folder} holds images of {found}, and the generator in {model_dir} makes {made}: '
+            'give the --data that it was trained on'
+        )
 
 
 class Given(Pictures):
