@@ -1,6 +1,6 @@
 """From 5,000 digits without labels to a generator of each digit, and to what its pictures are worth.
 
-  python -m tests.benchmarks.digits --output_dir=runs/digits [--count=5000] [--train_kimg=160] [--keep=2000]
+  python -m tests.benchmarks.digits --output_dir=runs/digits [--count=5000] [--train_kimg=128] [--keep=2000]
 
 Draws digits as games show them (`tests.benchmarks.ocr`) and runs the commands that a user would: OCR reads them, ten
 marks of each digit stand for a person's, convert.label makes the labelled set, a conditional DCGAN learns it,
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output_dir', type=pathlib.Path, required=True)
     parser.add_argument('--count', type=int, default=5000)
-    parser.add_argument('--train_kimg', type=float, default=160)
+    parser.add_argument('--train_kimg', type=float, default=128)
     parser.add_argument('--keep', type=int, default=2000, help='pictures of each digit')
     options = parser.parse_args()
     folder, steps = options.output_dir, Steps(options.output_dir)
