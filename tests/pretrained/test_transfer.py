@@ -195,20 +195,17 @@ def test_a_packed_model_makes_the_pictures_of_its_run(first, tmp_path, monkeypat
     np.testing.assert_allclose(discriminator, kernel, rtol=1e-3, atol=1e-7)  # float16's smallest step is 6e-8.
 
 
-def test_a_conditional_run_starts_from_one_without_classes(tmp_path, caplog):
+def test_a_conditional_run_starts_from_one_without_classes(first, tmp_path):
     """The class's own weights start at 0, so the first pictures are those of the other run."""
-    plain_data, data = write_dataset(tmp_path / 'plain'), write_dataset(tmp_path / 'labelled', labels=('a', 'b'))
-    train(plain_data, tmp_path / 'first', train_steps=1)
-    conditional = {**MODULATED, 'condition': 'labels', 'condition_after_kimg': 0.0}
-    start = {'init_from': str(tmp_path / 'first'), 'train_steps': 1}
+    conditional = {'condition': 'labels', 'condition_after_kimg': 0.0, 'classes': 2, 'init_from': str(first)}
     with pytest.raises(errors.UserError, match='give --condition=none --classes=0, or --init_partial'):
-        run(data, tmp_path / 'run', conditional, **start)
-    assert run(data, tmp_path / 'run', conditional, init_partial=True, **start) == 0
-    begun = values(checkpoints.path(str(tmp_path / 'run'), 0))
-    scales = [value for name, value in begun.items() if name.endswith('class_scale/kernel') and 'Adam' not in name]
-    assert len(scales) > 3
-    assert not np.concatenate([value.ravel() for value in scales]).any()
-    again = tmp_path / 'other'
-    wider = write_dataset(tmp_path / 'wider', labels=('a', 'b', 'c'))
+        begin(tmp_path / 'refused', **conditional)
+    begun = begin(tmp_path / 'run', init_partial=True, **conditional)
+    scales = [value.ravel() for name, value in begun.items() if name.endswith('class_scale/kernel')]
+    assert len(scales) == 2 * 3  # Three norms, and the EMA of each.
+    assert not np.concatenate(scales).any()
+    hparams_file.write(str(tmp_path / 'run'), tiny_hparams(**{**MODULATED, **conditional, 'init_partial': True}))
+    wider = {**conditional, 'classes': 3, 'init_from': str(tmp_path / 'run')}
     with pytest.raises(errors.UserError, match='give --classes=2, or --init_partial'):
-        run(wider, again, conditional, init_from=str(tmp_path / 'run'), train_steps=1)
+        begin(tmp_path / 'wider', **wider)
+    assert transfer.sized(tiny_hparams(**{**MODULATED, **wider, 'classes': 0})).classes == 0  # Of the new data.
