@@ -177,9 +177,10 @@ def _measured(options: EvaluateOptions, made: Made) -> tuple[dict[str, Any], lis
         'images': {'generated': len(pictures), 'training': len(train), 'holdout': len(holdout) if holdout else 0},
         'seed': options.seed,
     }
-    if isinstance(pictures, Generated) and pictures.classes and set(pictures.classes.names) & set(train.labels):
+    if isinstance(pictures, Generated) and pictures.classes:
         of_each = by_label.measure(vectors, pictures.labels, train, pictures.classes, settings)
-        about_data['labels'] = [dataclasses.asdict(found) for found in of_each]
+        if of_each:
+            about_data['labels'] = [dataclasses.asdict(found) for found in of_each]
     return {**made.facts, **about_data}, measures, pictures
 
 

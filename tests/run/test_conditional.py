@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import open_image, write_dataset
+from tests.conftest import open_image, tiny_hparams, write_dataset
 from tests.run.test_experiment import run
 from trainer import errors
+from trainer.dcgan.conditioning import Classes
 from trainer.generator import loading
 from trainer.generator.sampler import ExportedGenerator
 from trainer.model_dir import checkpoints
+from trainer.run import classes
 
 NAMES = ('ring', 'bar', 'dot')
 # The first step is without classes; by the high rate, the second makes them visible.
@@ -121,6 +123,9 @@ def test_clusters_are_kept_and_new_images_find_theirs(data, tmp_path, caplog):
     assert (len(sizes), sum(sizes), min(sizes) > 0) == (2, 24, True)
     assert run(data, model_dir, clusters, train_steps=2) == 0
     assert ((model_dir / 'clusters.json').read_bytes(), (model_dir / 'classes.json').read_bytes()) == before
+    os.remove(model_dir / 'clusters.json')
+    with pytest.raises(errors.UserError, match=r'clusters\.json is absent, and without it no image finds its cluster'):
+        run(data, model_dir, clusters, train_steps=3)
     (model_dir / 'clusters.json').write_text(
         '{"extractor": "squeezenet", "version": "0", "mean": [0], "centres": [[1]]}'
     )
@@ -143,3 +148,10 @@ def test_data_that_do_not_fit_the_condition_are_refused(labels, shape, message, 
     with pytest.raises(errors.UserError, match=message):
         run(data, tmp_path / 'run', {'condition': 'labels', **shape})
     assert not (tmp_path / 'run' / 'hparams.json').exists()
+
+
+def test_more_classes_than_a_batch_can_show_are_told(caplog):
+    many = Classes(tuple(map(str, range(9))), (100,) * 9)
+    classes._report(many, tiny_hparams(condition='labels', classes=9))
+    assert '9 classes are more than a batch of 8 images can show' in caplog.text
+    assert 'fewer than 100' not in caplog.text

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -91,6 +91,27 @@ class ImageSet:
         """
         with shard_file.explained(self.folder):
             return [self._labels_of(path, known_only) for path in self.source.paths]
+
+    def label_name(self, label: int) -> str:
+        """The name of a label; its number if the records come without names."""
+        return self.labels[label] if label < len(self.labels) else str(label)
+
+    def shard_classes(self, names: Sequence[str], known_only: bool = False) -> tuple[list[np.ndarray], list[str]]:
+        """The labels as places in `names`, by name, because another data set may number them otherwise.
+
+        Args:
+          names: of classes, all different.
+          known_only: as in `shard_labels`.
+
+        Returns:
+          int64 [N] for each shard, -1 for an image without a label or with one that is not in `names`; and those names.
+        """
+        shards = self.shard_labels(known_only)
+        found = [label for label in np.unique(np.concatenate(shards)).tolist() if label >= 0]
+        numbers = {name: number for number, name in enumerate(names)}
+        to_class = {label: numbers.get(self.label_name(label), -1) for label in found}
+        others = sorted(self.label_name(label) for label in found if to_class[label] < 0)
+        return [np.array([to_class.get(label, -1) for label in shard.tolist()], np.int64) for shard in shards], others
 
     def _labels_of(self, path: str, known_only: bool) -> np.ndarray:
         batches = tf.data.TFRecordDataset(path).batch(1024)

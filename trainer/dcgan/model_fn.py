@@ -11,7 +11,8 @@ import tensorflow.compat.v1 as v1
 from trainer.data import images
 from trainer.dcgan import adaptive_augmentation, conditioning, losses, networks, optimization, passes, scalars
 from trainer.dcgan.hparams import ALTERNATING
-from trainer.dcgan.passes import Batch, Pairs
+from trainer.dcgan.passes import Pairs
+from trainer.dcgan.reading import Batch
 from trainer.dcgan.updates import Updates
 
 tpu = v1.estimator.tpu

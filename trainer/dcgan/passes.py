@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -12,9 +11,9 @@ import tensorflow.compat.v1 as v1
 from trainer.data import images
 from trainer.dcgan import adaptive_augmentation, augmentation, backend, conditioning, losses, networks, noise
 from trainer.dcgan.penalties import PENALTIES
+from trainer.dcgan.reading import Batch
 from trainer.dcgan.updates import Updates
 
-Batch = Mapping[str, tf.Tensor]  # 'images' uint8 [B, H, W, C] and, if the run has classes, 'labels' int32 [B].
 Params = dict[str, Any]  # Of the model_fn.
 
 

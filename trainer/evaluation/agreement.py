@@ -31,8 +31,7 @@ class Judge:
 
     Attributes:
       extractor: of the features.
-      labeller: fitted to the labels of the training images.
-      numbers: class of the generator -> label of the labeller.
+      labeller: fitted to the labels of the training images; its labels are the generator's classes.
       confidence: from which on it is right about as many real images as was asked for; each was judged by all others.
       training: vectors of the training images, float32 [N, D], in `space`.
       space: of the late features.
@@ -41,7 +40,6 @@ class Judge:
 
     extractor: Extractor
     labeller: Labeller
-    numbers: Mapping[int, int]
     confidence: float
     training: np.ndarray
     space: Space
@@ -54,7 +52,7 @@ class Judge:
     def verdicts_of(self, features: Mapping[str, np.ndarray], label: int) -> list[str]:
         """The same by the raw features of the pictures, [N, D] for each layer."""
         probabilities = self.labeller.probabilities(features)
-        right = probabilities.argmax(axis=1) == self.numbers[label]
+        right = probabilities.argmax(axis=1) == label
         sure = probabilities.max(axis=1) >= self.confidence
         embedded = self.space.embed(features[self.extractor.late])
         _, distances = neighbours.nearest(embedded, self.training, 1)
@@ -79,26 +77,22 @@ def judge(train: ImageSet, holdout: ImageSet | None, names: Sequence[str], extra
     Raises:
       errors.UserError: a class has no labelled image, or no confidence is right so often.
     """
-    given = np.concatenate(train.shard_labels(known_only=True))
-    wanted = [train.labels.index(name) if name in train.labels else -1 for name in names]
-    lacking = [name for name, label in zip(names, wanted) if label < 0 or not (given == label).any()]
+    given = np.concatenate(train.shard_classes(names, known_only=True)[0])
+    lacking = [name for number, name in enumerate(names) if not (given == number).any()]
     if lacking:
         raise errors.UserError(
             f'--agree needs real images of each label to judge by, and {train.folder} has none of {lacking[0]!r}: give '
             'the data that the run was trained on with --data'
         )
-    present = np.unique(given[given >= 0]).tolist()
-    index = {label: number for number, label in enumerate(present)}
     known = np.flatnonzero(given >= 0)
-    labels = np.array([index[label] for label in given[known].tolist()])
+    labels = given[known]
     features = extraction.of_set(train, extractor)
     fitted = labeller.fit(features, extractor, known, labels)
     space = Space.of(features[extractor.late])
     training = space.embed(features[extractor.late])
     of_holdout = space.embed(extraction.of_set(holdout, extractor)[extractor.late]) if holdout else None
     return Judge(
-        extractor, fitted, {number: index[label] for number, label in enumerate(wanted)},
-        _confidence(fitted.doubted(fitted.out_of_fold), labels, share), training, space,
+        extractor, fitted, _confidence(fitted.doubted(fitted.out_of_fold), labels, share), training, space,
         comparison.scale(training, of_holdout).threshold,
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ class OfLabel:
 def measure(
     vectors: Vectors, drawn: np.ndarray, train: ImageSet, classes: Classes, settings: Settings
 ) -> list[OfLabel]:
-    """Measures each label by its own images alone.
+    """Measures each label by its own images alone; [] if no training image has a label, as beside clusters.
 
     Args:
       vectors: training and generated images in one space.
@@ -50,10 +50,11 @@ def measure(
       classes: of the generator.
       settings: as for the whole set.
     """
-    given = np.concatenate(train.shard_labels())
-    numbers = {name: train.labels.index(name) for name in classes.names if name in train.labels}
+    given = np.concatenate(train.shard_classes(classes.names)[0])
+    if not (given >= 0).any():
+        return []
     return [
-        _of_label(name, vectors.train[given == numbers.get(name, -2)], vectors.generated[drawn == number], settings)
+        _of_label(name, vectors.train[given == number], vectors.generated[drawn == number], settings)
         for number, name in enumerate(classes.names)
     ]
 

@@ -10,7 +10,6 @@ from absl import logging
 
 from trainer import errors
 from trainer.data.image_set import ImageSet
-from trainer.dcgan.conditioning import UNLABELLED
 from trainer.features import extraction
 from trainer.features.extractor import Extractor
 
@@ -57,17 +56,13 @@ def of_set(images: ImageSet, names: Sequence[str], extractor: Extractor) -> Know
 
     Args:
       images: the split.
-      names: of the classes, in the order of their numbers. Labels are matched by name, because another data set may
-        number them otherwise.
+      names: of the classes, in the order of their numbers.
       extractor: of the features, which are cached in the folder of the data set.
     """
-    given = np.concatenate(images.shard_labels(known_only=True))
-    numbers = {name: number for number, name in enumerate(names)}
-    found = {label: name_of(images, label) for label in np.unique(given[given >= 0]).tolist()}
-    strange = sorted(name for name in found.values() if name not in numbers)
-    if strange:
-        logging.warning('images with labels that the run does not have (%s) are left out', ', '.join(strange[:5]))
-    classes = np.array([numbers.get(found.get(label, ''), UNLABELLED) for label in given.tolist()], np.int64)
+    shards, others = images.shard_classes(names, known_only=True)
+    if others:
+        logging.warning('images with labels that the run does not have (%s) are left out', ', '.join(others[:5]))
+    classes = np.concatenate(shards)
     known = np.flatnonzero(classes >= 0)
     features = {layer: values[known] for layer, values in extraction.of_set(images, extractor).items()}
     return KnownImages(images.pixels()[known], classes[known], features)
@@ -99,8 +94,3 @@ def check(train: KnownImages, holdout: KnownImages, names: Sequence[str], place:
     few = [f'{name} {count}' for name, count in zip(names, held_out.tolist()) if count < 2]
     if few:
         logging.warning('the hold-out has fewer than 2 images with a known label of: %s', ', '.join(few))
-
-
-def name_of(images: ImageSet, label: int) -> str:
-    """The name of a label; its number if the records come without names."""
-    return images.labels[label] if label < len(images.labels) else str(label)

@@ -12,7 +12,7 @@ from absl import logging
 from trainer import errors
 from trainer.data.image_set import ImageSet
 from trainer.dcgan import architecture
-from trainer.dcgan.conditioning import UNLABELLED, Classes
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.dcgan.reading import Labels
 from trainer.features import extraction, registry
@@ -93,10 +93,9 @@ def _by_label(
     hparams: HParams, splits: list[ImageSet], known: Classes | None
 ) -> tuple[tuple[str, ...], list[list[np.ndarray]]]:
     """The names of the classes, and for each split the classes of its shards."""
-    given = [split.shard_labels() for split in splits]
-    present = np.unique(np.concatenate(given[0]))
-    names = known.names if known else tuple(_name(splits[0], label) for label in present[present >= 0].tolist())
-    place = os.path.dirname(splits[0].shards[0].path)
+    present = np.unique(np.concatenate(splits[0].shard_labels())).tolist()
+    found = dict.fromkeys(splits[0].label_name(label) for label in present if label >= 0)
+    names, place = known.names if known else tuple(found), splits[0].folder
     if len(names) < 2:
         raise errors.UserError(
             f'--condition=labels: the training images in {place} have {len(names)} label{"s" * (len(names) != 1)}, and '
@@ -107,25 +106,16 @@ def _by_label(
         raise errors.UserError(
             f'--classes={hparams.classes}, but the training images in {place} have {len(names)} labels: leave it out'
         )
-    return names, [_numbered(split, shards, names) for split, shards in zip(splits, given)]
+    return names, [_numbered(split, names) for split in splits]
 
 
-def _name(split: ImageSet, label: int) -> str:
-    """The name of a label; its number if the records come without names."""
-    return split.labels[label] if label < len(split.labels) else str(label)
-
-
-def _numbered(split: ImageSet, shards: list[np.ndarray], names: tuple[str, ...]) -> list[np.ndarray]:
-    """The labels of a split as numbers of classes, by name: another split or data set may number them otherwise."""
-    numbers = {name: number for number, name in enumerate(names)}
-    found = np.unique(np.concatenate(shards)).tolist()
-    to_class = {label: numbers.get(_name(split, label), UNLABELLED) if label >= 0 else UNLABELLED for label in found}
-    unknown = [_name(split, label) for label in found if label >= 0 and to_class[label] == UNLABELLED]
-    if unknown:
+def _numbered(split: ImageSet, names: tuple[str, ...]) -> list[np.ndarray]:
+    shards, others = split.shard_classes(names)
+    if others:
         logging.warning(
-            'images with labels that are no class of the run (%s) count as unlabelled', ', '.join(unknown[:5])
+            'images with labels that are no class of the run (%s) count as unlabelled', ', '.join(others[:5])
         )
-    return [np.array([to_class[label] for label in shard.tolist()], np.int32) for shard in shards]
+    return [shard.astype(np.int32) for shard in shards]
 
 
 def _by_cluster(
@@ -133,7 +123,10 @@ def _by_cluster(
 ) -> tuple[tuple[str, ...], list[list[np.ndarray]]]:
     extractor = registry.make(registry.DEFAULT)
     path = os.path.join(model_dir, CLUSTERS_FILE)
-    clusters = state_file.read(path, Clusters, fix='restore it, or choose another --model_dir') if known else None
+    fix = 'restore it, or choose another --model_dir'
+    clusters = state_file.read(path, Clusters, fix=fix) if known else None
+    if clusters is None and known:
+        raise errors.UserError(f'{path} is absent, and without it no image finds its cluster: {fix}')
     if clusters is None:
         clusters = _found(hparams, splits[0], extractor)
         files.write_bytes(path, (json.dumps(dataclasses.asdict(clusters)) + '\n').encode())
@@ -174,6 +167,11 @@ def _labels(of_shards: list[np.ndarray], classes: Classes) -> Labels:
 
 def _report(classes: Classes, hparams: HParams) -> None:
     logging.info('--condition=%s: %d classes: %s', hparams.condition, len(classes.names), classes.summary)
+    if len(classes.names) > hparams.train_batch_size:
+        logging.warning(
+            '%d classes are more than a batch of %d images can show: raise --train_batch_size, or give fewer classes',
+            len(classes.names), hparams.train_batch_size,
+        )  # fmt: skip
     few = [name for name, images in zip(classes.names, classes.images) if images < _FEW]
     if few:
         fewest = min(zip(classes.images, classes.names))
