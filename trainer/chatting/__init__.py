@@ -1,0 +1,4 @@
+"""Answers messages, and the chat platforms that carry them.
+
+Imports `inference`.
+"""

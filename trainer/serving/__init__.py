@@ -1,0 +1,4 @@
+"""Serves a trained model over HTTP.
+
+Imports `inference`, `page` and `chatting`.
+"""
