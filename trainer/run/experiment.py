@@ -14,7 +14,7 @@ from trainer.dcgan import architecture, fitting, input_fn
 from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.lock import Lock
-from trainer.generator import export, samples
+from trainer.generator import samples, saved_model
 from trainer.machine import preparation
 from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop
@@ -202,7 +202,7 @@ def _finish(hparams: HParams, options: RunOptions, classes: Classes | None) -> N
     exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint
     if not exported:
         logging.warning('no evaluation has found a best checkpoint: exporting the last')
-    export.export(hparams, exported or checkpoint, options.export_dir, classes)
+    saved_model.export(hparams, exported or checkpoint, options.export_dir, classes)
     grids = samples.grid_paths(model_dir)
     if grids:
         logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))

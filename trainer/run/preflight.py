@@ -14,7 +14,7 @@ from trainer import errors
 from trainer.data import dataset, manifest, shard_file
 from trainer.filesystem import disk_errors, files
 from trainer.filesystem.pattern_free import plain
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.model_dir import run_folder
 from trainer.options import EXPORT_FOLDER, RunOptions
 from trainer.storage import gcs
@@ -60,10 +60,10 @@ def _check_ours(data: Sequence[str], options: RunOptions) -> None:
     """Checks that the run removes and replaces only its own files."""
     plain(options.model_dir)
     run_folder.check(options.model_dir)
-    export.check(options.export_dir)
+    saved_model.check(options.export_dir)
     own = os.path.join(options.model_dir, EXPORT_FOLDER)
     others = {'--model_dir': [options.model_dir], '--train_data': data}
-    export.check_apart(options.export_dir, own, others)
+    saved_model.check_apart(options.export_dir, own, others)
 
 
 def _check_readable(data: str) -> None:
