@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
+from tensorflow.types.experimental import ConcreteFunction
 
 from trainer import errors
 from trainer.data import images
@@ -107,7 +108,13 @@ class CheckpointGenerator(Generator):
 
 
 class ExportedGenerator(Generator):
-    """The generator in a SavedModel that `export` wrote."""
+    """The generator in a SavedModel that `export` wrote.
+
+    Attributes:
+      signature: noise and, for a generator with classes, classes -> images; as in `saved_model.export`.
+    """
+
+    signature: ConcreteFunction
 
     def __init__(self, path: str):
         """Loads it.
@@ -122,8 +129,8 @@ class ExportedGenerator(Generator):
         try:
             self._model = tf.saved_model.load(plain(path))  # Kept, because its variables live only as long as it does.
             conditional = signatures.CLASSES in self._model.signatures
-            self._signature = self._model.signatures[signatures.CLASSES if conditional else signatures.NOISE]
-            inputs = self._signature.structured_input_signature[1]
+            self.signature = self._model.signatures[signatures.CLASSES if conditional else signatures.NOISE]
+            inputs = self.signature.structured_input_signature[1]
             self.noise_dim = int(inputs['noise'].shape[1])
             count = int(inputs['classes'].shape[1]) if conditional else 0
             self.classes = self._named(count) if conditional else None
@@ -145,4 +152,4 @@ class ExportedGenerator(Generator):
     def _run(self, batch: np.ndarray) -> np.ndarray:
         vectors = {'noise': tf.constant(batch[:, : self.noise_dim])}
         of_class = {'classes': tf.constant(batch[:, self.noise_dim :])} if self.classes else {}
-        return self._signature(**vectors, **of_class)[signatures.IMAGES].numpy()
+        return self.signature(**vectors, **of_class)[signatures.IMAGES].numpy()

@@ -92,8 +92,23 @@ def export(hparams: HParams, checkpoint: str, path: str, classes: Classes | None
             builder = v1.saved_model.Builder(plain(temporary))
             builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], found)
             builder.save()
-        check(path)  # Again, hours after the first check.
-        (_copy if gcs.is_remote(path) else _publish)(temporary, path)
+        _put_in_place(temporary, path, '--export_dir')
+
+
+def copy(source: str, path: str, flag: str = '--output_dir') -> None:
+    """Copies the SavedModel in the folder `source` to the folder `path`, by the same rule as `export`.
+
+    Args:
+      source, path: local or gs://.
+      flag: the flag that gives `path`.
+
+    Raises:
+      errors.UserError: `path` holds something else, which is left unchanged.
+    """
+    path = path if gcs.is_remote(path) else os.path.realpath(path)
+    with _workshop(path) as temporary:
+        _copy(source, temporary)
+        _put_in_place(temporary, path, flag)
 
 
 def is_ours(path: str) -> bool:
@@ -138,6 +153,11 @@ def _workshop(path: str) -> Iterator[str]:
                 tf.io.gfile.rmtree(temporary)
 
 
+def _put_in_place(temporary: str, path: str, flag: str) -> None:
+    check(path, flag)  # Again: the first check may be hours ago.
+    (_copy if gcs.is_remote(path) else _publish)(temporary, path)
+
+
 def _publish(temporary: str, path: str) -> None:
     """Puts the new folder in the place of the old one; at every moment one of them is there."""
     if not os.path.lexists(path):
@@ -155,10 +175,11 @@ def _exchanged(one: str, other: str) -> bool:
     return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
 
 
-def _copy(temporary: str, path: str) -> None:
+def _copy(source: str, path: str) -> None:
     """Replaces file by file, the graph last; a bucket, or a disk mounted at `path`, allows nothing better."""
-    written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(temporary) for name in names]
-    for source in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
-        target = path.rstrip('/') + source[len(temporary) :]
+    source = source.rstrip('/')
+    written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(source) for name in names]
+    for one in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
+        target = path.rstrip('/') + one[len(source) :]
         files.make_folder(os.path.dirname(target))
-        tf.io.gfile.copy(source, target, overwrite=True)
+        tf.io.gfile.copy(one, target, overwrite=True)

@@ -17,6 +17,7 @@ from trainer.filesystem.pattern_free import plain
 from trainer.generator import saved_model
 from trainer.model_dir import run_folder
 from trainer.options import EXPORT_FOLDER, RunOptions
+from trainer.run import ending
 from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, VIEWER, explained
 
@@ -34,7 +35,8 @@ def check(data: Sequence[str], options: RunOptions, compile_cache_dir: str = '')
     Raises:
       errors.AccessDenied: a bucket does not exist, or refuses this account.
       errors.Transient: Cloud Storage does not answer.
-      errors.UserError: a folder cannot be written or is not a run's, or a bucket is in another region.
+      errors.UserError: a folder cannot be written or is not a run's, a bucket is in another region, or packages for a
+        format of the export are missing.
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
@@ -48,6 +50,7 @@ def check(data: Sequence[str], options: RunOptions, compile_cache_dir: str = '')
     for folder in folders:
         _list_explained(folder)
     _check_ours(data, options)
+    ending.check(options)
     for folder in folders:
         _check_writable(flags[folder], folder)
     if options.region:
