@@ -17,6 +17,7 @@ from trainer.storage import gcs
 
 MADE_BY = 'trainer.export'
 NAME = 'export'  # In the folder of a run.
+_MOST_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -53,8 +54,16 @@ def write(folder: str, facts: Facts, made: Sequence[Measured], saved_model_path:
     others = [name for name in files.names_in(folder) if name in known]
     card = Card(facts, made, _seen_from(folder, saved_model_path) if saved_model_path else '', others)
     path = os.path.join(folder, model_card.NAME)
-    files.write_bytes(path, model_card.write(card).encode())
+    files.write_bytes(path, model_card.write(card, _before(path)).encode())
     return path
+
+
+def _before(path: str) -> str:
+    """The card that is there; nothing of one that cannot be read."""
+    try:
+        return files.read_text(path, _MOST_BYTES) or ''
+    except ValueError:
+        return ''
 
 
 def _names(formats: Sequence[str]) -> list[str]:

@@ -7,15 +7,14 @@ arXiv:1810.03993): details, use, data, measures, limits.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from trainer import cli
-from trainer.dcgan.hparams import HParams
 from trainer.evaluation import report
-from trainer.exports import onnx_file, snippets, tflite_file
+from trainer.exports import onnx_file, recipe, snippets, tflite_file
 from trainer.exports.conversion import Measured
 from trainer.exports.facts import Facts
 from trainer.exports.markdown import block, code, table
@@ -23,9 +22,8 @@ from trainer.options import ONNX, SAVED_MODEL, TFLITE
 
 NAME, SAMPLES = 'model_card.md', 'samples.png'
 _UNKNOWN, _FILL_IN = 'unknown', '**fill in**'
+_LICENCES = ('Licence of the data', 'Licence of this model')
 _LABELS = 200  # More would bury the rest.
-# Set from the data, or by the two flags for the length of training.
-_NOT_FLAGS = ('image_size', 'channels', 'train_steps')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,18 +43,18 @@ class Card:
     others: Sequence[str] = ()
 
 
-def write(card: Card) -> str:
-    """The card as Markdown."""
+def write(card: Card, before: str = '') -> str:
+    """The card as Markdown; `before` is the card that it replaces, whose licences it keeps."""
     facts = card.facts
     parts = [
         f'# {code(facts.name)}: a generator of {facts.image_size} px pictures',
         f'![Pictures that this generator has made]({SAMPLES})',
         '*Pictures that do not exist, from the first seeds; none were left out.*',
-        _details(facts),
+        _details(facts, before),
         '## How good it is',
         _quality(facts),
         '## How it was trained',
-        _recipe(facts),
+        recipe.told(facts),
         *_labels(facts),
         '## Files',
         _files(card),
@@ -68,7 +66,7 @@ def write(card: Card) -> str:
     return '\n\n'.join(parts) + '\n'
 
 
-def _details(facts: Facts) -> str:
+def _details(facts: Facts, before: str) -> str:
     data, hparams = facts.data, facts.hparams
     colour = 'grey' if facts.channels == 1 else 'RGB'
     trained = _UNKNOWN
@@ -82,8 +80,7 @@ def _details(facts: Facts) -> str:
         ('Pictures', f'{facts.image_size} x {facts.image_size} px, {colour}'),
         ('Training data', code(facts.data_path) if facts.data_path else _UNKNOWN),
         ('Training images', images),
-        ('Licence of the data', _FILL_IN),
-        ('Licence of this model', _FILL_IN),
+        *((name, _cell(name, before) or _FILL_IN) for name in _LICENCES),
         ('Trained for', trained),
         *began,
         ('Checkpoint', f'the {facts.which} one' if facts.which else _UNKNOWN),
@@ -92,6 +89,12 @@ def _details(facts: Facts) -> str:
         ('Made by', f'tpu-dcgan {report.version()}, TensorFlow {tf.__version__}'),
     ]
     return table(['', ''], rows)
+
+
+def _cell(name: str, before: str) -> str:
+    """What somebody has written into a row of the card."""
+    found = re.search(rf'^\| {name} \| (.+) \|$', before, re.MULTILINE)
+    return found[1] if found else ''
 
 
 def _kid(facts: Facts) -> str:
@@ -122,30 +125,6 @@ def _quality(facts: Facts) -> str:
         measure = cli.command('trainer.evaluate', model_dir=facts.place)
         said.append(f'More measures, each beside what real images get: {code(measure)}.')
     return ' '.join(said)
-
-
-def _recipe(facts: Facts) -> str:
-    if not facts.hparams:
-        return 'Unknown: this card was made from the SavedModel alone.'
-    changed = changed_flags(facts.hparams)
-    data = {'train_data': facts.data_path} if facts.data_path else {}
-    command = cli.command('trainer.task', **data, model_dir=facts.place, **changed)
-    told = 'All other hyper-parameters are the defaults of this version.' if changed else 'All are the defaults.'
-    return f'{block("sh", command)}\n\n{told}'
-
-
-def changed_flags(hparams: HParams) -> dict[str, Any]:
-    """The hyper-parameters that differ from the defaults, which as flags of `trainer.task` give the same again."""
-    default = HParams()
-    names = [field.name for field in dataclasses.fields(HParams) if field.name not in _NOT_FLAGS]
-    if not hparams.train_kimg:
-        names.append('train_steps')
-    changed = {name: getattr(hparams, name) for name in names}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in changed.items()
-        if value != getattr(default, name) and not (name == 'train_kimg' and not value)
-    }
 
 
 def _labels(facts: Facts) -> list[str]:
