@@ -90,7 +90,7 @@ def test_a_file_with_other_pictures_is_refused_and_nothing_is_left(model_dir, tm
     saved_model.export(tiny_hparams(), write_run(other, 3, tiny_hparams()), str(tmp_path / 'model'))
     stranger = ExportedGenerator(str(tmp_path / 'model'))
     wrong = (lambda _, float16: tflite_file.convert(stranger, float16), tflite_file.TfliteGenerator)
-    monkeypatch.setitem(conversion._CONVERTERS, TFLITE, wrong)
+    monkeypatch.setitem(conversion.CONVERTERS, TFLITE, wrong)
     with pytest.raises(errors.UserError, match=r'generator\.tflite makes other pictures .* by up to \d+ grey levels'):
         exported(model_dir, format='savedmodel,tflite', output_dir=str(tmp_path / 'out'))
     assert not (tmp_path / 'out').exists()

@@ -51,7 +51,7 @@ def rows(shape: str, path: str, rounds: int) -> Iterator[str]:
         for made in conversion.convert(saved, path, formats, float16):
             run = saved
             if made.format != SAVED_MODEL:
-                run = conversion._CONVERTERS[made.format][1](made.content, saved)
+                run = conversion.CONVERTERS[made.format][1](made.content, saved)
             contenders.append((made.format, 'float16' if float16 else 'float32', made.size, run))
     alone = [[] for _ in contenders]
     together = [[] for _ in contenders]

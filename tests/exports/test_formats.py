@@ -53,7 +53,7 @@ def test_their_pictures_are_those_of_the_saved_model(networks, tmp_path):
     expected = generator.images(latents)
     assert expected.std() > 20
     for found in conversion.convert(generator, f'{tmp_path}/saved_model', _FORMATS):
-        _, run = conversion._CONVERTERS[found.format]
+        _, run = conversion.CONVERTERS[found.format]
         other = run(found.content, generator)
         assert np.abs(other.images(latents).astype(int) - expected).max() <= 1
         alone = np.concatenate([other._run(latents[:1]), other._run(latents[1:4])])  # Any number at once.

@@ -18,7 +18,8 @@ from trainer.options import EXPORT_FORMATS, ONNX, SAVED_MODEL, TFLITE
 
 SAVED_MODEL_NAME = 'saved_model'
 NAMES = {SAVED_MODEL: SAVED_MODEL_NAME, ONNX: onnx_file.NAME, TFLITE: tflite_file.NAME}
-_CONVERTERS: dict[str, tuple[Callable[..., bytes], Callable[..., Generator]]] = {
+# Of each format: what makes its bytes, and what runs them; both also take the generator of the SavedModel.
+CONVERTERS: dict[str, tuple[Callable[..., bytes], Callable[..., Generator]]] = {
     ONNX: (onnx_file.convert, onnx_file.OnnxGenerator),
     TFLITE: (tflite_file.convert, tflite_file.TfliteGenerator),
 }
@@ -95,7 +96,7 @@ def convert(exported: ExportedGenerator, path: str, formats: Sequence[str], floa
             _, ms = _run(exported, latents, time.process_time)  # TensorFlow has threads of its own.
             found.append(Measured(format_, size_of(path), ms))
             continue
-        make, run = _CONVERTERS[format_]
+        make, run = CONVERTERS[format_]
         content = make(exported, float16)
         generator = run(content, exported)
         _run(generator, latents, time.thread_time)  # The first run also prepares.
