@@ -41,7 +41,7 @@ format: dev
 	$(python) -m ruff format .
 
 bench: dev
-	$(python) -m pip install --quiet --editable '.[bench,browser,ocr]'
+	$(python) -m pip install --quiet --editable '.[bench,browser,ocr,export]'
 	$(python) -m tests.benchmarks.train_step
 	$(python) -m tests.benchmarks.convert
 	$(python) -m tests.benchmarks.input_pipeline
@@ -54,6 +54,7 @@ bench: dev
 	$(python) -m tests.benchmarks.page_load
 	$(python) -m tests.benchmarks.fuzz
 	$(python) -m tests.benchmarks.ocr
+	$(python) -m tests.benchmarks.exports
 
 # Gets the TPU compiler's estimates; needs no TPU. For the virtual environment see tests/benchmarks/tpu_compile.txt.
 bench-tpu: dev .venv-tpu/bin/python

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convert.reading import engines
 from tests.conftest import ROOT, TINY_FLAGS, smooth_images
+from tests.exports.trained import HAS_ONNX
 from tests.processes import run_module
 from trainer import errors
 from trainer.data import images
@@ -78,6 +79,9 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         if module == 'convert.ocr' and not engines.installed():
             assert ended.returncode == 1 and 'neither is installed' in ended.stderr
             continue
+        if module == 'trainer.export' and not HAS_ONNX:
+            assert ended.returncode == 1 and 'leave onnx out' in ended.stderr
+            continue
         assert ended.returncode == 0, f'{module} {flags}:\n{ended.stderr}'
     for made in (
         'runs/photos/data/preview.png',
@@ -99,9 +103,11 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         'runs/labelled64/classes.json',
         'generated/kept.csv',
         'runs/labelled64/gain/gain.csv',
+        'runs/photos64/export/model_card.md',
     ):
         assert (tmp_path / made).exists(), made
     assert (tmp_path / 'ocr.csv').exists() == bool(engines.installed())
+    assert (tmp_path / 'exported' / 'generator.onnx').exists() == HAS_ONNX
 
 
 def test_the_commands_for_the_cloud_fit_each_other(gcs, tmp_path):

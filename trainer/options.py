@@ -10,10 +10,12 @@ from absl import logging
 from trainer import errors
 from trainer.features import registry
 from trainer.filesystem import paths
+from trainer.flags import lists
 from trainer.flags.declaration import ANYWHERE, Options, option
 
 EXPORT_FOLDER = 'saved_model'
 LAST, BEST = 'last', 'best'
+SAVED_MODEL, ONNX, TFLITE = EXPORT_FORMATS = ('savedmodel', 'onnx', 'tflite')
 KID = 'kid'
 # Metrics that a tuning service may be told, and their names in the results of an evaluation.
 HPTUNING_METRICS = {KID: KID, 'holdout_loss': 'loss', 'holdout_d_real': 'D(real)', 'holdout_d_fake': 'D(fake)'}
@@ -131,6 +133,12 @@ class RunOptions(Options):
         'Which checkpoint becomes the SavedModel at the end: the last, or the best by KID.',
         choices=(LAST, BEST),
     )
+    export_format: str = option(
+        SAVED_MODEL,
+        'Formats of the generator at the end, separated by commas: savedmodel, onnx, tflite. The SavedModel is always '
+        'written; the others, and a model card, go to export in --model_dir. onnx needs pip install '
+        "'tpu-dcgan[export]'.",
+    )
     hptuning_metric: str = option(
         '',
         'Metric to report to a tuning service after each evaluation, under this name; evaluates at least at the end.',
@@ -159,6 +167,7 @@ class RunOptions(Options):
             raise errors.UserError(
                 f'--trial_id={self.trial_id} must be a number or a name: it becomes part of a folder name'
             )
+        _ = self.export_formats  # Raises if they cannot be read.
         if self.model_dir:
             self._complete_folders()
         if self.hptuning_metric == KID and not self.extractor:
@@ -180,6 +189,11 @@ class RunOptions(Options):
             ('export_dir', paths.of_trial(self.export_dir or os.path.join(model_dir, EXPORT_FOLDER), self.trial_id)),
         ):
             object.__setattr__(self, name, folder)
+
+    @property
+    def export_formats(self) -> tuple[str, ...]:
+        """--export_format, each once."""
+        return lists.parse('--export_format', self.export_format, EXPORT_FORMATS)
 
     @property
     def checkpoint_steps(self) -> int:

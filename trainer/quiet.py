@@ -13,6 +13,8 @@ _NOISE = (
     'is deprecated. Please use',
     'Reraising captured error',  # It ends the run, and is reported then.
     'Training with estimator made no steps',  # A run was stopped before its first step; our own line says so.
+    'Fingerprint not found',  # Our SavedModels have none, and nothing needs it.
+    'path_and_singleprint metric',
     'EventFileWriter writer thread error',  # Raised again by the next flush, which ends the run.
 )
 _WRITER_THREAD = 'EventLoggerThread'
@@ -30,6 +32,7 @@ def quieten_tensorflow() -> None:
     logger = tf.get_logger()
     logger.setLevel(python_logging.WARNING)
     logger.addFilter(_NoNoise())
+    logging.get_absl_logger().addFilter(_NoNoise())
     _say_nothing_of(_WRITER_THREAD)
 
 

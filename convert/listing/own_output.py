@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainer import errors
 from trainer.data import manifest
 from trainer.filesystem import outputs
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.model_dir import hparams_file, run_data
 
 _CHECKPOINT = re.compile(r'model\.ckpt-[0-9]+\.index')
@@ -30,7 +30,7 @@ def made_here(folder: str, names: Sequence[str]) -> str:
         return 'a training run'
     if present >= _PAGE:
         return 'a page of trainer.explore or convert.audit'
-    return 'an exported generator' if 'saved_model.pb' in present and export.is_ours(folder) else ''
+    return 'an exported generator' if 'saved_model.pb' in present and saved_model.is_ours(folder) else ''
 
 
 def _is_data_set(folder: str) -> bool:

@@ -17,7 +17,7 @@ from tests.fakes.cloud.fixtures import LEAVES_CONNECTIONS
 from trainer import errors
 from trainer.data import images
 from trainer.filesystem import outputs
-from trainer.generator import export
+from trainer.generator import saved_model
 
 pytestmark = LEAVES_CONNECTIONS
 
@@ -65,7 +65,7 @@ def marked(folder: pathlib.Path) -> None:
 def exported(folder: pathlib.Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = write_run(folder.parent, 3, tiny_hparams())
-    export.export(tiny_hparams(), checkpoint, str(folder))
+    saved_model.export(tiny_hparams(), checkpoint, str(folder))
     for path in [*folder.parent.glob('*ckpt*'), folder.parent / 'checkpoint', folder.parent / 'hparams.json']:
         path.unlink()
 

@@ -11,7 +11,7 @@ from tests.conftest import TINY_FLAGS, write_dataset
 from tests.processes import run_module
 from trainer import errors
 from trainer.filesystem import paths, pattern_free
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.model_dir import checkpoints
 from trainer.options import RunOptions
 
@@ -112,7 +112,7 @@ def test_a_run_in_such_a_folder_is_any_other_and_leaves_its_neighbours_alone(tmp
     assert 'at step 2' in ended.stderr  # It resumed.
     assert checkpoints.step_of(checkpoints.newest_whole(str(run))) == 4
     assert checkpoints.step_of(checkpoints.best(str(run))) in (2, 4)
-    assert export.is_ours(str(run / 'saved_model'))
+    assert saved_model.is_ours(str(run / 'saved_model'))
     assert len(before) > 60 and before == of_neighbours(tmp_path, name)
     made = run_module('trainer.generate', f'--saved_model={name}/saved_model', '--count=2', cwd=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -21,7 +21,7 @@ from trainer.dcgan.hparams import HParams
 from trainer.filesystem import outputs, state_file
 from trainer.filesystem.remote_lock import Holder
 from trainer.flags.declaration import typed_fields
-from trainer.generator import export, loading, sampler, samples
+from trainer.generator import loading, sampler, samples, saved_model
 from trainer.model_dir import checkpoints, classes_file, hparams_file, run_data
 from trainer.monitoring import best, chart, early_stopping
 from trainer.monitoring.history import History
@@ -161,7 +161,7 @@ def _best(work: pathlib.Path, random: Random) -> None:
 
 def _write_exported(folder: pathlib.Path) -> None:
     _write(folder)
-    export.export(_HPARAMS, checkpoints.path(str(folder / 'run'), _STEPS[0]), str(folder / 'run' / 'saved_model'))
+    saved_model.export(_HPARAMS, checkpoints.path(str(folder / 'run'), _STEPS[0]), str(folder / 'run' / 'saved_model'))
 
 
 def _exported(work: pathlib.Path, random: Random) -> None:
@@ -181,7 +181,7 @@ def _graph(work: pathlib.Path, random: Random) -> None:
     if stranger:
         (folder / 'thesis.txt').write_text('a year')
     try:
-        export.export(_HPARAMS, checkpoints.path(str(work / 'run'), _STEPS[0]), str(folder))
+        saved_model.export(_HPARAMS, checkpoints.path(str(work / 'run'), _STEPS[0]), str(folder))
     finally:
         assert (folder / 'thesis.txt').exists() == stranger
     assert not stranger, 'a folder with a thesis was replaced'

@@ -22,6 +22,7 @@ from trainer.data.image_set import Entry
 from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
 from trainer.explore import ExploreOptions
+from trainer.export import ExportOptions
 from trainer.flags import flagfiles
 from trainer.flags.declaration import rule_of, typed_fields
 from trainer.generate import GenerateOptions
@@ -31,7 +32,7 @@ from trainer.run import memory
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
-    (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
+    (ExportOptions,), (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip
 _NEEDED = {'input_dir': 'in', 'output_dir': 'out', 'data': 'in', 'model_dir': 'run'}

@@ -11,7 +11,7 @@ import pathlib
 import pytest
 
 from tests.conftest import tiny_hparams, write_dataset
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.machine.options import MachineOptions
 from trainer.metrics.kid import Kid
 from trainer.model_dir import checkpoints, hparams_file
@@ -53,7 +53,7 @@ def reported(monkeypatch) -> list[tuple[int, float]]:
 
 def test_a_run_ends_well_and_goes_on_when_it_is_told_to(reported, tmp_path, monkeypatch, caplog):
     data, model_dir, exported = write_dataset(tmp_path / 'data', holdout=0), tmp_path / 'run', []
-    monkeypatch.setattr(export, 'export', lambda hparams, checkpoint, *_: exported.append(checkpoint))
+    monkeypatch.setattr(saved_model, 'export', lambda hparams, checkpoint, *_: exported.append(checkpoint))
     caplog.set_level(logging.INFO, 'absl')
     assert run(data, model_dir) == 2
     assert 'ended at step 2: 1 evaluations in a row were no better than that of step 1, KID 1.0000' in caplog.text

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tests.conftest import open_image, smooth_images, tiny_hparams, write_dataset
 from trainer import errors
 from trainer.data import image_set
-from trainer.generator import export, loading
+from trainer.generator import loading, saved_model
 from trainer.machine import signals
 from trainer.machine.options import MachineOptions
 from trainer.model_dir import checkpoints
@@ -142,7 +142,7 @@ def test_a_best_checkpoint_cut_short_is_passed_over(trained_run, tmp_path, caplo
 
 def test_the_best_is_exported_on_request(data, trained_run, tmp_path, monkeypatch):
     exported = []
-    monkeypatch.setattr(export, 'export', lambda hparams, checkpoint, *_: exported.append(checkpoint))
+    monkeypatch.setattr(saved_model, 'export', lambda hparams, checkpoint, *_: exported.append(checkpoint))
     for which in ('last', 'best'):
         options = options_for(trained_run, export_checkpoint=which)
         experiment.run(tiny_hparams(train_steps=4), DataOptions(train_data=data), options, MachineOptions())

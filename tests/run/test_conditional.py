@@ -81,7 +81,7 @@ def test_a_changed_condition_is_refused(changes, message, trained, data):
 def test_the_exported_model_makes_pictures_of_a_label(trained):
     folder = str(trained / 'saved_model')
     signatures = tf.saved_model.load(folder).signatures
-    assert set(signatures) == {'serving_default', 'seeds', 'labelled', 'classes', 'labels'}
+    assert set(signatures) == {'serving_default', 'seeds', 'png', 'labelled', 'labelled_png', 'classes', 'labels'}
     names = signatures['labels'](label=tf.constant([2, -1]))
     assert (names['name'].numpy().tolist(), names['count'].numpy().tolist()) == ([b'dot', b''], [8, 0])
     exported, restored = ExportedGenerator(folder), loading.load(str(trained), 'last').generator
@@ -90,6 +90,9 @@ def test_the_exported_model_makes_pictures_of_a_label(trained):
     assert all(np.abs(of_each[one] - of_each[other]).max() > 5 for one in range(4) for other in range(one))
     for label in (-1, 2):
         made = signatures['labelled'](seed=tf.constant(5), count=tf.constant(3), label=tf.constant(label))['images']
+        pngs = signatures['labelled_png'](seed=tf.constant(5), count=tf.constant(3), label=tf.constant(label))
+        decoded = [tf.io.decode_png(png).numpy() for png in pngs['image_bytes']]
+        np.testing.assert_array_equal(np.stack(decoded), made.numpy())
         latents = restored.latents([5, 6, 7], np.array([label] * 3))
         np.testing.assert_allclose(made.numpy().astype(int), restored.images(latents), atol=1)
         np.testing.assert_allclose(exported.images(latents).astype(int), restored.images(latents), atol=1)

@@ -1,4 +1,4 @@
 """A trained generator in other formats, and the card that describes it.
 
-Imports `generator`, `monitoring` and what is below them.
+Imports `generator`, `monitoring`, `evaluation` and what is below them.
 """

@@ -7,6 +7,7 @@ import dataclasses
 from absl import logging
 
 from trainer import errors
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
 from trainer.generator.sampler import CheckpointGenerator, Generator
@@ -34,8 +35,35 @@ class TrainedGenerator:
     which: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A trained generator on disk.
+
+    Attributes:
+      hparams: the hyper-parameters of its run.
+      classes: of its pictures; None for an unconditional one.
+      checkpoint: its prefix, such as 'model_dir/best/model.ckpt-600'.
+      step: of the checkpoint.
+      which: 'best' or 'last'.
+    """
+
+    hparams: HParams
+    classes: Classes | None
+    checkpoint: str
+    step: int
+    which: str
+
+
 def load(model_dir: str, which: str = '') -> TrainedGenerator:
-    """Loads the generator that a run left in `model_dir`.
+    """Loads the generator that `find` finds, and raises as it does."""
+    found = find(model_dir, which)
+    logging.info('generator of the %s checkpoint, step %d', found.which, found.step)
+    generator = CheckpointGenerator(found.hparams, found.classes).restore(found.checkpoint)
+    return TrainedGenerator(generator, found.hparams, found.step, found.which)
+
+
+def find(model_dir: str, which: str = '') -> Found:
+    """Finds the generator that a run left in `model_dir`, and checks that its files fit each other.
 
     Args:
       model_dir: local or gs://, the --model_dir of python -m trainer.task.
@@ -62,7 +90,5 @@ def load(model_dir: str, which: str = '') -> TrainedGenerator:
     if trained is None or not checkpoint:
         raise errors.UserError(f'{model_dir} holds no training run: give the --model_dir of python -m trainer.task')
     checkpoint_check.check(checkpoint, trained, to_train=False)
-    step = checkpoints.step_of(checkpoint)
-    logging.info('generator of the %s checkpoint, step %d', which, step)
-    generator = CheckpointGenerator(trained, classes_file.of_run(model_dir, trained))
-    return TrainedGenerator(generator.restore(checkpoint), trained, step, which)
+    classes = classes_file.of_run(model_dir, trained)
+    return Found(trained, classes, checkpoint, checkpoints.step_of(checkpoint), which)

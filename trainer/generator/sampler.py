@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
+from tensorflow.types.experimental import ConcreteFunction
 
 from trainer import errors
 from trainer.data import images
@@ -20,7 +21,7 @@ from trainer.dcgan import conditioning, noise
 from trainer.dcgan.conditioning import UNLABELLED, Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
-from trainer.generator import export, weights
+from trainer.generator import saved_model, signatures, weights
 from trainer.generator.weights import GeneratorWeights
 from trainer.storage import refusals
 
@@ -107,7 +108,13 @@ class CheckpointGenerator(Generator):
 
 
 class ExportedGenerator(Generator):
-    """The generator in a SavedModel that `export` wrote."""
+    """The generator in a SavedModel that `export` wrote.
+
+    Attributes:
+      signature: noise and, for a generator with classes, classes -> images; as in `saved_model.export`.
+    """
+
+    signature: ConcreteFunction
 
     def __init__(self, path: str):
         """Loads it.
@@ -115,15 +122,15 @@ class ExportedGenerator(Generator):
         Raises:
           errors.UserError: the folder is not a SavedModel, or that of another program, or damaged.
         """
-        if not tf.io.gfile.isdir(path) or not export.is_ours(path):
+        if not tf.io.gfile.isdir(path) or not saved_model.is_ours(path):
             raise errors.UserError(
                 f'{path} is not a SavedModel exported by this trainer: give the saved_model folder of a run'
             )
         try:
             self._model = tf.saved_model.load(plain(path))  # Kept, because its variables live only as long as it does.
-            conditional = export.CLASSES in self._model.signatures
-            self._signature = self._model.signatures[export.CLASSES if conditional else export.NOISE]
-            inputs = self._signature.structured_input_signature[1]
+            conditional = signatures.CLASSES in self._model.signatures
+            self.signature = self._model.signatures[signatures.CLASSES if conditional else signatures.NOISE]
+            inputs = self.signature.structured_input_signature[1]
             self.noise_dim = int(inputs['noise'].shape[1])
             count = int(inputs['classes'].shape[1]) if conditional else 0
             self.classes = self._named(count) if conditional else None
@@ -137,7 +144,7 @@ class ExportedGenerator(Generator):
             ) from error
 
     def _named(self, count: int) -> Classes:
-        found = self._model.signatures[export.LABELS](label=tf.range(UNLABELLED, count))
+        found = self._model.signatures[signatures.LABELS](label=tf.range(UNLABELLED, count))
         unlabelled, *of_classes = found['count'].numpy().tolist()
         names = tuple(name.decode() for name in found['name'].numpy()[1:])
         return Classes(names, tuple(of_classes), unlabelled)
@@ -145,4 +152,4 @@ class ExportedGenerator(Generator):
     def _run(self, batch: np.ndarray) -> np.ndarray:
         vectors = {'noise': tf.constant(batch[:, : self.noise_dim])}
         of_class = {'classes': tf.constant(batch[:, self.noise_dim :])} if self.classes else {}
-        return self._signature(**vectors, **of_class)['images'].numpy()
+        return self.signature(**vectors, **of_class)[signatures.IMAGES].numpy()

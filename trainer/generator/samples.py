@@ -20,7 +20,7 @@ from trainer.data import images
 from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem import files
-from trainer.generator.sampler import CheckpointGenerator
+from trainer.generator.sampler import CheckpointGenerator, Generator
 from trainer.model_dir import checkpoints, event_log
 from trainer.model_dir.divergence import NotFinite
 
@@ -52,6 +52,12 @@ def grid_paths(model_dir: str) -> list[str]:
 def chart_path(model_dir: str) -> str:
     """The chart of a run's measures."""
     return os.path.join(folder(model_dir), 'metrics.png')
+
+
+def draw(generator: Generator, count: int) -> np.ndarray:
+    """The grid of a generator, uint8 [H, W, C]: up to `count` pictures, not chosen; with classes, a row for each."""
+    layout = _layout(generator.classes, count)
+    return _tiled(generator.images(_latents(generator, layout, count)), layout)
 
 
 def write_real(model_dir: str, pixels: tf.Tensor) -> None:
@@ -98,9 +104,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         self._take_grid = take_grid
         self.generator = CheckpointGenerator(hparams, classes)
         self._layout = _layout(classes, count)
-        seeds = range(self._layout.columns * len(self._layout.labels) if classes else count)
-        labels = np.repeat(self._layout.labels, self._layout.columns) if classes else None
-        self._latents = self.generator.latents(seeds, labels)
+        self._latents = _latents(self.generator, self._layout, count)
         self._drawn = -1
 
     def begin(self) -> None:
@@ -120,9 +124,7 @@ class SampleListener(v1.train.CheckpointSaverListener):
         if not due or step == self._drawn:  # After an evaluation, training saves the same step again.
             return
         pixels = self.generator.restore(checkpoints.path(self._model_dir, step)).images(self._latents)
-        grid = images.tile_grid(pixels, self._layout.columns)
-        if self._layout.names:
-            grid = images.with_row_names(grid, self._layout.names)
+        grid = _tiled(pixels, self._layout)
         images.write_png(grid_path(self._model_dir, step), grid)
         self._to_tensorboard(grid, step)
         self._drawn = step
@@ -163,6 +165,18 @@ def _layout(classes: Classes | None, count: int) -> _Layout:
     largest = sorted(range(len(classes.names)), key=lambda label: -classes.images[label])[:rows]
     shown = tuple(sorted(largest))
     return _Layout(max(count // rows, 1), shown, tuple(classes.names[label] for label in shown))
+
+
+def _latents(generator: Generator, layout: _Layout, count: int) -> np.ndarray:
+    if not layout.labels:
+        return generator.latents(range(count))
+    labels = np.repeat(layout.labels, layout.columns)
+    return generator.latents(range(len(labels)), labels)
+
+
+def _tiled(pixels: np.ndarray, layout: _Layout) -> np.ndarray:
+    grid = images.tile_grid(pixels, layout.columns)
+    return images.with_row_names(grid, layout.names) if layout.names else grid
 
 
 def _read(path: str) -> np.ndarray | None:

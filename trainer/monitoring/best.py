@@ -84,6 +84,11 @@ class Keeper:
                 tf.io.gfile.copy(path, copy, overwrite=True)
 
 
+def read(model_dir: str) -> Best | None:
+    """Which checkpoint of a run is kept as the best; None if there is none, or the file is damaged."""
+    return _read(os.path.join(checkpoints.best_folder(model_dir), _FILE_NAME))
+
+
 def set_aside(model_dir: str, data: str) -> str:
     """Moves a best checkpoint away that was measured on other data than `data`.
 

@@ -116,6 +116,16 @@ class History:
         files.write_bytes(self.path, text.getvalue().encode())
 
 
+def read(model_dir: str, step: int) -> list[Point]:
+    """The points of a run up to a step, without changing anything; none if the file is absent or damaged."""
+    try:
+        text = files.read_text(os.path.join(model_dir, FILE_NAME), _MOST_BYTES)
+        return [point for point in _parse(text or 'step') if point.step <= step]
+    except (ValueError, csv.Error) as error:
+        logging.warning('%s in %s cannot be read (%s)', FILE_NAME, model_dir, error)
+        return []
+
+
 def _cell(value: float | str | None) -> str:
     if isinstance(value, float):
         return f'{value:.6g}'

@@ -7,14 +7,13 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from trainer import cli, environment, errors
+from trainer import environment, errors
 from trainer.data import image_set
 from trainer.data.image_set import ImageSet
 from trainer.dcgan import architecture, fitting, input_fn
-from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.lock import Lock
-from trainer.generator import export, samples
+from trainer.generator import samples
 from trainer.machine import preparation
 from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop
@@ -25,9 +24,9 @@ from trainer.model_dir.run_data import RunData
 from trainer.monitoring import best, early_stopping
 from trainer.monitoring.monitor import Monitor
 from trainer.monitoring.record import Record
-from trainer.options import BEST, KID, DataOptions, RunOptions
+from trainer.options import KID, DataOptions, RunOptions
 from trainer.pretrained import transfer
-from trainer.run import classes, input_report, memory, preflight, training
+from trainer.run import classes, ending, input_report, memory, preflight, training
 
 _REAL = 1024  # Real images to compare sample grids with.
 
@@ -115,7 +114,7 @@ def _train(job: training.Job, tpu: MachineOptions, start_step: int) -> int:
             logging.info('stopped; the same command resumes')
             return stop.exit_code
         record.draw()
-        _finish(hparams, options, job.classes)
+        ending.finish(hparams, options, job.classes)
         if stop.signum:  # A signal does not cut the export short; only the exit code reports it.
             return stop.exit_code
     input_report.log(job.train.source, hparams, job.in_memory, images_per_s)
@@ -137,7 +136,7 @@ def _completed(hparams: HParams, model_dir: str, checkpoint: str) -> HParams:
 def _already_finished(hparams: HParams, options: RunOptions, checkpoint: str, why: str) -> int:
     logging.info('%s %s', options.model_dir, why)
     checkpoint_check.check(checkpoint, hparams, to_train=False)
-    _finish(hparams, options, classes_file.of_run(options.model_dir, hparams))
+    ending.finish(hparams, options, classes_file.of_run(options.model_dir, hparams))
     return 0
 
 
@@ -193,19 +192,3 @@ def _check_holdout(job: training.Job) -> None:
         )
     if job.holdout and not job.eval_batch_size:
         logging.warning('no loss on the hold-out: its %d images do not fill a batch on the TPU', len(job.holdout))
-
-
-def _finish(hparams: HParams, options: RunOptions, classes: Classes | None) -> None:
-    """Writes the results of a finished run: the exported generator, and the animation of its sample grids."""
-    model_dir = options.model_dir
-    checkpoint = checkpoints.latest(model_dir)
-    exported = checkpoints.best(model_dir) if options.export_checkpoint == BEST else checkpoint
-    if not exported:
-        logging.warning('no evaluation has found a best checkpoint: exporting the last')
-    export.export(hparams, exported or checkpoint, options.export_dir, classes)
-    grids = samples.grid_paths(model_dir)
-    if grids:
-        logging.info('pictures: %s, %s', grids[-1], samples.write_gif(model_dir))
-    logging.info('measures: %s', samples.chart_path(model_dir))
-    generate = cli.command('trainer.generate', model_dir=model_dir, count=16)
-    logging.info('generator: %s (%s)', options.export_dir, generate)

@@ -14,9 +14,10 @@ from trainer import errors
 from trainer.data import dataset, manifest, shard_file
 from trainer.filesystem import disk_errors, files
 from trainer.filesystem.pattern_free import plain
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.model_dir import run_folder
 from trainer.options import EXPORT_FOLDER, RunOptions
+from trainer.run import ending
 from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, VIEWER, explained
 
@@ -34,7 +35,8 @@ def check(data: Sequence[str], options: RunOptions, compile_cache_dir: str = '')
     Raises:
       errors.AccessDenied: a bucket does not exist, or refuses this account.
       errors.Transient: Cloud Storage does not answer.
-      errors.UserError: a folder cannot be written or is not a run's, or a bucket is in another region.
+      errors.UserError: a folder cannot be written or is not a run's, a bucket is in another region, or packages for a
+        format of the export are missing.
       errors.DataError: there is no data.
     """
     data = [name for name in data if name]
@@ -48,6 +50,7 @@ def check(data: Sequence[str], options: RunOptions, compile_cache_dir: str = '')
     for folder in folders:
         _list_explained(folder)
     _check_ours(data, options)
+    ending.check(options)
     for folder in folders:
         _check_writable(flags[folder], folder)
     if options.region:
@@ -60,10 +63,10 @@ def _check_ours(data: Sequence[str], options: RunOptions) -> None:
     """Checks that the run removes and replaces only its own files."""
     plain(options.model_dir)
     run_folder.check(options.model_dir)
-    export.check(options.export_dir)
+    saved_model.check(options.export_dir)
     own = os.path.join(options.model_dir, EXPORT_FOLDER)
     others = {'--model_dir': [options.model_dir], '--train_data': data}
-    export.check_apart(options.export_dir, own, others)
+    saved_model.check_apart(options.export_dir, own, others)
 
 
 def _check_readable(data: str) -> None:

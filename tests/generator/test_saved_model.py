@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
+from PIL import Image
 
 from tests.conftest import SHIPPED, tiny_hparams, write_dataset, write_run
 from trainer import errors
 from trainer.filesystem import files
-from trainer.generator import export
+from trainer.generator import saved_model, signatures
+from trainer.generator.sampler import ExportedGenerator
 from trainer.options import RunOptions
 from trainer.run import preflight
 
@@ -28,8 +32,38 @@ def checkpoint(tmp_path_factory) -> str:
 @pytest.fixture(scope='module')
 def exported(checkpoint, tmp_path_factory) -> pathlib.Path:
     path = tmp_path_factory.mktemp('exported') / 'saved_model'
-    export.export(HPARAMS, checkpoint, str(path))
+    saved_model.export(HPARAMS, checkpoint, str(path))
     return path
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_the_pngs_are_the_pictures_of_the_seeds(channels, checkpoint, exported, tmp_path):
+    if channels == 1:
+        hparams = tiny_hparams(channels=1)
+        exported = tmp_path / 'grey'
+        saved_model.export(hparams, write_run(tmp_path, 3, hparams), str(exported))
+    found = tf.saved_model.load(str(exported)).signatures
+    chosen = {'seed': tf.constant(5), 'count': tf.constant(3)}
+    (name, files_), pixels = next(iter(found['png'](**chosen).items())), found['seeds'](**chosen)['images'].numpy()
+    assert name.endswith('_bytes')  # So TensorFlow Serving sends them in base64.
+    decoded = [np.asarray(Image.open(io.BytesIO(png), formats=['PNG'])) for png in files_.numpy().tolist()]
+    np.testing.assert_array_equal(np.stack(decoded).reshape(pixels.shape), pixels)
+
+
+def test_an_export_of_before_the_pngs_is_still_ours(checkpoint, tmp_path, monkeypatch):
+    build = signatures.build
+
+    def of_before(*args):
+        return {name: one for name, one in build(*args).items() if name != 'png'}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signatures, 'build', of_before)
+        saved_model.export(HPARAMS, checkpoint, str(tmp_path / 'model'))
+    assert set(tf.saved_model.load(str(tmp_path / 'model')).signatures) == {'serving_default', 'seeds'}
+    assert saved_model.is_ours(str(tmp_path / 'model'))
+    generator = ExportedGenerator(str(tmp_path / 'model'))
+    assert generator.images(generator.latents([1, 2])).shape == (2, 32, 32, 3)
+    saved_model.check(str(tmp_path / 'model'))
 
 
 def listing(folder: pathlib.Path) -> dict[str, bytes]:
@@ -71,9 +105,9 @@ def test_what_is_not_ours_is_refused_before_the_work_and_stays(fill, exported, c
     fill(tmp_path, exported)
     before = listing(tmp_path)
     with pytest.raises(errors.UserError, match=f'--export_dir={tmp_path} holds .*, which is not a generator exp'):
-        export.check(str(tmp_path))
+        saved_model.check(str(tmp_path))
     with pytest.raises(errors.UserError, match='would be replaced: choose another folder, or an empty one'):
-        export.export(HPARAMS, checkpoint, str(tmp_path))
+        saved_model.export(HPARAMS, checkpoint, str(tmp_path))
     assert listing(tmp_path) == before
     assert [path.name for path in tmp_path.parent.glob(f'*{tmp_path.name}*')] == [tmp_path.name]
 
@@ -87,8 +121,8 @@ def test_what_is_absent_empty_or_ours_is_replaced(kind, exported, checkpoint, tm
         shutil.copytree(exported, tmp_path / 'real')
         (tmp_path / 'real' / 'variables' / 'variables.index').write_bytes(b'old')
         (tmp_path / 'real').rename(path) if kind == 'ours' else path.symlink_to('real')
-    export.check(str(path))
-    export.export(HPARAMS, checkpoint, str(path))
+    saved_model.check(str(path))
+    saved_model.export(HPARAMS, checkpoint, str(path))
     assert path.is_symlink() == (kind == 'a link to ours')
     assert tf.saved_model.load(str(path)).signatures['seeds'](seed=tf.constant(1), count=tf.constant(2))
     assert len(list(tmp_path.iterdir())) == 1 + path.is_symlink()
@@ -98,13 +132,13 @@ def test_without_an_exchange_in_one_step_the_graph_comes_last(exported, checkpoi
     """Without such an exchange, and in a bucket, a kill in between leaves the whole old graph or none."""
     path = tmp_path / 'model'
     shutil.copytree(exported, path)
-    monkeypatch.setattr(export, '_exchanged', lambda *_: False)
+    monkeypatch.setattr(saved_model, '_exchanged', lambda *_: False)
     copied = []
     copy = tf.io.gfile.copy
     monkeypatch.setattr(tf.io.gfile, 'copy', lambda *args, **more: (copied.append(args[1]), copy(*args, **more)))
-    export.export(HPARAMS, checkpoint, str(path))
+    saved_model.export(HPARAMS, checkpoint, str(path))
     assert copied[-1] == f'{path}/saved_model.pb' and len(copied) >= 3
-    assert export.is_ours(str(path)) and len(list(tmp_path.iterdir())) == 1
+    assert saved_model.is_ours(str(path)) and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize('when', ['before the weights are written', 'before it is put in its place'])
@@ -119,9 +153,9 @@ def test_whatever_ends_an_export_the_old_one_is_there(when, exported, checkpoint
     if when.startswith('before the weights'):
         monkeypatch.setattr(v1.saved_model.Builder, 'save', interrupted)
     else:
-        monkeypatch.setattr(export, '_publish', interrupted)
+        monkeypatch.setattr(saved_model, '_publish', interrupted)
     with pytest.raises(KeyboardInterrupt):
-        export.export(HPARAMS, checkpoint, str(path))
+        saved_model.export(HPARAMS, checkpoint, str(path))
     assert listing(path) == before and len(list(tmp_path.iterdir())) == 1
 
 
@@ -136,7 +170,7 @@ def test_what_came_into_the_folder_meanwhile_stays(checkpoint, tmp_path, monkeyp
 
     monkeypatch.setattr(v1.saved_model.Builder, 'save', slow)
     with pytest.raises(errors.UserError, match='holds thesis.docx'):
-        export.export(HPARAMS, checkpoint, str(path))
+        saved_model.export(HPARAMS, checkpoint, str(path))
     assert listing(path) == {'thesis.docx': b'a year'}
 
 
@@ -169,9 +203,9 @@ def test_in_a_bucket_the_rule_is_the_same(gcs, exported, checkpoint):
     path = f'{gcs.bucket}/model'
     gcs.server.put(f'{path}/thesis.docx', b'a year')
     with pytest.raises(errors.UserError, match=f'--export_dir={path} holds thesis.docx'):
-        export.check(path)
+        saved_model.check(path)
     gcs.server.remove(f'{path}/thesis.docx')
     for _ in range(2):
-        export.export(HPARAMS, checkpoint, path)
+        saved_model.export(HPARAMS, checkpoint, path)
         names = {name[len(path) + 1 :] for name in gcs.server.paths(path)}
         assert {name for name in names if not name.endswith('/')} == set(listing(exported))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,27 +14,19 @@ import tensorflow.compat.v1 as v1
 from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer import errors
-from trainer.data import images
-from trainer.dcgan import conditioning, noise
 from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem import disk_errors, files, paths
 from trainer.filesystem.pattern_free import plain
-from trainer.generator import weights
+from trainer.generator import signatures
 from trainer.generator.weights import GeneratorWeights
 from trainer.storage import gcs
 from trainer.storage.refusals import ADMIN, explained
 
-# The signatures; the last three only of a generator with classes.
-NOISE, SEEDS, LABELLED, CLASSES, LABELS = 'serving_default', 'seeds', 'labelled', 'classes', 'labels'
-_INPUTS = {NOISE: {'noise'}, SEEDS: {'seed', 'count'}}
-_OUTPUT = 'images'
 _GRAPH = 'saved_model.pb'
 _NAMES = re.compile(r'saved_model\.pb|fingerprint\.pb|variables|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})')
 _MOST_BYTES = 256 << 20  # Of a graph without its weights; ours have a few hundred kilobytes.
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # Constants of Linux's renameat2.
-
-_signature = v1.saved_model.signature_def_utils.predict_signature_def
 
 
 def check(path: str, flag: str = '--export_dir') -> None:
@@ -79,12 +70,14 @@ def check_apart(path: str, own: str, others: Mapping[str, Sequence[str]], flag: 
 def export(hparams: HParams, checkpoint: str, path: str, classes: Classes | None = None) -> None:
     """Writes the generator of `checkpoint` to the folder `path`, replacing an earlier export.
 
-    The model loads with `tf.saved_model.load(path)` and has two signatures:
+    The model loads with `tf.saved_model.load(path)` and has three signatures:
       serving_default: noise, float32 [N, noise_dim] -> images, uint8 [N, H, W, C]
       seeds: seed and count, int32 scalars -> images, uint8 [count, H, W, C], for the seeds seed, seed + 1, ...
+      png: seed and count -> image_bytes, string [count]: the same images as PNG files
 
-    A generator with K classes draws them in the shares of the training images, and has three more:
+    A generator with K classes draws them in the shares of the training images, and has four more:
       labelled: seed, count and label, int32 scalars -> images of one class; label -1 is none
+      labelled_png: the same -> image_bytes
       classes: noise, float32 [N, noise_dim], and classes, float32 [N, K], usually one-hot -> images
       labels: label, int32 [N], from -1 to K - 1 -> name, string [N], and count, int32 [N], of training images
 
@@ -94,17 +87,32 @@ def export(hparams: HParams, checkpoint: str, path: str, classes: Classes | None
     path = path if gcs.is_remote(path) else os.path.realpath(path)  # A link stays; its target is replaced.
     with _workshop(path) as temporary:
         with tf.Graph().as_default(), v1.Session() as session:
-            signatures = _signatures(hparams, classes)
+            found = signatures.build(hparams, classes)
             GeneratorWeights(hparams, classes).load(session, checkpoint)
             builder = v1.saved_model.Builder(plain(temporary))
-            builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signatures)
+            builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], found)
             builder.save()
-        check(path)  # Again, hours after the first check.
-        (_copy if gcs.is_remote(path) else _publish)(temporary, path)
+        _put_in_place(temporary, path, '--export_dir')
+
+
+def copy(source: str, path: str, flag: str = '--output_dir') -> None:
+    """Copies the SavedModel in the folder `source` to the folder `path`, by the same rule as `export`.
+
+    Args:
+      source, path: local or gs://.
+      flag: the flag that gives `path`.
+
+    Raises:
+      errors.UserError: `path` holds something else, which is left unchanged.
+    """
+    path = path if gcs.is_remote(path) else os.path.realpath(path)
+    with _workshop(path) as temporary:
+        _copy(source, temporary)
+        _put_in_place(temporary, path, flag)
 
 
 def is_ours(path: str) -> bool:
-    """Whether a folder holds a SavedModel with the two signatures that `export` writes."""
+    """Whether a folder holds a SavedModel with the signatures that every version of `export` writes."""
     try:
         with tf.io.gfile.GFile(os.path.join(path, _GRAPH), 'rb') as file:
             graphs = saved_model_pb2.SavedModel.FromString(file.read(_MOST_BYTES)).meta_graphs
@@ -113,8 +121,8 @@ def is_ours(path: str) -> bool:
     return len(graphs) == 1 and all(
         name in graphs[0].signature_def
         and set(graphs[0].signature_def[name].inputs) == inputs
-        and set(graphs[0].signature_def[name].outputs) == {_OUTPUT}
-        for name, inputs in _INPUTS.items()
+        and set(graphs[0].signature_def[name].outputs) == {signatures.IMAGES}
+        for name, inputs in signatures.ALWAYS.items()
     )
 
 
@@ -145,6 +153,11 @@ def _workshop(path: str) -> Iterator[str]:
                 tf.io.gfile.rmtree(temporary)
 
 
+def _put_in_place(temporary: str, path: str, flag: str) -> None:
+    check(path, flag)  # Again: the first check may be hours ago.
+    (_copy if gcs.is_remote(path) else _publish)(temporary, path)
+
+
 def _publish(temporary: str, path: str) -> None:
     """Puts the new folder in the place of the old one; at every moment one of them is there."""
     if not os.path.lexists(path):
@@ -162,48 +175,11 @@ def _exchanged(one: str, other: str) -> bool:
     return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
 
 
-def _copy(temporary: str, path: str) -> None:
+def _copy(source: str, path: str) -> None:
     """Replaces file by file, the graph last; a bucket, or a disk mounted at `path`, allows nothing better."""
-    written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(temporary) for name in names]
-    for source in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
-        target = path.rstrip('/') + source[len(temporary) :]
+    source = source.rstrip('/')
+    written = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(source) for name in names]
+    for one in sorted(written, key=lambda name: os.path.basename(name) == _GRAPH):
+        target = path.rstrip('/') + one[len(source) :]
         files.make_folder(os.path.dirname(target))
-        tf.io.gfile.copy(source, target, overwrite=True)
-
-
-def _signatures(hparams: HParams, classes: Classes | None) -> dict:
-    def generate(vectors: tf.Tensor, labels: tf.Tensor | None) -> dict[str, tf.Tensor]:
-        none = tf.zeros([tf.shape(vectors)[0], 0])
-        of_class = none if labels is None else conditioning.one_hot(labels, hparams.classes)
-        return {_OUTPUT: images.to_uint8(weights.generator(vectors, of_class, hparams))}
-
-    vectors = v1.placeholder(tf.float32, [None, hparams.noise_dim], 'noise')
-    seed, count = (v1.placeholder(tf.int32, [], name) for name in ('seed', 'count'))
-    seeds = tf.range(seed, seed + count)
-    noise_of_seeds = noise.from_seeds(seeds, hparams.noise_dim)
-    # The first number of the noise also decides the class, because there is no other number to decide it.
-    by_noise = conditioning.at_quantile(_normal_cdf(vectors[:, 0]), classes.shares) if classes else None
-    by_seed = conditioning.draw(seeds, classes.shares) if classes else None
-    found = {
-        NOISE: _signature({'noise': vectors}, generate(vectors, by_noise)),
-        SEEDS: _signature({'seed': seed, 'count': count}, generate(noise_of_seeds, by_seed)),
-    }
-    if not classes:
-        return found
-    label, labels = v1.placeholder(tf.int32, [], 'label'), v1.placeholder(tf.int32, [None], 'labels')
-    of_class = v1.placeholder(tf.float32, [None, hparams.classes], 'classes')
-    chosen = images.to_uint8(weights.generator(vectors, of_class, hparams))
-    names = tf.constant(['', *classes.names])
-    counts = tf.constant([classes.unlabelled, *classes.images], tf.int32)
-    known = {'name': tf.gather(names, labels + 1), 'count': tf.gather(counts, labels + 1)}
-    of_label = generate(noise_of_seeds, tf.fill([count], label))
-    return {
-        **found,
-        LABELLED: _signature({'seed': seed, 'count': count, 'label': label}, of_label),
-        CLASSES: _signature({'noise': vectors, 'classes': of_class}, {_OUTPUT: chosen}),
-        LABELS: _signature({'label': labels}, known),
-    }
-
-
-def _normal_cdf(x: tf.Tensor) -> tf.Tensor:
-    return 0.5 * (1.0 + tf.math.erf(x / math.sqrt(2.0)))
+        tf.io.gfile.copy(one, target, overwrite=True)
