@@ -114,8 +114,7 @@ def serve(options: ServeOptions) -> int:
             if signal.getsignal(signum) is not signal.SIG_IGN:  # Under nohup, a closed terminal stops nothing.
                 signal.signal(signum, made.stop)
         host = f'[{options.host}]' if ':' in options.host else options.host
-        logging.info('%s', model.title)
-        terminal.say(f'serving on http://{host}:{made.port}/')
+        logging.info('%s, listening on http://%s:%d/', model.title, host, made.port)
         return made.run()
 
 

@@ -28,9 +28,11 @@ from trainer.generate import GenerateOptions
 from trainer.machine.options import MachineOptions
 from trainer.options import DataOptions, RunOptions
 from trainer.run import memory
+from trainer.serve import ServeOptions
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
+    (ServeOptions,),
     (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip

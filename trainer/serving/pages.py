@@ -13,6 +13,7 @@ from trainer.inference.model import Model
 from trainer.page import builder, publish
 from trainer.serving.http import Request, Response, Route
 from trainer.storage import gcs
+from trainer.storage.refusals import VIEWER, explained
 
 _EXPLORE = 'trainer.explore'
 _OTHER_TYPES = {'.json': 'application/json', '.wasm': 'application/wasm', '.png': 'image/png'}
@@ -54,12 +55,13 @@ def page_folder(model: Model, model_dir: str, temporary: str, predict: str) -> s
       errors.UserError: Cloud Storage refuses the page of the run.
     """
     explore = os.path.join(model_dir, 'explore')
-    mark = outputs.read_mark(explore) if model_dir else None
-    if mark and mark.made_by == _EXPLORE and builder.INDEX in files.names_in(explore):
-        if not gcs.is_remote(explore):
-            return explore
-        _fetch(explore, temporary)
-        return temporary
+    with explained(explore, VIEWER):
+        mark = outputs.read_mark(explore) if model_dir else None
+        if mark and mark.made_by == _EXPLORE and builder.INDEX in files.names_in(explore):
+            if not gcs.is_remote(explore):
+                return explore
+            _fetch(explore, temporary)
+            return temporary
     text = _SMALL.format(title=html.escape(model.title), predict=html.escape(predict))
     files.write_bytes(os.path.join(temporary, builder.INDEX), text.encode())
     files.write_bytes(os.path.join(temporary, 'code', 'small.js'), _SMALL_SCRIPT.encode())

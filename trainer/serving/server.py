@@ -71,7 +71,7 @@ class Server:
         self._sockets: dict[int, Any] = {}
         self._connections = Connections(app, listening, at_once + _SPARE_THREADS, self._sockets)
         self.port = listening.getsockname()[1]
-        self._signum, self._signals = 0, 0
+        self._signum, self._signals, self._ended = 0, 0, False
 
     def run(self) -> int:
         """Serves until `stop` or a signal, and returns the exit code.
@@ -86,7 +86,8 @@ class Server:
         """Lets `run` return after the requests in progress; called again, at once. Safe in signal handlers."""
         self._signum = signum
         self._signals += 1
-        self._connections.pull_trigger()
+        if not self._ended:
+            self._connections.pull_trigger()
 
     def _round(self, timeout_s: float) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._sockets, count=1)
@@ -100,9 +101,10 @@ class Server:
         cut = self._connections.busy
         for channel in list(self._connections.active_channels.values()):
             channel.handle_close()
-        self._connections.trigger.close()
+        self._ended = True
         if not cut:
             self._connections.task_dispatcher.shutdown(timeout=1)
+            self._connections.trigger.close()
             logging.info('stopped')
             return 0
         logging.warning('stopped with %d requests in progress, which are not answered', cut)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import tensorflow as tf
 from absl import logging
 
 from trainer import errors
@@ -30,8 +29,11 @@ def find(artifact: str) -> tuple[str, str]:
       errors.UserError: it holds none of them.
     """
     plain(artifact)
-    with explained(artifact, VIEWER):
-        names = files.names_in(artifact) if tf.io.gfile.isdir(artifact) else []
+    try:
+        with explained(artifact, VIEWER):
+            names = files.names_in(artifact)
+    except NotADirectoryError:
+        names = []
     if _GRAPH in names:
         return '', artifact
     if hparams_file.FILE_NAME in names:
