@@ -159,7 +159,7 @@ def fields_of(body: str) -> dict[str, str]:
     kinds = {'String': 'string', 'Integer': 'int', 'Float': 'double', 'Boolean': 'bool'}
     required = re.findall(r'^    (\w+): (?:Immutable\. )?Required\.', body, re.MULTILINE)
     fields = {}
-    field = r"^  (\w+) = _messages\.(\w+)Field\((?:'(\w+)', )?(.*)\)"
+    field = r"^  (\w+) = _messages\.(\w+)Field\((?:'([\w.]+)', )?(.*)\)"
     for name, kind, message, rest in re.findall(field, body, re.MULTILINE):
         word = re.sub('^GoogleCloudAiplatformV1|ValueValuesEnum$', '', message) or kinds[kind]
         fields[name] = (f'[{word}]' if 'repeated=True' in rest else word) + '!' * (name in required)
