@@ -16,7 +16,9 @@ from trainer import errors, task, vertex_config
 from trainer.vertex import schema, task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
 
-SOURCES = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
+SOURCES = sorted(
+    path for path in (ROOT / 'configs' / 'vertex').glob('*.yaml') if path.name not in vertex_config.NOT_JOBS
+)
 PROJECT = ProjectOptions(
     project='my-project',
     bucket='my-bucket',
