@@ -8,7 +8,9 @@ decides, so many seeds have the classes in the shares of the training images.
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Sequence
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +66,7 @@ class Generator(abc.ABC):
           seeds: N numbers.
           labels: int [N], classes instead of those that the seeds decide; -1 for none.
         """
-        vectors = noise.from_seeds(tf.constant(seeds, tf.int32), self.noise_dim).numpy()
+        vectors = _drawing(self.noise_dim)(tf.constant(seeds, tf.int32)).numpy()
         if not self.classes:
             return vectors
         labels = self.labels(seeds) if labels is None else labels
@@ -82,6 +84,13 @@ class Generator(abc.ABC):
             for start, end in zip(latents, np.roll(latents, -1, axis=0))
         ]
         return np.concatenate(steps)
+
+
+@functools.lru_cache(4)
+def _drawing(noise_dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`noise.from_seeds` as one graph; step by step, each seed would take milliseconds, and a server's threads wait."""
+    signature = [tf.TensorSpec([None], tf.int32)]
+    return tf.function(lambda seeds: noise.from_seeds(seeds, noise_dim), input_signature=signature)
 
 
 class CheckpointGenerator(Generator):
