@@ -57,7 +57,7 @@ class Generator(abc.ABC):
         """The class that each seed decides, int [N]; -1 for none. Needs eager execution."""
         if not self.classes:
             return np.full(len(seeds), UNLABELLED)
-        return conditioning.draw(tf.constant(seeds, tf.int32), self.classes.shares).numpy()
+        return _drawn(tuple(self.classes.shares))(tf.constant(seeds, tf.int32)).numpy()
 
     def latents(self, seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
         """The latent vectors of seeds, float32 [N, noise_dim + K]; needs eager execution.
@@ -66,7 +66,7 @@ class Generator(abc.ABC):
           seeds: N numbers.
           labels: int [N], classes instead of those that the seeds decide; -1 for none.
         """
-        vectors = _drawing(self.noise_dim)(tf.constant(seeds, tf.int32)).numpy()
+        vectors = _noise(self.noise_dim)(tf.constant(seeds, tf.int32)).numpy()
         if not self.classes:
             return vectors
         labels = self.labels(seeds) if labels is None else labels
@@ -86,11 +86,18 @@ class Generator(abc.ABC):
         return np.concatenate(steps)
 
 
+# Both as one graph: step by step, each seed would take milliseconds, during which the threads of a server wait.
+_SEEDS = [tf.TensorSpec([None], tf.int32)]
+
+
 @functools.lru_cache(4)
-def _drawing(noise_dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`noise.from_seeds` as one graph; step by step, each seed would take milliseconds, and a server's threads wait."""
-    signature = [tf.TensorSpec([None], tf.int32)]
-    return tf.function(lambda seeds: noise.from_seeds(seeds, noise_dim), input_signature=signature)
+def _noise(noise_dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(lambda seeds: noise.from_seeds(seeds, noise_dim), input_signature=_SEEDS)
+
+
+@functools.lru_cache(4)
+def _drawn(shares: tuple[float, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(lambda seeds: conditioning.draw(seeds, np.array(shares)), input_signature=_SEEDS)
 
 
 class CheckpointGenerator(Generator):

@@ -63,9 +63,9 @@ class Predictor:
                 found[number] = {**self._named(label), 'image': _png(pixels, GENERATED)}
         for label, numbers in self._by_label(body, seeds).items():
             chosen = [cast(int, body.instances[number].seed) for number in numbers]
-            for number, seed, pixels in zip(numbers, chosen, self._model.of_seeds(chosen, label)):
-                of_class = self._named(label or self._model.label_of(seed))
-                found[number] = {'seed': seed, **of_class, 'image': _png(pixels, GENERATED)}
+            names = [label] * len(chosen) if label else self._labels_of(chosen)
+            for number, seed, name, pixels in zip(numbers, chosen, names, self._model.of_seeds(chosen, label)):
+                found[number] = {'seed': seed, **self._named(name), 'image': _png(pixels, GENERATED)}
         for number in images:
             found[number] = self._recognised(body, number)
         return [found[number] for number in range(len(body.instances))]
@@ -78,6 +78,11 @@ class Predictor:
         for label in filter(None, groups):
             self._model.number_of(label)  # Raises for an unknown one.
         return groups
+
+    def _labels_of(self, seeds: Sequence[int]) -> list[str]:
+        """The labels that seeds decide, '' for none."""
+        of_classes = ('', *self._model.labels)
+        return [of_classes[number + 1] for number in self._model.generator.labels(seeds).tolist()]
 
     def _named(self, label: str) -> dict[str, str]:
         return {'label': label} if self._model.labels else {}
