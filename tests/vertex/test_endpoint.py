@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.fakes.cloud.fake_vertex import FakeVertex
+from tests.fakes.cloud.gcs import PROJECT
 from tests.fakes.cloud.vertex_fixtures import GCLOUD, REGION, REGISTRY
 from tests.serving import running
 from tests.serving.strict_client import pixels
@@ -34,55 +36,63 @@ def put(gcs, folder: pathlib.Path, target: str) -> None:
             gcs.server.put(f'{target}/{path.relative_to(folder)}', path.read_bytes())
 
 
-def test_a_saved_model_is_deployed_asked_and_removed(service, gcs, tmp_path, tmp_path_factory):
+def commands() -> list[str]:
+    """The blocks of the page that tells how: one that makes the endpoint and asks it, and one that cleans up."""
+    page = (ROOT / 'docs' / 'use.md').read_text()
+    section = re.search(r'\n## An endpoint on Vertex AI\n(.*?)\n## ', page, re.DOTALL)[1]
+    return re.findall(r'```sh\n(.*?)```', section, re.DOTALL)
+
+
+def test_the_commands_of_the_page_make_an_endpoint_and_remove_it(service, gcs, tmp_path, tmp_path_factory):
     run = running.served(tmp_path_factory) / 'run'
     made = loading.load(str(run))
-    export.export(made.hparams, f'{run}/model.ckpt-3', str(tmp_path / 'model'), made.generator.classes)
-    put(gcs, tmp_path / 'model', f'{gcs.bucket}/runs/dcgan/model')
+    export.export(made.hparams, f'{run}/model.ckpt-3', f'{tmp_path}/runs/photos64/saved_model', made.generator.classes)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     environment = {**os.environ, **service.gcloud_environment(tmp_path)}
 
-    def gcloud(*words: str) -> str:
-        command = ['gcloud', 'ai', *words, f'--region={REGION}', '--quiet']
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    def bash(script: str) -> str:
+        ended = subprocess.run(
+            ['bash', '-euo', 'pipefail', '-c', script],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
-        return ended.stdout.strip()
+        return ended.stdout
 
-    model = gcloud(
-        'models', 'upload', '--display-name=dcgan', f'--container-image-uri={IMAGE}',
-        f'--artifact-uri={gcs.bucket}/runs/dcgan/model', f'--flags-file={ROOT}/configs/vertex/model.yaml',
-        '--format=value(model)',
-    )  # fmt: skip
-    spec = service.endpoints.models[model]['containerSpec']
-    assert spec == {
+    making, cleaning = commands()
+    for name, value in (('PROJECT', PROJECT), ('BUCKET', gcs.bucket[len('gs://') :])):
+        making, count = re.subn(rf'^{name}=.*$', f'{name}={value}', making, flags=re.MULTILINE)
+        assert count == 1
+    answer = json.loads(bash(f'{making}\ndeclare -p PROJECT REGION BUCKET MODEL ENDPOINT > variables'))
+    ((endpoint, found),) = service.endpoints.endpoints.items()
+    ((model, uploaded),) = service.endpoints.models.items()
+    assert uploaded['artifactUri'] == f'{gcs.bucket}/models/photos64'
+    assert uploaded['containerSpec'] == {
         'imageUri': IMAGE, 'predictRoute': '/predict', 'healthRoute': '/health', 'ports': [{'containerPort': 8080}],
     }  # fmt: skip
-    endpoint = gcloud('endpoints', 'create', '--display-name=dcgan', '--format=value(name)')
-    gcloud('endpoints', 'deploy-model', endpoint, f'--model={model}', '--display-name=dcgan',
-           '--machine-type=n1-standard-2', '--min-replica-count=1', '--max-replica-count=1')  # fmt: skip
+    resources = {'machineSpec': {'machineType': 'n1-standard-2'}, 'minReplicaCount': 1, 'maxReplicaCount': 1}
+    assert {**found['deployedModels'][0]['dedicatedResources'], **resources} == resources | {
+        name: value for name, value in found['deployedModels'][0]['dedicatedResources'].items() if name == 'spot'
+    }
     ((number, container),) = service.endpoints.containers.items()
     assert container.environment['AIP_STORAGE_URI'].startswith('gs://caip-tenant-')
-    request = tmp_path / 'request.json'
-    request.write_text(json.dumps({'instances': [{'seed': 3}, {'seed': 3, 'label': 'plate'}]}))
-    answer = json.loads(gcloud('endpoints', 'predict', endpoint, f'--json-request={request}', '--format=json'))
-    expected = models.of_run(str(run))
-    first, second = answer['predictions']
-    np.testing.assert_array_equal(pixels(first['image']), expected.of_seeds([3])[0])
-    np.testing.assert_array_equal(pixels(second['image']), expected.of_seeds([3], 'plate')[0])
+    expected = models.of_run(str(run)).of_seeds([3, 4])
+    for prediction, picture in zip(answer['predictions'], expected, strict=True):
+        np.testing.assert_array_equal(pixels(prediction['image']), picture)
     assert answer['deployedModelId'] == number
     assert service.endpoints.forwarded[0][0] == '/predict'
     refused = service.endpoints.resolve('POST', f'/v1/{endpoint}:predict', {'instances': [{'seed': 'x'}]})
     assert refused[0] == 400 and 'Expected `int`, got `str`' in refused[1]['error']['message']
-    assert service.endpoints.resolve('DELETE', f'/v1/{endpoint}', {})[0] == 400
-    gcloud('endpoints', 'undeploy-model', endpoint, f'--deployed-model-id={number}')
+    assert service.endpoints.resolve('DELETE', f'/v1/{endpoint}', {})[0] == 400  # It is still in use,
+    assert service.endpoints.resolve('DELETE', f'/v1/{model}', {})[0] == 400  # and so is the model.
+    bash(f'source variables\n{cleaning}')
     assert container.exit_code == 0, container.stderr()
     assert 'POST /predict 200' in container.stdout() and container.stdout().splitlines()[-1].endswith(' stopped')
     assert container.stderr() == ''  # Vertex AI would show it as errors.
-    gcloud('endpoints', 'delete', endpoint)
-    gcloud('models', 'delete', model)
     assert not service.endpoints.models and not service.endpoints.endpoints
+    assert not gcs.server.paths(f'{gcs.bucket}/')
 
 
-PARENT = f'/v1/projects/demo-project/locations/{REGION}'
+PARENT = f'/v1/projects/{PROJECT}/locations/{REGION}'
 
 
 def deploy(service, artifact: str) -> tuple[str, dict]:
