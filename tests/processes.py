@@ -98,11 +98,20 @@ def run_module(
 
 
 @contextlib.contextmanager
-def start_module(module: str, *args: str, cwd: os.PathLike | str) -> Iterator[Started]:
-    """Starts `python -m module args`, whose stderr can be read as text; kills it when the block is left."""
+def start_module(
+    module: str,
+    *args: str,
+    cwd: os.PathLike | str,
+    stdout: int = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Started]:
+    """Starts `python -m module args`, whose stderr can be read as text; kills it when the block is left.
+
+    `stdout` and `environment` as in `run_module`.
+    """
     reader, writer = os.pipe()
     try:
-        process = _fork(module, args, cwd, subprocess.DEVNULL, writer, os.environ)
+        process = _fork(module, args, cwd, stdout, writer, os.environ if environment is None else environment)
     finally:
         os.close(writer)
     with os.fdopen(reader, encoding='utf-8', errors='replace') as stderr:

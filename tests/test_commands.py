@@ -36,6 +36,7 @@ PATHS = {
     'trainer.export': ('model_dir', []),
     'trainer.gain': ('model_dir', []),
     'trainer.generate': ('model_dir', []),
+    'trainer.serve': ('model_dir', ['--port=0']),
     'trainer.task': ('train_data', ['--use_tpu=false']),
     'trainer.vertex_config': ('source_dir', []),
 }
@@ -167,6 +168,7 @@ def test_a_file_where_a_folder_should_be_is_one_line(module, name, tmp_path):
         'trainer.export': ['--model_dir=.', f'--output_dir={place}', '--format=savedmodel'],
         'trainer.gain': ['--model_dir=.', f'--output_dir={place}', '--data=data', '--extractor=pixels'],
         'trainer.generate': run,
+        'trainer.serve': [f'--model_dir={place}', '--port=0'],
         'trainer.task': ['--train_data=data', f'--model_dir={place}', '--use_tpu=false'],
         'trainer.vertex_config': [
             '--project=a-project', '--bucket=a-bucket', '--region=us-central1', f'--output_dir={place}',

@@ -23,6 +23,8 @@ from trainer.pjrt import installation
 FOLDER = ROOT / 'configs' / 'docker'
 RECIPES = sorted(FOLDER.glob('*.Dockerfile'))
 PJRT = [path for path in RECIPES if path.name.startswith('pjrt-')]
+# These have the packages of cpu.txt, and those of a lock of their own.
+LAYERED = [path for path in RECIPES if path in PJRT or path.name.startswith('serve.')]
 by_name = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name.split('.')[0])
 
 
@@ -36,14 +38,19 @@ def arguments(path, name: str) -> list[str]:
     return [rest for instruction, rest in instructions(path) if instruction == name]
 
 
-def needs(python: str) -> dict[str, Requirement]:
-    """The install_requires of setup.py by name, for one version of Python."""
-    (call,) = (
+def keyword(name: str) -> ast.expr:
+    """An argument of setup() in setup.py."""
+    (found,) = (
         node
         for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text()))
-        if isinstance(node, ast.keyword) and node.arg == 'install_requires'
+        if isinstance(node, ast.keyword) and node.arg == name
     )
-    found = [Requirement(line) for line in ast.literal_eval(call.value)]
+    return found.value
+
+
+def needs(python: str) -> dict[str, Requirement]:
+    """The install_requires of setup.py by name, for one version of Python."""
+    found = [Requirement(line) for line in ast.literal_eval(keyword('install_requires'))]
     given = {'python_version': python}
     return {canonicalize_name(need.name): need for need in found if not need.marker or need.marker.evaluate(given)}
 
@@ -54,7 +61,7 @@ def name_of(path) -> str:
 
 def lock_of(path) -> dict[str, tuple[str, list[str]]]:
     """What an image installs: a version and its hashes for each package."""
-    return {**read_lock('cpu'), **read_lock(name_of(path))} if path in PJRT else read_lock(name_of(path))
+    return {**read_lock('cpu'), **read_lock(name_of(path))} if path in LAYERED else read_lock(name_of(path))
 
 
 def read_lock(name: str) -> dict[str, tuple[str, list[str]]]:
@@ -66,8 +73,8 @@ def read_lock(name: str) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def test_there_are_five_images():
-    assert [name_of(path) for path in RECIPES] == ['cpu', 'gpu', 'pjrt-gpu', 'pjrt-tpu', 'tpu']
+def test_there_are_six_images():
+    assert [name_of(path) for path in RECIPES] == ['cpu', 'gpu', 'pjrt-gpu', 'pjrt-tpu', 'serve', 'tpu']
 
 
 @by_name
@@ -80,10 +87,11 @@ def test_the_linter_has_nothing_to_say(path):
 
 
 @by_name
-def test_each_image_runs_the_trainer_unbuffered(path):
+def test_each_image_runs_its_program_unbuffered(path):
     (base,) = arguments(path, 'FROM')
     assert re.fullmatch(r'python:3\.1[01]-slim-bookworm@sha256:[0-9a-f]{64}', base)
-    assert arguments(path, 'ENTRYPOINT') == ['["python", "-m", "trainer.task"]']
+    program = '"trainer.serve", "--host=0.0.0.0"' if name_of(path) == 'serve' else '"trainer.task"'
+    assert arguments(path, 'ENTRYPOINT') == [f'["python", "-m", {program}]']
     variables = dict(pair.split('=', 1) for line in arguments(path, 'ENV') for pair in shlex.split(line))
     assert variables['PYTHONUNBUFFERED'] == '1'
     # Either would select TensorFlow's own PJRT runtime, on which TPUEstimator stops, and which JAX does not use.
@@ -94,15 +102,15 @@ def test_each_image_runs_the_trainer_unbuffered(path):
 def test_packages_come_before_the_code_and_the_code_replaces_none(path):
     commands = arguments(path, 'RUN')
     wanted = '--no-build-isolation --require-hashes --requirement /tmp/'
-    packages, *jax = (i for i, line in enumerate(commands) if wanted in line)
+    packages, *more = (i for i, line in enumerate(commands) if wanted in line)
     locks = re.findall(f'{wanted}(.*?)\\.txt', ' '.join(commands))
-    assert locks == (['cpu', name_of(path)] if path in PJRT else [name_of(path)])
+    assert locks == (['cpu', name_of(path)] if path in LAYERED else [name_of(path)])
     (code,) = (i for i, line in enumerate(commands) if line.endswith('/tmp/source') or '/tmp/source ' in line)
-    assert sorted([packages, *jax, code]) == [packages, *jax, code]
+    assert sorted([packages, *more, code]) == [packages, *more, code]
     assert 'pip check' in commands[packages]
     assert '--no-deps' in commands[code]
     steps = [f'{instruction} {rest}' for instruction, rest in instructions(path)]
-    assert steps.index('COPY trainer /tmp/source/trainer') > steps.index(f'RUN {commands[[packages, *jax][-1]]}')
+    assert steps.index('COPY trainer /tmp/source/trainer') > steps.index(f'RUN {commands[[packages, *more][-1]]}')
 
 
 @pytest.mark.parametrize('path', PJRT, ids=name_of)
@@ -115,10 +123,24 @@ def test_jax_comes_second_and_changes_one_package(path):
     assert all(hashes for _, hashes in locked.values())
     assert {name for name in set(locked) & set(first) if locked[name] != first[name]} == {'ml-dtypes'}
     assert locked['jax'][0] == locked['jaxlib'][0] and installation._PLUGINS[kind] in locked
-    # The same layer as in the image for CPUs, so that a builder or a machine with both has it once.
+    assert f'installation.check("{kind}")' in arguments(path, 'RUN')[-1]
+
+
+@pytest.mark.parametrize('path', LAYERED, ids=name_of)
+def test_the_first_layer_is_that_of_the_image_for_cpus(path):
+    """A builder or a machine with both has it once."""
     for instruction in ('FROM', 'COPY', 'RUN'):
         assert arguments(path, instruction)[0] == arguments(FOLDER / 'cpu.Dockerfile', instruction)[0]
-    assert f'installation.check("{kind}")' in arguments(path, 'RUN')[-1]
+
+
+def test_the_image_of_the_server_adds_what_the_server_needs():
+    """Its lock was resolved without TensorFlow, so nothing in it may be in the first one too."""
+    locked = read_lock('serve')
+    assert not set(locked) & set(read_lock('cpu')) and all(hashes for _, hashes in locked.values())
+    extras = ast.literal_eval(keyword('extras_require'))
+    assert set(locked) == {canonicalize_name(Requirement(line).name) for line in extras['serve']}
+    for line in extras['serve']:
+        assert locked[Requirement(line).name][0] in Requirement(line).specifier
 
 
 def test_the_tpu_image_has_what_the_trainer_tells_people_to_install():
@@ -161,8 +183,8 @@ def test_root_remains_only_where_the_platform_asks_for_it():
     """A TPU's devices and a tuning job's metric are root's; the CPU image has another user ready all the same."""
     recipes = {name_of(path): path for path in RECIPES}
     users = {name: arguments(path, 'USER') for name, path in recipes.items()}
-    assert users == {'cpu': [], 'gpu': ['1000'], 'pjrt-gpu': ['1000'], 'pjrt-tpu': [], 'tpu': []}
-    for name in ('cpu', 'gpu', 'pjrt-gpu'):
+    assert users == {'cpu': [], 'gpu': ['1000'], 'pjrt-gpu': ['1000'], 'pjrt-tpu': [], 'serve': ['1000'], 'tpu': []}
+    for name in ('cpu', 'gpu', 'pjrt-gpu', 'serve'):
         assert 'useradd --create-home --uid=1000 dcgan' in ' '.join(arguments(recipes[name], 'RUN'))
         assert arguments(recipes[name], 'WORKDIR') == ['/home/dcgan']
     for name in ('gpu', 'pjrt-gpu'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import shlex
@@ -16,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from convert.reading import engines
 from tests.conftest import ROOT, TINY_FLAGS, smooth_images
 from tests.exports.trained import HAS_ONNX
-from tests.processes import run_module
+from tests.processes import run_module, start_module
 from trainer import errors
 from trainer.data import images
 from trainer.machine import watchdog
@@ -25,6 +26,8 @@ from trainer.pjrt import installation
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 # docs/cloud.md has a test of its own: its commands need a project.
 TEXT = '\n'.join(page.read_text() for page in PAGES if page.name != 'cloud.md')
+# So have those that make an endpoint: tests/vertex/test_endpoint.py runs them.
+TEXT = re.sub(r'\n## An endpoint on Vertex AI\n.*?(?=\n## )', '', TEXT, flags=re.DOTALL)
 # Each once, in the order of the pages: the same steps come on several.
 COMMANDS = list(
     dict.fromkeys(
@@ -62,6 +65,7 @@ def test_every_kind_of_command_is_covered():
     assert kinds == {
         ('make', 'demo'), ('make', 'test'), ('make', 'vertex-config'), ('python', '-m'), ('gcloud', 'builds'),
         ('gcloud', 'ai'), ('make', 'venv-pjrt'), ('pip', 'install'), ('JAX_PLATFORMS=cpu', FOUR_DEVICES),
+        ('curl', '--silent'),
     }  # fmt: skip
 
 
@@ -75,6 +79,9 @@ def test_the_python_commands_run_in_their_order(tmp_path):
     (tmp_path / 'marks.csv').write_text(f'name,label\n{named}')
     (tmp_path / 'curated.csv').write_text(named.replace('odd', 'good').replace('even', 'bad'))
     for module, *flags in (words for words in modules_of('python -m') if not any('gs://' in word for word in words)):
+        if module == 'trainer.serve':
+            serve_and_ask(flags, tmp_path)
+            continue
         ended = run_module(module, *flags, *SHRINK.get(module, []), cwd=tmp_path)
         if module == 'convert.ocr' and not engines.installed():
             assert ended.returncode == 1 and 'neither is installed' in ended.stderr
@@ -108,6 +115,22 @@ def test_the_python_commands_run_in_their_order(tmp_path):
         assert (tmp_path / made).exists(), made
     assert (tmp_path / 'ocr.csv').exists() == bool(engines.installed())
     assert (tmp_path / 'exported' / 'generator.onnx').exists() == HAS_ONNX
+
+
+def serve_and_ask(flags: list[str], folder: pathlib.Path) -> None:
+    """Starts the server as a page says, on a free port, and sends it what the page sends."""
+    with start_module('trainer.serve', *flags, '--port=0', cwd=folder) as process:
+        lines = iter(process.stderr)
+        port = next(
+            found[1] for found in (re.search(r'listening on http://127.0.0.1:(\d+)/', line) for line in lines) if found
+        )
+        for command in (command for command in COMMANDS if command.startswith('curl ') and shutil.which('curl')):
+            words = [word.replace(':8080/', f':{port}/') for word in shlex.split(command)]
+            asked = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+            assert json.loads(asked.stdout)['predictions'][0]['image']['b64'], asked.stdout
+        process.send_signal(signal.SIGTERM)
+        log = process.stderr.read()
+        assert process.wait(60) == 0, log
 
 
 def test_the_commands_for_the_cloud_fit_each_other(gcs, tmp_path):

@@ -26,7 +26,11 @@ from trainer.vertex import task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
 
 PAGE = (ROOT / 'docs' / 'cloud.md').read_text()
-JOBS = {path.stem: path.read_text() for path in (ROOT / 'configs' / 'vertex').glob('*.yaml')}
+JOBS = {
+    path.stem: path.read_text()
+    for path in (ROOT / 'configs' / 'vertex').glob('*.yaml')
+    if path.name not in vertex_config.NOT_JOBS
+}
 GROUPS = {
     'trainer.task': task_flags.GROUPS,
     'trainer.vertex_config': (ProjectOptions, FileOptions),

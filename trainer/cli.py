@@ -23,7 +23,7 @@ from absl import logging as absl_logging
 from trainer import errors, terminal
 from trainer.filesystem import disk_errors
 from trainer.flags import flagfiles, parsers
-from trainer.flags.declaration import rule_of, typed_fields
+from trainer.flags.declaration import Rule, rule_of, typed_fields
 from trainer.storage import refusals
 
 T = TypeVar('T')
@@ -32,23 +32,36 @@ _HELP_FLAGS = ('--help', '-help', '-h', '--helpfull', '--helpshort')
 
 
 def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one flag for each field of the dataclass `options`."""
+    """Defines one flag for each field of the dataclass `options`.
+
+    Raises:
+      errors.UserError: an environment variable that gives a default breaks the flag's rule.
+    """
     for field, kind in typed_fields(options):
         rule, default = rule_of(field), cast(Any, field.default)
-        default = os.environ.get(rule.environment) or default
-        if kind is bool:
-            flags.DEFINE_bool(field.name, default, rule.help, flag_values=values)
-            values[field.name].parser = parsers.Switch()
-        elif rule.replaces:
-            parser = parsers.Number(kind, rule)
-            flag = parsers.Replacing(rule.replaces, values, parser, field.name, default, rule.help)
-            flags.DEFINE_flag(flag, values)
-        elif kind in (int, float):
-            flags.DEFINE(parsers.Number(kind, rule), field.name, default, rule.help, flag_values=values)
-        elif rule.choices:
-            flags.DEFINE_enum(field.name, default, list(rule.choices), rule.help, flag_values=values)
-        else:
-            flags.DEFINE_string(field.name, default, rule.help, flag_values=values)
+        given = next((name for name in rule.environment if os.environ.get(name)), '')
+        try:
+            _define(field.name, rule, kind, os.environ[given] if given else default, values)
+        except flags.Error as error:
+            if not given:
+                raise
+            raise errors.UserError(f'${given}: {errors.one_line(str(error))}') from None
+
+
+def _define(name: str, rule: Rule, kind: type, default: Any, values: flags.FlagValues) -> None:
+    if kind is bool:
+        flags.DEFINE_bool(name, default, rule.help, flag_values=values)
+        values[name].parser = parsers.Switch()
+    elif rule.replaces:
+        parser = parsers.Number(kind, rule)
+        flag = parsers.Replacing(rule.replaces, values, parser, name, default, rule.help)
+        flags.DEFINE_flag(flag, values)
+    elif kind in (int, float):
+        flags.DEFINE(parsers.Number(kind, rule), name, default, rule.help, flag_values=values)
+    elif rule.choices:
+        flags.DEFINE_enum(name, default, list(rule.choices), rule.help, flag_values=values)
+    else:
+        flags.DEFINE_string(name, default, rule.help, flag_values=values)
 
 
 def parse_words(words: Sequence[str], values: flags.FlagValues) -> list[str]:
@@ -137,8 +150,11 @@ def run(main: Callable[..., int | None], description: str, groups: Sequence[type
         _end(code)
 
     terminal.take_any_character()
-    for group in groups:
-        define_flags(group)
+    try:
+        for group in groups:
+            define_flags(group)
+    except errors.UserError as error:
+        _fail(str(error), 1)
     app.run(guarded, flags_parser=parse)
 
 
@@ -192,7 +208,8 @@ def _log_one_line_a_message() -> None:
     logging.raiseExceptions = False  # A log that nobody can read any more must not end a run or cause a traceback.
     handler = absl_logging.get_absl_handler()
     handler.setFormatter(_Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S'))
-    if 'CLOUD_ML_JOB_ID' in os.environ:  # Vertex AI takes everything on stderr for errors.
+    # Vertex AI takes everything on stderr for errors, of its jobs and of the containers of its endpoints.
+    if 'CLOUD_ML_JOB_ID' in os.environ or os.environ.get('AIP_MODE') == 'PREDICTION':
         handler.python_handler.setStream(sys.stdout)
 
 
@@ -208,6 +225,6 @@ def _flag_help(field: dataclasses.Field, kind: type) -> list[str]:
     elif rule.lower is not None:
         facts.append(f'at least {rule.lower:g}' + (f', at most {rule.upper:,}' if rule.upper is not None else ''))
     default = str(field.default).lower() if kind is bool else str(field.default) or 'empty'
-    facts.append('default ' + (f'${rule.environment}, else {default}' if rule.environment else default))
+    facts.append('default ' + ''.join(f'${name}, else ' for name in rule.environment) + default)
     text = textwrap.wrap(f'{rule.help} ({"; ".join(facts)})', width=78, break_on_hyphens=False)
     return [f'  {name}', *(f'        {line}' for line in text)]

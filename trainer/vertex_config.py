@@ -43,6 +43,7 @@ _RULES = {
     'tag': (r'\w[\w.-]{0,127}', 'an image tag'),
     'name': (r'[a-z0-9][a-z0-9_-]{0,39}', 'a short name: up to 40 lower-case letters, digits, - and _'),
 }
+NOT_JOBS = ('model.yaml',)  # In configs/vertex: the flags of gcloud ai models upload.
 _TENSORBOARD_LINE = re.compile(r'^( *)tensorboard: \$\{TENSORBOARD\}$', re.MULTILINE)
 
 
@@ -197,6 +198,7 @@ def _named(path: str) -> list[str]:
 
 def _in_folder(folder: str) -> list[str]:
     found = sorted(glob.glob(os.path.join(glob.escape(folder), '*.yaml')))
+    found = [path for path in found if os.path.basename(path) not in NOT_JOBS]
     if not found:
         raise errors.UserError(f'{folder} holds no *.yaml: name a folder of jobs, such as configs/vertex')
     return found

@@ -29,10 +29,12 @@ from trainer.generate import GenerateOptions
 from trainer.machine.options import MachineOptions
 from trainer.options import DataOptions, RunOptions
 from trainer.run import memory
+from trainer.serve import ServeOptions
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
-    (ExportOptions,), (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
+    (ExportOptions,), (ServeOptions,),
+    (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip
 _NEEDED = {'input_dir': 'in', 'output_dir': 'out', 'data': 'in', 'model_dir': 'run'}
@@ -46,7 +48,7 @@ _YAML = (
     '[', '|', '>', '---', '...', '%YAML 9', '0o7', '1e999', 'null', '~', '!!timestamp 9999-99-99', '2026-11-28', '.nan',
 )  # fmt: skip
 _NAMES = ('a/1.png', 'b/1.png', '=2.png', 'c, d.png')  # Of images.
-_JOBS = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
+_JOBS = sorted(path for path in (ROOT / 'configs' / 'vertex').glob('*.yaml') if path.name not in vertex_config.NOT_JOBS)
 _PROJECT = vertex_config.ProjectOptions(
     project='a-project', bucket='a-bucket', region='us-central1', image='us-central1-docker.pkg.dev/a-project/d/d'
 )

@@ -16,7 +16,9 @@ from trainer import errors, task, vertex_config
 from trainer.vertex import schema, task_flags
 from trainer.vertex_config import FileOptions, ProjectOptions
 
-SOURCES = sorted((ROOT / 'configs' / 'vertex').glob('*.yaml'))
+SOURCES = sorted(
+    path for path in (ROOT / 'configs' / 'vertex').glob('*.yaml') if path.name not in vertex_config.NOT_JOBS
+)
 PROJECT = ProjectOptions(
     project='my-project',
     bucket='my-bucket',
@@ -159,7 +161,7 @@ def fields_of(body: str) -> dict[str, str]:
     kinds = {'String': 'string', 'Integer': 'int', 'Float': 'double', 'Boolean': 'bool'}
     required = re.findall(r'^    (\w+): (?:Immutable\. )?Required\.', body, re.MULTILINE)
     fields = {}
-    field = r"^  (\w+) = _messages\.(\w+)Field\((?:'(\w+)', )?(.*)\)"
+    field = r"^  (\w+) = _messages\.(\w+)Field\((?:'([\w.]+)', )?(.*)\)"
     for name, kind, message, rest in re.findall(field, body, re.MULTILINE):
         word = re.sub('^GoogleCloudAiplatformV1|ValueValuesEnum$', '', message) or kinds[kind]
         fields[name] = (f'[{word}]' if 'repeated=True' in rest else word) + '!' * (name in required)

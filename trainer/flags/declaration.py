@@ -32,7 +32,7 @@ class Rule:
     lower: float | None = None
     upper: float | None = None
     why: str = ''
-    environment: str = ''
+    environment: tuple[str, ...] = ()
     path: str = ''
     empty: bool = True
     replaces: str = ''
@@ -65,7 +65,7 @@ def option(
     lower: float | None = None,
     upper: float | None = None,
     why: str = '',
-    environment: str = '',
+    environment: str | Sequence[str] = (),
     path: str = '',
     empty: bool = True,
     replaces: str = '',
@@ -80,13 +80,15 @@ def option(
       lower: the smallest allowed number.
       upper: the largest allowed number; None means 1,000,000,000.
       why: the reason for `upper`, in a few words.
-      environment: the environment variable that gives the flag's default if it is set.
+      environment: the environment variable that gives the flag's default if it is set, or several, the first before
+        the others.
       path: LOCAL or ANYWHERE for a path, which is checked and completed by `paths`.
       empty: whether the flag may be given without a value, which `help` then explains; a path with a default may not.
       replaces: another field for the same setting; of the two flags, the later one wins.
     """
     empty = empty and not (path and default)
-    rule = Rule(help, unit, tuple(choices), lower, upper, why, environment, path, empty, replaces)
+    variables = (environment,) if isinstance(environment, str) else tuple(environment)
+    rule = Rule(help, unit, tuple(choices), lower, upper, why, variables, path, empty, replaces)
     return dataclasses.field(default=default, metadata={'rule': rule})
 
 

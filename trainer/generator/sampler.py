@@ -8,7 +8,9 @@ decides, so many seeds have the classes in the shares of the training images.
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Sequence
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -56,7 +58,7 @@ class Generator(abc.ABC):
         """The class that each seed decides, int [N]; -1 for none. Needs eager execution."""
         if not self.classes:
             return np.full(len(seeds), UNLABELLED)
-        return conditioning.draw(tf.constant(seeds, tf.int32), self.classes.shares).numpy()
+        return _drawn(tuple(self.classes.shares))(tf.constant(seeds, tf.int32)).numpy()
 
     def latents(self, seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
         """The latent vectors of seeds, float32 [N, noise_dim + K]; needs eager execution.
@@ -65,7 +67,7 @@ class Generator(abc.ABC):
           seeds: N numbers.
           labels: int [N], classes instead of those that the seeds decide; -1 for none.
         """
-        vectors = noise.from_seeds(tf.constant(seeds, tf.int32), self.noise_dim).numpy()
+        vectors = _noise(self.noise_dim)(tf.constant(seeds, tf.int32)).numpy()
         if not self.classes:
             return vectors
         labels = self.labels(seeds) if labels is None else labels
@@ -83,6 +85,20 @@ class Generator(abc.ABC):
             for start, end in zip(latents, np.roll(latents, -1, axis=0))
         ]
         return np.concatenate(steps)
+
+
+# Both as one graph: step by step, each seed would take milliseconds, during which the threads of a server wait.
+_SEEDS = [tf.TensorSpec([None], tf.int32)]
+
+
+@functools.lru_cache(4)
+def _noise(noise_dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(lambda seeds: noise.from_seeds(seeds, noise_dim), input_signature=_SEEDS)
+
+
+@functools.lru_cache(4)
+def _drawn(shares: tuple[float, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(lambda seeds: conditioning.draw(seeds, np.array(shares)), input_signature=_SEEDS)
 
 
 class CheckpointGenerator(Generator):

@@ -21,6 +21,7 @@ class _Job:
         self.latents = latents
         self.images: np.ndarray | None = None
         self.error: BaseException | None = None
+        self.woken = threading.Event()  # It is done, or it is the caller's turn to run.
 
     @property
     def done(self) -> bool:
@@ -33,7 +34,7 @@ class Pool:
     def __init__(self, make: Callable[[np.ndarray], np.ndarray]):
         """`make`: [N, D] -> [N, ...], each row from its own row alone."""
         self._make = make
-        self._turn, self._guard = threading.Lock(), threading.Lock()
+        self._guard, self._running = threading.Lock(), False
         self._waiting: list[_Job] = []
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
@@ -41,9 +42,12 @@ class Pool:
         job = _Job(latents)
         with self._guard:
             self._waiting.append(job)
-        with self._turn:  # Whoever comes in does the work of all that have come so far.
-            while not job.done:
-                self._run(self._next())
+            waits, self._running = self._running, True
+        if waits:
+            job.woken.wait()
+        if not job.done:  # The caller that has waited longest runs for all that wait, and then wakes the next.
+            self._run(self._next())
+            self._hand_over()
         if job.error is not None:
             raise job.error
         assert job.images is not None
@@ -57,14 +61,21 @@ class Pool:
             taken, self._waiting = self._waiting[:fitting], self._waiting[fitting:]
         return taken
 
+    def _hand_over(self) -> None:
+        with self._guard:
+            self._running = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].woken.set()
+
     def _run(self, jobs: list[_Job]) -> None:
         try:
             made = self._make(np.concatenate([job.latents for job in jobs]))
+            begin = 0
+            for job in jobs:
+                job.images = made[begin : begin + len(job.latents)]
+                begin += len(job.latents)
         except BaseException as error:  # Each of the callers is told.
             for job in jobs:
                 job.error = error
-            return
-        begin = 0
         for job in jobs:
-            job.images = made[begin : begin + len(job.latents)]
-            begin += len(job.latents)
+            job.woken.set()

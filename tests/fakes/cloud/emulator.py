@@ -173,6 +173,9 @@ class Emulator:
         bucket_is_there = found and self._relay('GET', f'/storage/v1/b/{found[1]}', {}, b'').status == 200
         if not bucket_is_there:
             return failure(404, method, path, 'The specified bucket does not exist.')
+        if method == 'GET' and urlsplit(path).path.endswith('/storageLayout'):  # gcloud asks whether it has folders.
+            layout = {'kind': 'storage#storageLayout', 'bucket': found[1], 'location': 'US'}
+            return Answer(200, {'Content-Type': 'application/json; charset=UTF-8'}, json.dumps(layout).encode())
         return failure(404, method, path, 'Not Found' if path.startswith('/upload/') else '')
 
     def _relay(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -1,7 +1,7 @@
-"""The Vertex AI API on loopback, as far as `gcloud ai` needs it for custom and tuning jobs, and for their logs.
+"""The Vertex AI API on loopback, as far as `gcloud ai` needs it for custom and tuning jobs, their logs, and endpoints.
 
-It refuses what the service refuses (vertex_api.py) and runs the rest (vertex_job.py, vertex_machine.py). Packages come
-from the Cloud Storage emulator, and the output of the jobs goes there.
+It refuses what the service refuses (vertex_api.py) and runs the rest (vertex_job.py, vertex_machine.py,
+vertex_endpoints.py). Packages and models come from the Cloud Storage emulator, and the output of the jobs goes there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.fakes.cloud import vertex_api
 from tests.fakes.cloud.gcs import GcsServer
+from tests.fakes.cloud.vertex_endpoints import Endpoints
 from tests.fakes.cloud.vertex_job import Job
 from tests.fakes.cloud.vertex_machine import Image
 from tests.fakes.loopback import JsonApi, Request, send
@@ -28,15 +29,30 @@ _JOBS = re.compile(
 
 
 class FakeVertex(JsonApi):
-    """Runs created jobs while the context lasts; `jobs` has them in order."""
+    """Runs created jobs and endpoints while the context lasts; `jobs` has the former in order."""
 
-    def __init__(self, gcs: GcsServer, folder: pathlib.Path, images: Mapping[str, Image]) -> None:
-        """Works in `folder`; `images` has what stands for each image, by its URI."""
+    def __init__(
+        self,
+        gcs: GcsServer,
+        folder: pathlib.Path,
+        images: Mapping[str, Image],
+        servers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Works in `folder`.
+
+        Args:
+          gcs: for packages, artifacts and outputs.
+          folder: of the machines.
+          images: what stands for each image of a job, by its URI.
+          servers: the module that each image of a model runs, by its URI.
+        """
+        self.endpoints = Endpoints(gcs, folder, servers or {})
         self.jobs: list[Job] = []
         self._gcs, self._folder, self._images = gcs, folder, images
         self._running: list[threading.Thread] = []
 
     def __exit__(self, *details: object) -> None:
+        self.endpoints.close()
         for job in self.jobs:
             job.stop(signal.SIGKILL)
         for thread in self._running:
@@ -57,6 +73,9 @@ class FakeVertex(JsonApi):
     def _resolve(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path == '/v2/entries:list' and method == 'POST':
             return 200, {'entries': self._entries(body['filter'])}
+        of_endpoints = self.endpoints.resolve(method, path, body)
+        if of_endpoints:
+            return of_endpoints
         match = _JOBS.fullmatch(path)
         if not match:
             return _failure(404, f'not faked: {method} {path}', 'NOT_FOUND')

@@ -35,7 +35,7 @@ def check(body: Mapping[str, Any], kind: str) -> None:
     Raises:
       BadRequest: the service would refuse it.
     """
-    _check_message(body, kind, _snake(kind))
+    check_message(body, kind, _snake(kind))
     if not body.get('displayName'):
         raise BadRequest('The display name of the job is required.')
     if kind == TUNING_JOB:
@@ -60,7 +60,17 @@ def _choices(message: str, enum: str) -> set[str]:
     return set(re.findall(r'^    (\w+) = \d+$', found[1], re.MULTILINE)) if found else set()
 
 
-def _check_message(value: Any, message: str, path: str) -> None:
+def check_message(value: Any, message: str, path: str) -> None:
+    """Checks names and types of a message of the API.
+
+    Args:
+      value: the JSON.
+      message: its name.
+      path: what an error calls it.
+
+    Raises:
+      BadRequest: the service would refuse it.
+    """
     if not isinstance(value, Mapping):
         raise BadRequest(f"Invalid value at '{path}': a message was expected")
     for name, content in value.items():
@@ -87,7 +97,7 @@ def _check_value(value: Any, message: str, kind: str, path: str) -> None:
         if not isinstance(value, _TYPES[kind]):
             raise BadRequest(f'Invalid value at \'{path}\' (TYPE_{kind.upper()}), "{value}"')
     elif kind in _messages():
-        _check_message(value, kind, path)
+        check_message(value, kind, path)
     elif _choices(message, kind) and value not in _choices(message, kind):
         raise BadRequest(
             f'Invalid value at \'{path}\' (type.googleapis.com/google.cloud.aiplatform.v1.{kind}), "{value}"'
