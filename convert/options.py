@@ -8,6 +8,7 @@ from typing import Any
 from PIL import ImageColor
 
 from trainer import errors
+from trainer.data import picture_file
 from trainer.dcgan import architecture
 from trainer.flags.declaration import ANYWHERE, Options, option
 
@@ -52,7 +53,7 @@ class ConvertOptions(Options):
         100, 'Target size of each TFRecord file.', unit='MiB', lower=1, upper=1 << 20, why='that is a TiB'
     )
     max_megapixels: float = option(
-        89.0,
+        picture_file.MOST_MEGAPIXELS,
         'Larger images are rejected before they are decoded.',
         unit='megapixels',
         lower=0.001,

@@ -26,9 +26,10 @@ from PIL import Image  # noqa: E402
 from tests.fakes.cloud.fixtures import gcs, gcs_server  # noqa: E402, F401  Fixtures of all tests.
 from tests.sessions import grappler, start_without_grappler  # noqa: E402, F401
 from trainer.data import manifest, records  # noqa: E402
-from trainer.dcgan import ema, networks
+from trainer.dcgan import conditioning, ema, networks
+from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams  # noqa: E402
-from trainer.model_dir import hparams_file
+from trainer.model_dir import classes_file, hparams_file
 
 ROOT = pathlib.Path(__file__).parent.parent
 # The objects of TensorFlow's import are never garbage; scanning them took a fifth of the time of a tiny run.
@@ -103,15 +104,27 @@ def tiny_hparams(**changes) -> HParams:
     return HParams(**{'image_size': 32, 'channels': 3, 'train_steps': 2, **_TINY, **changes})
 
 
-def write_run(folder: pathlib.Path, step: int, hparams: HParams) -> str:
-    """Writes the generator files of a run, with initial weights; returns the checkpoint's prefix."""
+def write_run(folder: pathlib.Path, step: int, hparams: HParams, classes: Classes | None = None) -> str:
+    """Writes the generator files of a run, with initial weights; returns the checkpoint's prefix.
+
+    With `classes`, as many as `hparams` says, a picture depends on its class.
+    """
     with tf.Graph().as_default(), v1.Session() as session:
-        networks.generator(v1.placeholder(tf.float32, [None, hparams.noise_dim]), hparams.architecture)
+        of_class = v1.placeholder(tf.float32, [None, hparams.classes]) if classes else None
+        networks.generator(
+            v1.placeholder(tf.float32, [None, hparams.noise_dim]), hparams.architecture, classes=of_class
+        )
+        learned = [v for v in v1.trainable_variables() if '/class_' in v.name]  # They start at zero.
+        told = [v.assign(tf.random.stateless_normal(v.shape, [i, 0])) for i, v in enumerate(learned)]
+        told += [conditioning.kept_strength().assign(1.0)] if classes else []
         update = ema.update(v1.trainable_variables(), tf.constant(0, tf.int64), hparams.train_batch_size, 1.0)
         session.run(v1.global_variables_initializer())
+        session.run(told)
         session.run(update)
         checkpoint = v1.train.Saver().save(session, str(folder / 'model.ckpt'), step, write_meta_graph=False)
     hparams_file.write(str(folder), hparams)
+    if classes:
+        classes_file.write(str(folder), classes)
     return checkpoint
 
 

@@ -133,7 +133,7 @@ def _of_run(options: EvaluateOptions) -> Made:
     run = loading.load(options.model_dir, options.checkpoint)
 
     def pictures(train: ImageSet) -> Pictures:
-        check_geometry(train, run.hparams, options.model_dir)
+        check_geometry(train, run.hparams.image_size, run.hparams.channels, options.model_dir)
         return Generated(run.generator, options.count or measurement.default_count(len(train)))
 
     facts = {'model_dir': options.model_dir, 'checkpoint': run.which, 'step': run.step}

@@ -133,7 +133,7 @@ def _measured(run: TrainedGenerator, options: GainOptions) -> tuple[dict[str, An
     names = run.generator.classes.names
     data = run_data.options_of(options.model_dir, options.data)
     train, holdout = run_data.open_both(data)
-    pictures.check_geometry(train, run.hparams, options.model_dir)
+    pictures.check_geometry(train, run.hparams.image_size, run.hparams.channels, options.model_dir)
     run_data.warn_of_change(options.model_dir, train, holdout)
     if holdout is None:
         raise errors.UserError(

@@ -5,25 +5,23 @@ from __future__ import annotations
 import abc
 import io
 import os
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from trainer import errors
+from trainer.data import picture_file
 from trainer.data.image_set import ImageSet
 from trainer.dcgan.conditioning import Classes
-from trainer.dcgan.hparams import HParams
 from trainer.generator.sampler import Generator
 from trainer.storage import gcs, refusals
 
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm', '.pgm')
 _ARRAYS = ('.npz', '.npy')
-_MODES = {1: 'L', 3: 'RGB'}
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, tf.errors.OpError)
+_CHANNELS = (1, 3)
 MOST = 100_000  # All pictures, or all of their features, are kept in memory.
 
 
@@ -67,17 +65,16 @@ class Generated(Pictures):
         return self._generator.images(self._generator.latents(range(begin, end)))
 
 
-def check_geometry(train: ImageSet, hparams: HParams, model_dir: str) -> None:
-    """Checks that a run makes pictures of the size of a data set.
+def check_geometry(train: ImageSet, image_size: int, channels: int, source: str) -> None:
+    """Checks that the generator in `source`, a folder, makes pictures of the size of a data set.
 
     Raises:
       errors.UserError: it does not.
     """
-    size = hparams.image_size, hparams.channels
-    if size != (train.image_size, train.channels):
-        made, found = (f'{side}x{side}x{channels}' for side, channels in (size, (train.image_size, train.channels)))
+    made, found = (f'{a}x{a}x{b}' for a, b in ((image_size, channels), (train.image_size, train.channels)))
+    if made != found:
         raise errors.UserError(
-            f'{train.folder} holds images of {found}, and the generator in {model_dir} makes {made}: '
+            f'{train.folder} holds images of {found}, and the generator in {source} makes {made}: '
             'give the --data that it was trained on'
         )
 
@@ -117,8 +114,7 @@ def read(path: str, size: int, channels: int, count: int = 0) -> Given:
         if not tf.io.gfile.exists(path):
             raise errors.UserError(f'--samples={path} does not exist: correct the path')
         is_array = path.endswith(_ARRAYS) and not tf.io.gfile.isdir(path)
-        found = _of_array(path, most) if is_array else _of_folder(path, most)
-        pictures = [_fitted(picture, size, channels) for picture in found]
+        pictures = list((_of_array if is_array else _of_folder)(path, size, channels, most))
     if not pictures:
         raise errors.UserError(
             f'--samples={path} holds no picture: give a folder of image files, or an .npz of one uint8 array '
@@ -127,7 +123,7 @@ def read(path: str, size: int, channels: int, count: int = 0) -> Given:
     return Given(np.stack(pictures))
 
 
-def _of_array(path: str, most: int) -> Iterator[Image.Image]:
+def _of_array(path: str, size: int, channels: int, most: int) -> Iterator[np.ndarray]:
     with tf.io.gfile.GFile(path, 'rb') as file:
         data = file.read()
     try:
@@ -138,25 +134,30 @@ def _of_array(path: str, most: int) -> Iterator[Image.Image]:
         array = loaded[names[0]] if names else np.asarray(loaded)
     except Exception as error:  # For a damaged file zip, zlib, numpy and Python's own tokenizer raise many types.
         raise errors.UserError(f'--samples={path} cannot be read: {errors.one_line(str(error))[:200]}') from None
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in _MODES:
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in _CHANNELS:
         raise errors.UserError(
             f'--samples={path} holds {array.dtype} {list(array.shape)}: save uint8 [N, H, W, C], C of 3 or 1'
         )
-    return (Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture) for picture in array[:most])
+    for pixels in array[:most]:
+        picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        yield picture_file.fitted(picture, size, channels)
 
 
-def _of_folder(path: str, most: int) -> Iterator[Image.Image]:
+def _of_folder(path: str, size: int, channels: int, most: int) -> Iterator[np.ndarray]:
     read_, skipped, first = 0, 0, ''
     for name in _image_files(path):
         if read_ == most:
             break
         try:
-            yield _opened(name)
-            read_ += 1
-        except _UNREADABLE as error:
+            with tf.io.gfile.GFile(name, 'rb') as file:
+                picture = picture_file.decoded(file.read(), size, channels)
+        except (OSError, tf.errors.OpError, errors.UserError) as error:
             if gcs.is_remote(path) and isinstance(error, tf.errors.OpError):
                 raise
             skipped, first = skipped + 1, first or f'{name}: {errors.one_line(str(error))[:200]}'
+            continue
+        read_ += 1
+        yield picture
     if skipped:
         logging.warning('%d files were skipped, the first %s', skipped, first)
 
@@ -167,24 +168,3 @@ def _image_files(path: str) -> Iterator[str]:
         for name in sorted(names):
             if name.lower().endswith(_ENDINGS) and not name.startswith('.'):
                 yield os.path.join(folder, name)
-
-
-def _opened(path: str) -> Image.Image:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-        data = file.read()
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # Pillow warns of odd files, but reads them.
-        picture = Image.open(io.BytesIO(data))
-        picture.load()
-    return picture
-
-
-def _fitted(picture: Image.Image, size: int, channels: int) -> np.ndarray:
-    if picture.has_transparency_data:
-        over = picture.convert('RGBA')
-        picture = Image.new('RGB', picture.size, 'white')
-        picture.paste(over, mask=over)
-    picture = ImageOps.exif_transpose(picture).convert(_MODES[channels])
-    if picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(picture).reshape(size, size, channels)
