@@ -10,18 +10,14 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from absl import logging
 
 from trainer import errors
 from trainer.chatting import captions
+from trainer.inference.model import Model
+from trainer.inference.recognition import Recogniser
 
-if TYPE_CHECKING:  # Both import TensorFlow, which this file does not need.
-    from trainer.inference.model import Model
-    from trainer.inference.recognition import Recogniser
-
-_LARGEST_SEED = 2**31 - 1
 _OWN_SEEDS = 1_000_000  # A label alone gets one of these, which is short enough to be sent back.
 _LOOKED_AT = 200  # Characters of a text.
 _LISTED = 500  # Characters of a list of labels: platforms carry about 2,000 bytes.
@@ -124,10 +120,9 @@ def _own_seed(message_id: str) -> int:
 
 def _picture(model: Model, number: str, label: str = '') -> Answer:
     seed = int(number)
-    if not 0 <= seed <= _LARGEST_SEED:
-        return Answer(f'A seed is a whole number from 0 to {_LARGEST_SEED}.')
     (pixels,) = model.of_seeds([seed], label)
-    text = f'{label}, seed {seed}' if label else f'seed {seed}'
+    of_label = label or model.label_of(seed)
+    text = f'{of_label}, seed {seed}' if of_label else f'seed {seed}'
     return Answer(text, captions.captioned([pixels], [f'seed {seed}']), picture_says_all=True)
 
 

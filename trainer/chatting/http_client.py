@@ -93,11 +93,13 @@ def is_of(url: str, origins: Sequence[str]) -> bool:
     except ValueError:
         return False
     host = parts.netloc.lower()
+    if not _HOST.fullmatch(host):
+        return False
     for origin in origins:
         scheme, _, allowed = origin.partition('://')
-        if parts.scheme == scheme and _HOST.fullmatch(host):
-            if host == allowed or (allowed.startswith('*') and host.endswith(allowed[1:])):
-                return True
+        below = allowed.startswith('*') and host.endswith(allowed[1:])
+        if parts.scheme == scheme and (host == allowed or below):
+            return True
     return False
 
 

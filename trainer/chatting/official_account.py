@@ -8,26 +8,22 @@ timestamp is fresh; with an EncodingAESKey every message is signed and encrypted
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from absl import logging
 
 from trainer import errors
-from trainer.chatting import answer, http_client, wechat_api, wechat_crypto, wechat_xml
-from trainer.chatting.answer import Message
+from trainer.chatting import http_client, wechat_api, wechat_crypto, wechat_xml
 from trainer.chatting.answered_once import AnsweredOnce, Work
 from trainer.chatting.wechat_api import ApiError, OfficialApi
 from trainer.chatting.wechat_crypto import Envelope
-
-if TYPE_CHECKING:
-    from trainer.inference.model import Model
-    from trainer.inference.recognition import Recogniser
+from trainer.chatting.wechat_replies import NOTHING, ORIGINS, Replies, Reply
+from trainer.inference.model import Model
+from trainer.inference.recognition import Recogniser
 
 Response = tuple[int, str, bytes]  # Status, content type, body.
 
@@ -35,7 +31,6 @@ FRESH_S = 300  # A timestamp may differ by so much: clocks differ, and retries t
 _IN_TIME_S = 4.2  # Of the 5 s; the rest is for the network.
 _REMEMBERED, _REMEMBERED_S = 10_000, 2 * FRESH_S  # Messages; for as long as their timestamps could be fresh.
 _WORKERS, _MOST_WAITING = 4, 64
-_ORIGINS = ('https://*.qpic.cn',)  # Where WeChat keeps the pictures that people send.
 _TEXT, _XML = 'text/plain; charset=utf-8', 'application/xml; charset=utf-8'
 _SUCCESS = (200, _TEXT, b'success')  # WeChat then expects no reply, and does not repeat the message.
 _BUSY = 'I have too much to do. Please try again in a minute.'
@@ -48,19 +43,6 @@ _FORMS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Reply:
-    """A message for a person: `kind` is 'text' or 'image', `content` the words or the media id; '' for none."""
-
-    kind: str
-    content: str
-
-    @property
-    def body(self) -> dict[str, str]:
-        """As the API names it."""
-        return {'content' if self.kind == 'text' else 'media_id': self.content}
-
-
 class OfficialAccount:
     """Answers the requests that WeChat sends for one account; for several threads."""
 
@@ -69,17 +51,14 @@ class OfficialAccount:
         token: str,
         envelope: Envelope | None,
         api: OfficialApi,
-        model: Model,
-        recogniser: Recogniser | None,
+        replies: Replies,
         *,
-        picture_origins: Sequence[str] = _ORIGINS,
         in_time_s: float = _IN_TIME_S,
         clock: Callable[[], float] = time.time,
     ):
-        """Takes the token and the key of the account, what answers, and where pictures may come from."""
-        self._token, self._envelope, self._api = token, envelope, api
-        self._model, self._recogniser = model, recogniser
-        self._origins, self._in_time_s, self._clock = picture_origins, in_time_s, clock
+        """Takes the account: its token, its key if it encrypts, its API, and what replies."""
+        self._token, self._envelope, self._api, self._replies = token, envelope, api, replies
+        self._in_time_s, self._clock = in_time_s, clock
         self._works: AnsweredOnce[Reply] = AnsweredOnce(_REMEMBERED, _REMEMBERED_S)
         self._pool = concurrent.futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix='wechat')
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
@@ -142,59 +121,32 @@ class OfficialAccount:
         known_by = fields.get('MsgId') or (fields.get('CreateTime'), fields.get('Event'))
         work, is_new = self._works.work((fields['FromUserName'], known_by))
         if is_new:
-            if not self._waiting.acquire(blocking=False):
-                work.finish(Reply('text', _BUSY))
-            else:
-                self._pool.submit(self._work, work, fields).add_done_callback(lambda _: self._waiting.release())
+            self._begin(work, fields)
         if not work.wait(self._in_time_s) or not work.result or not work.result.content:
             return _SUCCESS
         return 200, _XML, self._sealed(fields, work.result)
 
+    def _begin(self, work: Work[Reply], fields: Mapping[str, str]) -> None:
+        if not self._waiting.acquire(blocking=False):
+            work.finish(Reply('text', _BUSY))
+            return
+        try:
+            self._pool.submit(self._work, work, fields).add_done_callback(lambda _: self._waiting.release())
+        except RuntimeError:  # After `close`.
+            self._waiting.release()
+            work.finish(NOTHING)
+
     def _work(self, work: Work[Reply], fields: Mapping[str, str]) -> None:
         try:
-            reply = self._reply(fields)
+            reply = self._replies.to(fields)
         except Exception:  # A bug; the person must not wait for ever.
             logging.exception('WeChat: no answer')
-            reply = Reply('', '')
+            reply = NOTHING
         if work.finish(reply) and reply.content:
             try:
                 self._api.send(fields['FromUserName'], reply.kind, reply.body)
             except ApiError as error:
                 logging.warning('WeChat: an answer took longer than WeChat waits, and was not delivered: %s', error)
-
-    def _reply(self, fields: Mapping[str, str]) -> Reply:
-        kind, person = fields['MsgType'], fields['FromUserName']
-        if kind == 'event' and fields.get('Event') != 'subscribe':
-            return Reply('', '')
-        message = Message(fields.get('Content') or fields.get('Recognition', ''), id=fields.get('MsgId', ''))
-        if kind == 'image':
-            try:
-                message = Message(picture=self._picture_of(fields))
-            except ApiError as error:
-                return Reply('text', f'Your picture did not arrive here ({error}). Please send it again.')
-        made = answer.answer(self._model, self._recogniser, message)
-        if not made.picture:
-            return Reply('text', made.text)
-        try:
-            media_id = self._api.upload(made.picture)
-            if made.picture_says_all:
-                return Reply('image', media_id)
-            self._api.send(person, 'image', {'media_id': media_id})  # A reply carries only one of both.
-        except ApiError as error:
-            logging.warning('WeChat: a picture was not sent: %s', error)
-            return Reply('text', f'{made.text} The picture could not be sent ({error}).')
-        return Reply('text', made.text)
-
-    def _picture_of(self, fields: Mapping[str, str]) -> bytes:
-        """By its URL, which needs no rights; else by the API."""
-        address = fields.get('PicUrl', '')
-        for candidate in (address, re.sub('^http:', 'https:', address)):  # WeChat names its hosts with http.
-            if http_client.is_of(candidate, self._origins):
-                try:
-                    return http_client.fetch(candidate, timeout_s=5, most_bytes=wechat_api.MOST_PICTURE_BYTES)[0]
-                except http_client.Failed as error:
-                    logging.info('WeChat: a picture did not come from its URL: %s', error)
-        return self._api.picture(fields.get('MediaId', ''))
 
     def _sealed(self, fields: Mapping[str, str], reply: Reply) -> bytes:
         """The reply as XML, encrypted where the account encrypts."""
@@ -229,4 +181,8 @@ def from_environment(environ: Mapping[str, str], model: Model, recogniser: Recog
     envelope = Envelope(environ[_AES_KEY], app_id) if environ.get(_AES_KEY) else None
     own = (base,) if base.startswith('http://') else ()  # A stand-in on loopback has pictures too.
     api = OfficialApi(app_id, secret, base)
-    return OfficialAccount(token, envelope, api, model, recogniser, picture_origins=(*_ORIGINS, *own))
+    return OfficialAccount(token, envelope, api, Replies(api, model, recogniser, (*ORIGINS, *own)))
+
+
+def _refused(status: int, reason: str) -> Response:
+    return status, _TEXT, f'{reason}\n'.encode()

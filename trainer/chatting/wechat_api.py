@@ -86,7 +86,9 @@ class OfficialApi:
           ApiError: the account may not, the person has not written lately, or it is not accepted.
         """
         message = {'touser': person, 'msgtype': kind, kind: dict(content)}
-        body = json.dumps(message, ensure_ascii=False).encode()  # WeChat would show \u escapes as they are.
+        body = json.dumps(message, ensure_ascii=False).encode(
+            'utf-8', 'replace'
+        )  # WeChat would show \u escapes as they are.
         self._object('message/custom/send', {}, body, {'Content-Type': 'application/json'})
 
     def _object(self, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -149,7 +151,7 @@ class OfficialApi:
 
 def _as_object(data: bytes) -> dict[str, Any] | None:
     """JSON with an object at its top, as a dict; None for everything else, such as a picture."""
-    if not data[:1] == b'{':
+    if data[:1] != b'{':
         return None
     try:
         found = json.loads(data)
