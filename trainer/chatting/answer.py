@@ -23,7 +23,7 @@ _LOOKED_AT = 200  # Characters of a text.
 _LISTED = 500  # Characters of a list of labels: platforms carry about 2,000 bytes.
 _WORD = r'(?:seed|种子|種子|#)?\s*[:=]?\s*'
 _SEED = re.compile(rf'{_WORD}([+-]?[0-9]{{1,30}})')
-_BOTH = re.compile(rf'(.*\S)\s+{_WORD}([+-]?[0-9]{{1,30}})')
+_BOTH = re.compile(rf'(.*?\S)\s+{_WORD}([+-]?[0-9]{{1,30}})')
 _SEPARATORS = re.compile(r'[\s_-]+')
 _TROUBLE = 'Something went wrong here, not with your message. Please try another one.'
 
@@ -75,6 +75,11 @@ def answer(model: Model, recogniser: Recogniser | None, message: Message) -> Ans
     except Exception:  # A bug must not end the chat of everybody; what was sent is not logged.
         logging.exception('no answer')
         return Answer(_TROUBLE)
+
+
+def without_picture(made: Answer, reason: Exception) -> str:
+    """The text of an answer whose picture could not be sent."""
+    return f'{made.text.rstrip(".")}. The picture could not be sent ({reason}).'
 
 
 def help_text(model: Model, recogniser: Recogniser | None) -> str:

@@ -82,7 +82,7 @@ def fetch(
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(cause, (TimeoutError, socket.timeout)):  # Two types in Python 3.9.
-            raise Failed(f'no answer within {timeout_s:.0f} s', timed_out=True) from None
+            raise Failed(f'no answer within {timeout_s:g} s', timed_out=True) from None
         raise Failed(type(cause).__name__) from None
 
 

@@ -65,7 +65,7 @@ class Replies:
             self._api.send(person, 'image', {'media_id': media_id})  # A reply carries only one of both.
         except ApiError as error:
             logging.warning('WeChat: a picture was not sent: %s', error)
-            return _of_text(f'{made.text} The picture could not be sent ({error}).')
+            return _of_text(answer.without_picture(made, error))
         return _of_text(made.text)
 
     def _picture_of(self, fields: Mapping[str, str]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from absl import logging
 
 from trainer import errors
-from trainer.chatting import credentials, login, wechat_crypto
+from trainer.chatting import answer, credentials, login, wechat_crypto
 from trainer.chatting.answer import Answer, Message
 from trainer.chatting.credentials import Credentials
 from trainer.chatting.http_client import Failed
@@ -34,7 +34,7 @@ class WeixinChat:
         self,
         client: Ilink,
         pictures: Pictures,
-        answer: Callable[[Message], Answer],
+        answering: Callable[[Message], Answer],
         path: str,
         say: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
@@ -44,7 +44,7 @@ class WeixinChat:
         Raises:
           errors.UserError: the file is not one of credentials, or cryptography is not installed.
         """
-        self._client, self._pictures, self._answer = client, pictures, answer
+        self._client, self._pictures, self._answer = client, pictures, answering
         self._path, self._say, self._sleep, self._patience = path, say, sleep, Patience(sleep)
         self._first_url, self._last_sent = client.base_url, 0.0
         self._seen: collections.OrderedDict[str, None] = collections.OrderedDict()
@@ -110,7 +110,7 @@ class WeixinChat:
                     picture = self._pictures.item(message, made.picture)
                 except (Failed, Refused) as error:
                     logging.warning('WeChat: a picture was not sent: %s', error)
-                    text = f'{text} The picture could not be sent ({error}).'
+                    text = answer.without_picture(made, error)
             for item in ({'type': TEXT, 'text_item': {'text': text}}, picture):
                 if item:
                     self._send(message, item)
