@@ -14,11 +14,13 @@ import dataclasses
 import functools
 import os
 import sys
+from collections.abc import Callable
 
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import answer, http_client, ilink, ilink_pictures, terminal_chat
+from trainer.chatting import answer, credentials, http_client, ilink, ilink_pictures, terminal_chat
+from trainer.chatting.answer import Answer, Message
 from trainer.chatting.ilink import Ilink
 from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.weixin import WeixinChat
@@ -97,21 +99,26 @@ def load(options: ChatOptions) -> tuple[Model, Recogniser | None]:
     return made, recognition.prepare(made, train, holdout)
 
 
+def _answering(options: ChatOptions) -> Callable[[Message], Answer]:
+    return functools.partial(answer.answer, *load(options))
+
+
 def main() -> None:
     """Chats as the flags say, until the input or a signal ends it."""
     options = cli.from_flags(ChatOptions, flags.FLAGS)
     quieten_tensorflow()
-    answering = functools.partial(answer.answer, *load(options))
     if options.platform == _TERMINAL:
-        terminal_chat.run(sys.stdin, answering, terminal.say, options.output_dir)
+        with terminal_chat.claimed(options.output_dir):
+            terminal_chat.run(sys.stdin, _answering(options), terminal.say, options.output_dir)
         return
+    credentials.read(options.credentials)  # Raises before the work.
     given = os.environ.get(_SERVER)
     base = http_client.base_url(_SERVER, given or ilink.BASE_URL)
     own = (base,) if given else ()
     client = Ilink(base_url=base, origins=(*ilink.ORIGINS, *own))
     cdn = f'{base}/c2c' if given else ilink_pictures.CDN_URL
     pictures = Pictures(client, cdn, (*ilink_pictures.ORIGINS, *own))
-    WeixinChat(client, pictures, answering, options.credentials, terminal.say).run()
+    WeixinChat(client, pictures, _answering(options), options.credentials, terminal.say).run()
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
 from tests.fuzz.runner import Kind
 from trainer import cli, vertex_config
+from trainer.chat import ChatOptions
 from trainer.data.image_set import Entry
 from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
@@ -31,7 +32,7 @@ from trainer.run import memory
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
-    (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
+    (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,), (ChatOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip
 _NEEDED = {'input_dir': 'in', 'output_dir': 'out', 'data': 'in', 'model_dir': 'run'}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from trainer import errors
 from trainer.chatting.answer import Answer, Message
@@ -13,6 +14,20 @@ _MADE_BY = 'trainer.chat'
 _MOST_BYTES = 20 << 20
 
 
+@contextlib.contextmanager
+def claimed(output_dir: str) -> Iterator[None]:
+    """Claims the folder for the pictures, local or gs://.
+
+    Raises:
+      errors.UserError: it holds something else, or cannot be written.
+    """
+    with (
+        outputs.claimed('--output_dir', output_dir, _MADE_BY, ['answer_*.png'], environ=os.environ),
+        disk_errors.explained(f'--output_dir={output_dir}'),
+    ):
+        yield
+
+
 def run(lines: Iterable[str], answer: Callable[[Message], Answer], say: Callable[[str], None], output_dir: str) -> None:
     """Answers each line; writes pictures to a folder, and names them.
 
@@ -20,22 +35,15 @@ def run(lines: Iterable[str], answer: Callable[[Message], Answer], say: Callable
       lines: what is typed.
       answer: to a message.
       say: shows a text.
-      output_dir: where the pictures go, local or gs://.
-
-    Raises:
-      errors.UserError: the folder holds something else, or cannot be written.
+      output_dir: a claimed folder, where the pictures go.
     """
-    with (
-        outputs.claimed('--output_dir', output_dir, _MADE_BY, ['answer_*.png'], environ=os.environ),
-        disk_errors.explained(f'--output_dir={output_dir}'),
-    ):
-        for number, line in enumerate(lines, 1):
-            made = _answered(line.strip(), str(number), answer)
-            say(made.text)
-            if made.picture:
-                path = os.path.join(output_dir, f'answer_{number:06d}.png')
-                files.write_bytes(path, made.picture)
-                say(path)
+    for number, line in enumerate(lines, 1):
+        made = _answered(line.strip(), str(number), answer)
+        say(made.text)
+        if made.picture:
+            path = os.path.join(output_dir, f'answer_{number:06d}.png')
+            files.write_bytes(path, made.picture)
+            say(path)
 
 
 def _answered(line: str, number: str, answer: Callable[[Message], Answer]) -> Answer:
