@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_labels_that_are_digits_win_over_seeds():
     'text',
     ['', ' ', 'hello', 'rose garden', '3.5', '3 4 5', '<xml>', '🌹', '\ud800', '\0', 'seed', '-', '_', 'x' * 10**6,
      '9' * 31, "'; DROP TABLE", '17 rose'],
+    ids=itertools.count(),
 )  # fmt: skip
 def test_anything_else_gets_help(text):
     said = asked(text, *FLOWERS)

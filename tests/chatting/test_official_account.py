@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import logging
 import threading
 import time
 
+import numpy as np
 import pytest
 import wechatpy
 from wechatpy.crypto import WeChatCrypto
@@ -14,7 +17,7 @@ from wechatpy.utils import WeChatSigner
 from tests.chatting.drawn import PNG, Drawn, Recognising
 from tests.fakes.wechat import ACCOUNT, AES_KEY, APP_ID, HANG, PERSON, SECRET, TOKEN, FakeOfficialApi
 from trainer import errors
-from trainer.chatting import answered_once, official_account
+from trainer.chatting import answered_once, http_client, official_account
 from trainer.chatting.official_account import OfficialAccount
 from trainer.chatting.wechat_api import OfficialApi
 from trainer.chatting.wechat_crypto import Envelope
@@ -124,6 +127,29 @@ def test_a_picture_that_cannot_be_had_is_told(make, api):
     api.media['m'] = b'x' * (11 << 20)
     found = read(account('POST', query(), message(2, kind='image', PicUrl='', MediaId='m')))
     assert 'more than 10,485,760 bytes' in found.content
+
+
+def test_a_picture_named_with_http_is_fetched_by_https(monkeypatch):
+    """As WeChat names its hosts; they cannot be asked here."""
+    asked = []
+    monkeypatch.setattr(http_client, 'fetch', lambda url, **_: (asked.append(url), (PNG, {}))[1])
+    fields = {'PicUrl': 'http://mmbiz.qpic.cn/mmbiz_jpg/x/0', 'MsgType': 'image', 'FromUserName': PERSON}
+    found = Replies(None, Drawn(), None).to(fields)
+    assert asked == ['https://mmbiz.qpic.cn/mmbiz_jpg/x/0'] and found.content.startswith('I have no training images')
+
+
+def test_texts_are_no_longer_than_wechat_takes(make, api):
+    recogniser, api.media['m'] = Recognising(), PNG
+    recogniser.name = '花' * 999
+    account = make(Drawn(*('郁金香' * 30 + str(number) for number in range(99))), recogniser)
+    for number, asked in enumerate(({'Content': 'hello'}, {'kind': 'image', 'MediaId': 'm'})):
+        content = read(account('POST', query(), message(number, **asked))).content
+        assert 1000 < len(content.encode()) <= 2048
+
+
+def test_messages_of_the_api_are_in_utf_8(api):
+    OfficialApi(APP_ID, SECRET, api.url).send(PERSON, 'text', {'content': '郁金香 \ud800'})
+    assert api.sent[0]['text']['content'] == '郁金香 ?'
 
 
 def test_other_kinds_and_events(make):
@@ -256,6 +282,7 @@ def test_a_token_is_kept_until_shortly_before_its_end(make, api):
         ({}, b'x' * (64 << 10), 400),
         ({}, b'x' * ((64 << 10) + 1), 413),
     ],
+    ids=itertools.count(),
 )
 def test_what_is_not_from_wechat_is_refused(make, api, changes, body, status):
     model = Drawn('rose')
@@ -396,3 +423,29 @@ def test_variables_that_are_half_set_or_malformed_are_refused(changes, message):
     assert '\n' not in str(caught.value)
     for secret in (SECRET, TOKEN, AES_KEY[1:]):
         assert secret not in str(caught.value)
+
+
+def damaged(data: bytes, random: np.random.Generator) -> bytes:
+    """Some bytes changed, cut out or doubled."""
+    for _ in range(int(random.integers(1, 4))):
+        start = int(random.integers(len(data)))
+        end = start + int(random.integers(1, 6))
+        data = data[:start] + [random.bytes(1), b'', data[start:end] * 2][int(random.integers(3))] + data[end:]
+    return data
+
+
+def test_damaged_requests_never_raise(make):
+    """In plain and encrypted, rightly signed: every answer is one of the documented ones."""
+    random, plain, envelope = np.random.default_rng(0), make(), Envelope(AES_KEY, APP_ID)
+    encrypting, found = make(envelope=envelope), []
+    for _ in range(200):
+        body = damaged(message(Content='hello 你好'), random)
+        found.append(plain('POST', query(), body))
+        encrypted = envelope.encrypt(body)
+        if random.random() < 0.3:
+            encrypted = damaged(encrypted.encode(), random).decode('ascii', 'ignore')
+        proof = signature(TOKEN, str(NOW), 'n1', encrypted)
+        outer = f'<xml><Encrypt>{html.escape(encrypted)}</Encrypt></xml>'.encode()
+        found.append(encrypting('POST', query(msg_signature=proof), outer))
+    assert {status for status, *_ in found} == {200, 400, 403}
+    assert all(body and kind.endswith('; charset=utf-8') for _, kind, body in found)

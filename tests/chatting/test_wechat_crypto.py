@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import builtins
+import itertools
 import sys
 
 import pytest
@@ -22,7 +23,7 @@ JUDGE = PrpCrypto(base64.b64decode(AES_KEY + '='))
 TEXTS = ['', 'x', '你好', *('y' * length for length in (10, 11, 12, 27, 43, 2048))]
 
 
-@pytest.mark.parametrize('text', TEXTS)
+@pytest.mark.parametrize('text', TEXTS, ids=len)
 def test_encryption_in_both_directions(text):
     ours = Envelope(AES_KEY, APP_ID)
     assert JUDGE.decrypt(ours.encrypt(text.encode()), APP_ID) == text
@@ -132,6 +133,7 @@ BOMB = (
         b'<?xml version="1.0" encoding="nonsense"?><xml/>', b'<xml>\xff</xml>', b'<xml><a>&unknown;</a></xml>',
         b'<xml><a>' + b'x' * (64 << 10) + b'</a></xml>',
     ],
+    ids=itertools.count(),
 )  # fmt: skip
 def test_what_is_no_message_is_refused(data):
     with pytest.raises(Malformed):

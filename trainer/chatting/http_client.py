@@ -60,9 +60,11 @@ def fetch(
     Raises:
       Failed: another status, a redirect, no answer in time, or a longer one.
     """
-    request = urllib.request.Request(url, data, dict(headers or {}))
     end = time.monotonic() + timeout_s
     try:
+        if not url.startswith(('http://', 'https://')):  # urllib reads files, too.
+            raise ValueError
+        request = urllib.request.Request(url, data, dict(headers or {}))
         with _opener.open(request, timeout=timeout_s) as answer:
             if answer.status != 200:
                 raise Failed(f'HTTP {answer.status}', answer.status)
