@@ -17,13 +17,13 @@ from typing import Any
 
 from trainer.chatting import http_client
 from trainer.chatting.http_client import Failed
+from trainer.chatting.ilink_messages import Incoming, dicts, incoming
 
 BASE_URL = 'https://ilinkai.weixin.qq.com'
 ORIGINS = ('https://*.weixin.qq.com',)  # The token is sent nowhere else.
-TEXT, IMAGE, VOICE = 1, 2, 3  # Types of items.
 _VERSION = (2, 4, 8)  # Of the protocol.
 _AGENT = 'tpu-dcgan/0.1.0'
-_FROM_PERSON, _FROM_BOT, _FINISHED, _BOT_TYPE = 1, 2, 2, 3
+_FROM_BOT, _FINISHED, _BOT_TYPE = 2, 2, 3
 _STALE = -14
 _USUAL_S, _POLL_S, _MOST_POLL_S, _SLACK_S = 15, 35, 60, 5
 _MOST_BYTES = 4 << 20
@@ -43,25 +43,6 @@ class Refused(Exception):
 
 class Expired(Refused):
     """The bot token is no longer valid: somebody has to scan a new QR code."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Incoming:
-    """A message from a person.
-
-    Attributes:
-      id: of the message; '' if it has none.
-      person: who wrote it.
-      context: the token that every answer must carry.
-      text: its words.
-      image: the image_item; empty for none.
-    """
-
-    id: str
-    person: str
-    context: str
-    text: str
-    image: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +106,7 @@ class Ilink:
         if isinstance(suggested, (int, float)):
             self._poll_s = min(max(suggested / 1000, 1), _MOST_POLL_S)
         next_cursor = found.get('get_updates_buf')
-        messages = found.get('msgs') or []
-        read = [_incoming(message) for message in messages if isinstance(message, dict)]
+        read = [incoming(message) for message in dicts(found.get('msgs'))]
         return [message for message in read if message], next_cursor if isinstance(next_cursor, str) else cursor
 
     def send(self, to: Incoming, item: Mapping[str, Any], client_id: str) -> None:
@@ -205,25 +185,3 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise Failed(f'an answer without {name}')
     return value
-
-
-def _incoming(message: Mapping[str, Any]) -> Incoming | None:
-    """A message of a person, in a chat with the bot alone; None for others."""
-    person, context, items = (message.get(name) for name in ('from_user_id', 'context_token', 'item_list'))
-    if message.get('message_type') != _FROM_PERSON or message.get('group_id') or not isinstance(person, str):
-        return None
-    by_type = {item.get('type'): item for item in items or [] if isinstance(item, dict)}
-    words = _part(by_type, TEXT, 'text_item').get('text') or _part(by_type, VOICE, 'voice_item').get('text')
-    known_by = next((message[name] for name in ('message_id', 'client_id', 'seq') if message.get(name)), '')
-    return Incoming(
-        f'{person} {known_by}' if known_by else '',
-        person,
-        str(context or ''),
-        str(words or ''),
-        _part(by_type, IMAGE, 'image_item'),
-    )
-
-
-def _part(by_type: Mapping[Any, Mapping[str, Any]], kind: int, name: str) -> Mapping[str, Any]:
-    part = by_type.get(kind, {}).get(name)
-    return part if isinstance(part, dict) else {}

@@ -18,7 +18,8 @@ from typing import Any
 
 from trainer.chatting import http_client, wechat_crypto
 from trainer.chatting.http_client import Failed
-from trainer.chatting.ilink import IMAGE, Ilink, Incoming
+from trainer.chatting.ilink import Ilink
+from trainer.chatting.ilink_messages import IMAGE, Incoming
 
 CDN_URL = 'https://novac2c.cdn.weixin.qq.com/c2c'
 ORIGINS = ('https://*.qq.com', 'https://*.qpic.cn')

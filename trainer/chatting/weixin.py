@@ -17,7 +17,8 @@ from trainer.chatting import answer, credentials, login, wechat_crypto
 from trainer.chatting.answer import Answer, Message
 from trainer.chatting.credentials import Credentials
 from trainer.chatting.http_client import Failed
-from trainer.chatting.ilink import TEXT, Expired, Ilink, Incoming, Refused
+from trainer.chatting.ilink import Expired, Ilink, Refused
+from trainer.chatting.ilink_messages import TEXT, Incoming
 from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.patience import Patience
 from trainer.chatting.wechat_crypto import Tampered
