@@ -19,7 +19,7 @@ from collections.abc import Callable
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import answer, credentials, http_client, ilink, ilink_pictures, terminal_chat
+from trainer.chatting import answer, http_client, ilink, ilink_pictures, terminal_chat, weixin
 from trainer.chatting.answer import Answer, Message
 from trainer.chatting.ilink import Ilink
 from trainer.chatting.ilink_pictures import Pictures
@@ -111,7 +111,7 @@ def main() -> None:
         with terminal_chat.claimed(options.output_dir):
             terminal_chat.run(sys.stdin, _answering(options), terminal.say, options.output_dir)
         return
-    credentials.read(options.credentials)  # Raises before the work.
+    weixin.check(options.credentials)
     given = os.environ.get(_SERVER)
     base = http_client.base_url(_SERVER, given or ilink.BASE_URL)
     own = (base,) if given else ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import builtins
 import itertools
 import sys
 
@@ -80,15 +79,9 @@ def test_a_malformed_key_is_refused_and_not_shown(key):
 
 
 def test_without_cryptography_it_says_what_to_install(monkeypatch):
-    importing = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.startswith('cryptography'):
-            raise ImportError(name)
-        return importing(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, '__import__', without)
-    monkeypatch.delitem(sys.modules, 'cryptography', raising=False)
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'cryptography']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'cryptography', None)
     with pytest.raises(errors.UserError, match=r"run pip install 'tpu-dcgan\[chat\]'"):
         Envelope(AES_KEY, APP_ID)
 

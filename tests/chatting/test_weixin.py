@@ -11,13 +11,14 @@ import logging
 import os
 import pathlib
 import re
+import sys
 
 import pytest
 
 from tests.chatting.drawn import PNG, Drawn, Recognising
 from tests.fakes.wechat import HANG, PERSON, FakeIlink, encrypted, message
 from trainer import errors
-from trainer.chatting import answer, credentials, ilink, ilink_pictures
+from trainer.chatting import answer, credentials, ilink, ilink_pictures, login, weixin
 from trainer.chatting.ilink import Ilink
 from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.weixin import WeixinChat
@@ -369,9 +370,16 @@ def test_a_file_of_somebody_else_is_not_replaced(server, tmp_path, text, told):
     assert path.read_text() == text
 
 
-def test_a_qr_code_is_drawn():
-    from trainer.chatting import login
+@pytest.mark.parametrize('package', ['segno', 'cryptography'])
+def test_a_missing_package_is_named_before_the_work(tmp_path, monkeypatch, package):
+    for name in [name for name in sys.modules if name.partition('.')[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(errors.UserError, match=rf"{package} is not installed: run pip install 'tpu-dcgan\[chat\]'"):
+        weixin.check(str(tmp_path / 'absent'))
 
+
+def test_a_qr_code_is_drawn():
     lines = login.drawn('https://example.com').splitlines()
     assert len({len(re.sub('\x1b.*?m', '', line)) for line in lines}) == 1 and 10 < len(lines) < 30
     with pytest.raises(errors.Transient, match='what is no QR code'):

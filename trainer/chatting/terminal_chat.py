@@ -21,10 +21,8 @@ def claimed(output_dir: str) -> Iterator[None]:
     Raises:
       errors.UserError: it holds something else, or cannot be written.
     """
-    with (
-        outputs.claimed('--output_dir', output_dir, _MADE_BY, ['answer_*.png'], environ=os.environ),
-        disk_errors.explained(f'--output_dir={output_dir}'),
-    ):
+    claim = outputs.claimed('--output_dir', output_dir, _MADE_BY, ['answer_*.png'], environ=os.environ)
+    with claim, disk_errors.explained(f'--output_dir={output_dir}'):
         yield
 
 

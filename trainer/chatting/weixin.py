@@ -28,6 +28,17 @@ _THROTTLED, _RESEND_PAUSES_S = -2, (2.0, 5.0, 10.0)
 _REMEMBERED = 1000  # Messages: the server repeats some.
 
 
+def check(path: str) -> None:
+    """Checks what can be known before the model is loaded.
+
+    Raises:
+      errors.UserError: the file is not one of credentials, or segno or cryptography is not installed.
+    """
+    wechat_crypto.encrypt_file(b'', bytes(16))
+    if not credentials.read(path).token:
+        login.drawn('a code')
+
+
 class WeixinChat:
     """One bot and the people who write to it."""
 
@@ -43,13 +54,13 @@ class WeixinChat:
         """Takes the protocol, what answers, the file of credentials ('' for none), and what shows a text to the owner.
 
         Raises:
-          errors.UserError: the file is not one of credentials, or cryptography is not installed.
+          errors.UserError: as `check`, or the file names a server of somebody else.
         """
+        check(path)
         self._client, self._pictures, self._answer = client, pictures, answering
         self._path, self._say, self._sleep, self._patience = path, say, sleep, Patience(sleep)
         self._first_url, self._last_sent = client.base_url, 0.0
         self._seen: collections.OrderedDict[str, None] = collections.OrderedDict()
-        wechat_crypto.encrypt_file(b'', bytes(16))  # Raises if cryptography is not installed.
         self._kept = credentials.read(path)
         if self._kept.token:
             try:
