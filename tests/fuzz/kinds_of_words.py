@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.fuzz.mutations import NASTY_TEXTS, Random, damaged_bytes, damaged_lines
 from tests.fuzz.runner import Kind
 from trainer import cli, vertex_config
+from trainer.chat import ChatOptions
 from trainer.data.image_set import Entry
 from trainer.dcgan.hparams import HParams
 from trainer.evaluate import EvaluateOptions
@@ -33,7 +34,7 @@ from trainer.serve import ServeOptions
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
-    (ExportOptions,), (ServeOptions,),
+    (ChatOptions,), (ExportOptions,), (ServeOptions,),
     (ConvertOptions,), (AuditOptions,), (InspectOptions,), (LabelOptions,), (OcrOptions,),
     (vertex_config.ProjectOptions, vertex_config.FileOptions),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from tests.once import made_once
 from trainer import errors
 from trainer.dcgan import noise
 from trainer.dcgan.conditioning import Classes
-from trainer.generator import export
+from trainer.generator import saved_model
 from trainer.inference import model
 from trainer.inference.model import Model
 
@@ -29,7 +29,7 @@ def conditional(run) -> Model:
 
 
 def test_a_run_and_its_export_answer_alike(run, conditional, tmp_path):
-    export.export(HPARAMS, f'{run}/model.ckpt-3', str(tmp_path / 'saved'), CLASSES)
+    saved_model.export(HPARAMS, f'{run}/model.ckpt-3', str(tmp_path / 'saved'), CLASSES)
     exported = model.of_saved_model(str(tmp_path / 'saved'))
     assert conditional.title == f'{run}, last checkpoint, step 3'
     for one in (conditional, exported):

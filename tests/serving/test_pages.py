@@ -12,7 +12,7 @@ from tests.serving.running import running
 from tests.serving.strict_client import ask
 from trainer import errors, explore
 from trainer.explore import ExploreOptions
-from trainer.generator import export, loading
+from trainer.generator import loading, saved_model
 from trainer.serving import pages, sources
 
 
@@ -99,7 +99,7 @@ def test_a_bucket_that_refuses_is_one_line(model, gcs, tmp_path):
 
 def test_what_a_folder_holds_is_told_by_its_files(tmp_path, explored):
     made = loading.load(explored)
-    export.export(made.hparams, f'{explored}/model.ckpt-1', str(tmp_path / 'exported' / 'saved_model'))
+    saved_model.export(made.hparams, f'{explored}/model.ckpt-1', str(tmp_path / 'exported' / 'saved_model'))
     exported = str(tmp_path / 'exported')
     assert sources.find(f'{exported}/saved_model') == ('', f'{exported}/saved_model')
     assert sources.find(exported) == ('', f'{exported}/saved_model')

@@ -17,7 +17,7 @@ from tests.fakes.cloud.gcs import PROJECT
 from tests.fakes.cloud.vertex_fixtures import GCLOUD, REGION, REGISTRY
 from tests.serving import running
 from tests.serving.strict_client import pixels
-from trainer.generator import export, loading
+from trainer.generator import loading, saved_model
 from trainer.inference import model as models
 
 pytestmark = GCLOUD
@@ -46,7 +46,9 @@ def commands() -> list[str]:
 def test_the_commands_of_the_page_make_an_endpoint_and_remove_it(service, gcs, tmp_path, tmp_path_factory):
     run = running.served(tmp_path_factory) / 'run'
     made = loading.load(str(run))
-    export.export(made.hparams, f'{run}/model.ckpt-3', f'{tmp_path}/runs/photos64/saved_model', made.generator.classes)
+    saved_model.export(
+        made.hparams, f'{run}/model.ckpt-3', f'{tmp_path}/runs/photos64/saved_model', made.generator.classes
+    )
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     environment = {**os.environ, **service.gcloud_environment(tmp_path)}
 

@@ -16,10 +16,11 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY = re.compile(r'\..*\.[0-9a-f]{8}\.tmp', re.DOTALL)
 
 
-def write_bytes(path: str, data: bytes) -> None:
+def write_bytes(path: str, data: bytes, mode: int = 0o666) -> None:
     """Writes a local or gs:// file whole or not at all; makes its folder.
 
-    If two writers compete, the file of one of them remains, whole. A link at the path is replaced, not followed.
+    If two writers compete, the file of one of them remains, whole. A link at the path is replaced, not followed. A
+    local file gets the permissions of `mode` that the umask leaves.
 
     Raises:
       OSError: the local file cannot be written; the previous file is unchanged.
@@ -32,7 +33,7 @@ def write_bytes(path: str, data: bytes) -> None:
     make_folder(os.path.dirname(path))
     temporary = temporary_beside(path)
     try:
-        with os.fdopen(os.open(temporary, _NEW, 0o666), 'wb') as file:
+        with os.fdopen(os.open(temporary, _NEW, mode), 'wb') as file:
             file.write(data)
         os.replace(temporary, path)
     except BaseException:
