@@ -6,7 +6,6 @@ symmetric, without their activations in 8 bits). Everything else is small and st
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainer.operations import Network, Operation
+from trainer.page import packing
 
 PRECISIONS = (16, 8)  # Bits of a weight in a kernel.
 _KERNEL = 'kernel'
@@ -40,7 +40,8 @@ def packed(network: Network, bits: int) -> dict[str, Any]:
 
     Returns:
       inputs: their shapes; operations: kind, inputs, relu, settings and arrays, of each array its shape, its type
-      ('f4', 'f2' or 'i1'), where it begins in the bytes, and for 'i1' where its factors begin; bytes: base64.
+      ('f4', 'f2' or 'i1'), where it begins in the bytes, and for 'i1' where its factors begin; bytes: deflated. Of
+      'f2' the upper bytes of all numbers come first, because those repeat.
     """
     block = bytearray()
     listed = [
@@ -56,7 +57,7 @@ def packed(network: Network, bits: int) -> dict[str, Any]:
     return {
         'inputs': [list(shape) for shape in network.inputs],
         'operations': listed,
-        'bytes': base64.b64encode(bytes(block)).decode('ascii'),
+        'bytes': packing.deflated(bytes(block)),
     }
 
 
@@ -66,7 +67,8 @@ def _append(block: bytearray, operation: Operation, name: str, bits: int) -> dic
     if name != _KERNEL:
         return {**entry, 'type': 'f4', 'at': _put(block, array.astype('<f4'))}
     if bits == 16:
-        return {**entry, 'type': 'f2', 'at': _put(block, _half(array).astype('<f2'))}
+        halves = _half(array).astype('<f2').view(np.uint8).reshape(-1, 2)
+        return {**entry, 'type': 'f2', 'at': _put(block, halves.T[::-1])}
     whole, factors = _quantized(operation)
     return {**entry, 'type': 'i1', 'at': _put(block, whole), 'factors': _put(block, factors.ravel().astype('<f4'))}
 

@@ -10,10 +10,16 @@
    * Maps have a border of one pixel of zeros, and their channels are filled up to a multiple of 4.
    * @param {{inputs: Array<Array<number>>, operations: Array<Object>, bytes: string}} packed
    * @param {boolean} wasm whether WebAssembly may be used
-   * @returns {{run: function(...Float32Array): Float32Array, wasm: boolean}} run takes each input, [length] or
-   *   [height, width, channels], and returns the output
+   * @returns {Promise<{run: function(...Float32Array): Float32Array, wasm: boolean}>} run takes each input, [length]
+   *   or [height, width, channels], and returns the output
    */
   explore.makeNetwork = function (packed, wasm) {
+    return explore.inflate(packed.bytes).then(function (buffer) {
+      return assemble(packed, explore.arraysIn(buffer), wasm);
+    });
+  };
+
+  function assemble(packed, arrays, wasm) {
     let used = 0;
     const take = function (floats) {
       const at = used;
@@ -32,7 +38,6 @@
       return plan;
     });
     const kernel = explore.makeKernel(4 * used, wasm);
-    const arrays = explore.arraysOf(packed);
     plans.forEach(function (plan, number) { fill(kernel.heap, plan, arrays(packed.operations[number])); });
     const last = values[values.length - 1];
     return {
@@ -47,7 +52,7 @@
         return read(kernel.heap, last);
       },
     };
-  };
+  }
 
   /**
    * Where a value lies.

@@ -12,12 +12,20 @@
     return bytes;
   };
 
+  /** @returns {Promise<ArrayBuffer>} what zlib has deflated */
+  explore.inflate = function (text) {
+    if (!window.DecompressionStream) {
+      return Promise.reject(new Error('this browser cannot unpack it, because it is from before 2023'));
+    }
+    const packed = new Blob([explore.bytesOf(text)]).stream();
+    return new Response(packed.pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
+  };
+
   /**
-   * @param {{bytes: string}} packed a network
+   * @param {ArrayBuffer} buffer the bytes of a network
    * @returns {function(Object): Object<string, Float32Array>} the arrays of one of its operations
    */
-  explore.arraysOf = function (packed) {
-    const buffer = explore.bytesOf(packed.bytes).buffer;
+  explore.arraysIn = function (buffer) {
     return function (operation) {
       const arrays = {};
       Object.keys(operation.arrays).forEach(function (name) {
@@ -27,17 +35,14 @@
     };
   };
 
-  /** @returns {Float32Array} of half-precision numbers */
-  explore.halves = function (bits) {
-    const made = new Float32Array(bits.length);
-    for (let i = 0; i < bits.length; i += 1) made[i] = half(bits[i]);
-    return made;
-  };
-
   function decode(buffer, entry, kind) {
     const size = entry.shape.reduce(function (product, side) { return product * side; }, 1);
     if (entry.type === 'f4') return new Float32Array(buffer, entry.at, size);
-    if (entry.type === 'f2') return explore.halves(new Uint16Array(buffer, entry.at, size));
+    if (entry.type === 'f2') {
+      const upper = new Uint8Array(buffer, entry.at, size);
+      const lower = new Uint8Array(buffer, entry.at + size, size);
+      return Float32Array.from(upper, function (byte, i) { return half(byte << 8 | lower[i]); });
+    }
     const whole = new Int8Array(buffer, entry.at, size);
     // A transposed convolution counts its output's channels on the last axis but one, all others on the last.
     const inner = kind === 'deconv' ? entry.shape[3] : 1;
