@@ -5,8 +5,8 @@
 
 Each sample has its seed, its nearest training images by colour and by shape, and a mark if it is likely a copy. A
 second tab shows the data set with its duplicates and outliers. In a third the page makes new pictures itself, walks
-from one to another, and finds the training images nearest to a picture of yours. The page is a folder of files; it needs
-no server or network.
+from one to another, and finds the training images nearest to a picture of yours. The page is a folder of files; it
+needs no server or network.
 """
 
 from __future__ import annotations
