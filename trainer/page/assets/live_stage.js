@@ -87,7 +87,7 @@
   };
 
   function slider(number, changed) {
-    const shown = explore.element('output', {text: '0'});
+    const shown = explore.element('span', {class: 'amount', 'aria-hidden': 'true', text: '0'});
     const input = explore.element('input', {
       type: 'range', min: -REACH, max: REACH, step: 0.1, value: 0,
       oninput: function () {
