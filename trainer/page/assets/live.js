@@ -4,6 +4,7 @@
 
   const explore = window.explore;
   const COUNT = 24;
+  const NARROW = 720; // px: a phone.
   const SEEDS = 1000000; // Short ones, that can be said and typed.
 
   /**
@@ -48,7 +49,7 @@
   function build(panel, maker) {
     const live = explore.data.start.live;
     const state = {items: [], label: '', chosen: -1};
-    const grid = new explore.Grid('New pictures', 96, function (number) { return tile(state, number, choose); });
+    const grid = new explore.Grid('New pictures', window.innerWidth < NARROW ? 88 : 112, function (number) { return tile(state, number, choose); });
     const stage = explore.liveStage(maker);
     const walk = explore.liveWalk(maker);
     const error = explore.element('p', {class: 'empty', hidden: true, role: 'alert'});
