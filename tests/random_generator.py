@@ -20,19 +20,18 @@ class RandomGenerator:
         self.hparams = tiny_hparams(**changes)
         random = np.random.default_rng(seed)
         with tf.Graph().as_default():
-            self._inputs = [
-                v1.placeholder(tf.float32, [None, n]) for n in (self.hparams.noise_dim, self.hparams.classes)
-            ]
-            self._images = weights.generator(*self._inputs, self.hparams)
+            self.noise = v1.placeholder(tf.float32, [None, self.hparams.noise_dim], 'noise')
+            self._classes = v1.placeholder(tf.float32, [None, self.hparams.classes])
+            self.output = weights.generator(self.noise, self._classes, self.hparams)
             variables = v1.global_variables()
             self.weights = {variable.op.name: _value(variable, random) for variable in variables}
-            self._session = v1.Session()
+            self.session = v1.Session()
             for variable in variables:
-                self._session.run(variable.assign(self.weights[variable.op.name]))
+                self.session.run(variable.assign(self.weights[variable.op.name]))
 
     def images(self, noise: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """float32 [N, noise_dim] and [N, K] -> float32 [N, H, W, C]."""
-        return self._session.run(self._images, dict(zip(self._inputs, (noise, classes))))
+        return self.session.run(self.output, {self.noise: noise, self._classes: classes})
 
     def inputs(self, count: int) -> list[np.ndarray]:
         """Noise, and classes in turn; the last one has none."""

@@ -42,6 +42,10 @@ def test_a_run_becomes_a_page(tmp_path, dataset32):
     assert generated['seeds'] == list(range(100))
     assert generated['command'] == f"python -m trainer.generate --model_dir='{tmp_path}/my run' --checkpoint=last"
     assert generated['layers'][0]['count'] == 5
+    live = start['live']
+    assert (live['embedded'], live['finds'], live['command']) == (True, False, generated['command'])
+    assert 'compared by pixels' in live['finderNote'] and len(live['directions']) == 5
+    assert read(tmp_path / 'my run' / 'explore', 'live')['inputs'] == [[8]]
 
 
 def test_samples_are_found_beside_their_models(dataset32):

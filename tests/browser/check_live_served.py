@@ -50,7 +50,9 @@ class Server(http.server.SimpleHTTPRequestHandler):
     def do_POST(self) -> None:  # noqa: N802  The name that http.server calls.
         instances = json.loads(self.rfile.read(int(self.headers['Content-Length'])))['instances']
         type(self).asked += instances
-        body = json.dumps({'error': self.refuses} if self.refuses else {'predictions': [self.answer(i) for i in instances]})
+        body = json.dumps(
+            {'error': self.refuses} if self.refuses else {'predictions': [self.answer(i) for i in instances]}
+        )
         self.send_response(400 if self.refuses else 200)
         self.end_headers()
         self.wfile.write(body.encode())
@@ -60,7 +62,13 @@ class Server(http.server.SimpleHTTPRequestHandler):
             return {'image': coded(picture(instance))}
         train = smooth_images(2, SIDE, seed=3)
         neighbours = [
-            {'name': f'a/{i}.png', 'label': 'hat', 'cosine': 0.99 - i / 2, 'likely_copy': i == 0, 'image': coded(train[i])}
+            {
+                'name': f'a/{i}.png',
+                'label': 'hat',
+                'cosine': 0.99 - i / 2,
+                'likely_copy': i == 0,
+                'image': coded(train[i]),
+            }
             for i in range(2)
         ]
         sample = {'seed': 17, 'cosine': 0.6, 'image': coded(train[1])}

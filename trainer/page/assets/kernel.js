@@ -42,30 +42,48 @@
     return {heap: new Float32Array(memory.buffer), wasm: true, call: instance.exports};
   }
 
-  /** The same in JavaScript, four channels at a time. */
+  /** The same in JavaScript: four channels of two pixels at a time, or twice the same pixel if there is but one. */
   function inScript(heap, pixels, channels) {
-    const sums = new Float64Array(LANES);
     return function (out, outStep, from, fromStep, rowStride, rows, depth, weights, bias) {
-      for (let p = 0; p < pixels; p += 1) {
+      for (let p = 0; p < pixels; p += 2) {
+        const apart = p + 1 < pixels ? fromStep >> 2 : 0;
+        const to = (out + p * outStep) >> 2;
+        const other = p + 1 < pixels ? to + (outStep >> 2) : to;
         for (let n = 0; n < channels; n += LANES) {
-          let s0 = heap[(bias >> 2) + n];
-          let s1 = heap[(bias >> 2) + n + 1];
-          let s2 = heap[(bias >> 2) + n + 2];
-          let s3 = heap[(bias >> 2) + n + 3];
+          const at = (bias >> 2) + n;
+          let a0 = heap[at];
+          let a1 = heap[at + 1];
+          let a2 = heap[at + 2];
+          let a3 = heap[at + 3];
+          let b0 = a0;
+          let b1 = a1;
+          let b2 = a2;
+          let b3 = a3;
           let w = (weights >> 2) + n;
           for (let r = 0; r < rows; r += 1) {
             const begin = (from + p * fromStep + r * rowStride) >> 2;
             for (let i = begin; i < begin + depth; i += 1) {
               const x = heap[i];
-              s0 += x * heap[w];
-              s1 += x * heap[w + 1];
-              s2 += x * heap[w + 2];
-              s3 += x * heap[w + 3];
+              const y = heap[i + apart];
+              a0 += x * heap[w];
+              a1 += x * heap[w + 1];
+              a2 += x * heap[w + 2];
+              a3 += x * heap[w + 3];
+              b0 += y * heap[w];
+              b1 += y * heap[w + 1];
+              b2 += y * heap[w + 2];
+              b3 += y * heap[w + 3];
               w += channels;
             }
           }
-          sums[0] = s0; sums[1] = s1; sums[2] = s2; sums[3] = s3;
-          heap.set(sums, ((out + p * outStep) >> 2) + n);
+          heap[to + n] = a0;
+          heap[to + n + 1] = a1;
+          heap[to + n + 2] = a2;
+          heap[to + n + 3] = a3;
+          heap[other + n] = b0;
+          heap[other + n + 1] = b1;
+          heap[other + n + 2] = b2;
+          heap[other + n + 3] = b3;
         }
       }
     };

@@ -64,6 +64,7 @@
       panel.querySelectorAll('.grid .tile').forEach(function (button) { mark(button, state); });
       stage.show(latent, state.items[number].picture);
       const label = latent.asked && latent.label >= 0 ? '&label=' + encodeURIComponent(live.labels[latent.label]) : '';
+      if (window.innerWidth < NARROW) stage.reveal();
       history.replaceState(null, '', '#tab=live&seed=' + latent.seed + label);
     }
 

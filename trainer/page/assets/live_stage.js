@@ -7,8 +7,9 @@
 
   /**
    * @param {Object} maker of pictures
-   * @returns {{element: HTMLElement, show: function(Object, ImageData), onwalk: function(string, Object)}} onwalk is
-   *   called with 'from' or 'to' and what the picture is made from
+   * @returns {{element: HTMLElement, show: function(Object, ImageData), reveal: function(),
+   *   onwalk: function(string, Object)}} reveal scrolls to it; onwalk is called with 'from' or 'to' and what the picture
+   *   is made from
    */
   explore.liveStage = function (maker) {
     const live = explore.data.start.live;
@@ -71,6 +72,10 @@
         setAll(sliders, state.steps);
         describe();
         draw(picture);
+      },
+      reveal: function () {
+        const place = large.getBoundingClientRect();
+        if (place.bottom < 0 || place.top > window.innerHeight) large.scrollIntoView({block: 'start'});
       },
       onwalk: function () {},
     };
