@@ -69,7 +69,8 @@ class Tracer:
 
     def __init__(self, *inputs: tuple[int, ...]):
         """Begins with the inputs, whose numbers are 0, 1 ..."""
-        self._inputs, self._operations = inputs, list[Operation]()
+        self._inputs = inputs
+        self._operations: list[Operation] = []
 
     def add(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer import operations
 from trainer.dcgan import conditioning, networks
-from trainer.dcgan.architecture import BOTTOM_SIZE, FULL_SIZE_KERNEL, REFINED, SELF_MODULATED, Architecture
+from trainer.dcgan.architecture import BOTTOM_SIZE, REFINED, SELF_MODULATED, Architecture
 from trainer.operations import Network, Tracer
 
 _EPSILON = 1e-5  # Of batch norm, as in `layers`.
@@ -61,7 +61,6 @@ class _Generator:
         image = add(operations.DECONV, x, arrays=self._layer('deconv0'))
         if architecture.generator_output == REFINED:
             x = self._normalised(operations.DECONV, x, 'refining_deconv', 'refining_norm')
-            assert self._array('refining_conv/kernel').shape[0] == FULL_SIZE_KERNEL
             image = add(operations.ADD, image, add(operations.CONV, x, arrays=self._layer('refining_conv'), stride=1))
         add(operations.TANH, image)
         return self._tracer.network()
