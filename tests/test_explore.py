@@ -11,7 +11,9 @@ from tests.page.test_page import read, unpack
 from trainer import errors, explore
 from trainer.data import image_set
 from trainer.dcgan import hparams
-from trainer.explore import ExploreOptions, Samples
+from trainer.evaluation import page_parts
+from trainer.evaluation.page_parts import Samples
+from trainer.explore import ExploreOptions
 from trainer.features import extraction
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
@@ -40,13 +42,18 @@ def test_a_run_becomes_a_page(tmp_path, dataset32):
     assert generated['seeds'] == list(range(100))
     assert generated['command'] == f"python -m trainer.generate --model_dir='{tmp_path}/my run' --checkpoint=last"
     assert generated['layers'][0]['count'] == 5
+    live = start['live']
+    assert (live['embedded'], live['finds'], live['command']) == (True, False, generated['command'])
+    assert 'compared by pixels' in live['finderNote'] and len(live['directions']) == 5
+    assert read(tmp_path / 'my run' / 'explore', 'live')['inputs'] == [[8]]
 
 
 def test_samples_are_found_beside_their_models(dataset32):
     train, holdout = image_set.open_both(dataset32)
     pixels = smooth_images(40, 32, seed=99)
     pixels[4] = train.pixels()[17]
-    generated, dataset = explore.compare(Samples(pixels, range(40), 'make'), train, holdout, Pixels(), 6)
+    compared = page_parts.compare(Samples(pixels, range(40), 'make'), train, holdout, Pixels(), 6)
+    generated, dataset = compared.generated, compared.dataset
     raw = extraction.of_set(train, Pixels())['grey16']
     space = Space.of(raw)
     train_rows, made = space.embed(raw), space.embed(extraction.of_pixels(pixels, Pixels())['grey16'])
@@ -73,7 +80,8 @@ def test_an_extractor_with_two_layers_offers_both(dataset32):
             return {'early': grey[:, :99], 'late': grey}
 
     train, _ = image_set.open_both(dataset32)
-    generated, dataset = explore.compare(Samples(smooth_images(30, 32), range(30), 'make'), train, None, Two(), 3)
+    compared = page_parts.compare(Samples(smooth_images(30, 32), range(30), 'make'), train, None, Two(), 3)
+    generated, dataset = compared.generated, compared.dataset
     for layers in (generated.to_training, generated.from_training, dataset.nearest):
         assert [layer.likeness for layer in layers] == ['colour and texture', 'shape']
     np.testing.assert_array_equal(generated.nearest_cosines, generated.to_training[1].nearest.cosines[:, 0])

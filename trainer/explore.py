@@ -4,32 +4,30 @@
       open runs/roses/explore/index.html; --output_dir=gs://BUCKET/FOLDER writes it to a bucket.
 
 Each sample has its seed, its nearest training images by colour and by shape, and a mark if it is likely a copy. A
-second tab shows the data set with its duplicates and outliers. The page is a folder of files; it needs no server or
-network.
+second tab shows the data set with its duplicates and outliers. In a third the page makes new pictures itself, walks
+from one to another, and finds the training images nearest to a picture of yours. The page is a folder of files; it
+needs no server or network.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 
-import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from trainer import cli, errors, terminal
 from trainer.data.image_set import ImageSet
-from trainer.features import extraction, registry
-from trainer.features.extractor import Extractor
-from trainer.features.space import Space
+from trainer.evaluation import live_generator, page_parts
+from trainer.evaluation.page_parts import Samples
+from trainer.features import registry
 from trainer.filesystem import disk_errors, outputs
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
 from trainer.generator.loading import TrainedGenerator
-from trainer.metrics import density, duplicates
 from trainer.model_dir import run_data
-from trainer.page import builder, comparison
-from trainer.page.content import DatasetPart, Generated, Layer, Page
+from trainer.page import builder
+from trainer.page.content import Page
 from trainer.quiet import quieten_tensorflow
 
 _MADE_BY = 'trainer.explore'
@@ -83,23 +81,6 @@ class ExploreOptions(Options):
         return self.output_dir or os.path.join(self.model_dir, 'explore')
 
 
-@dataclasses.dataclass(frozen=True)
-class Samples:
-    """What the generator made.
-
-    Attributes:
-      pixels: uint8 [N, H, W, C].
-      seeds: of each.
-      command: makes a sample again if ` --seeds=SEED` is appended.
-      labels: the name of each one's class, '' for none; () for an unconditional generator.
-    """
-
-    pixels: np.ndarray
-    seeds: range
-    command: str
-    labels: Sequence[str] = ()
-
-
 def explore(options: ExploreOptions) -> str:
     """Writes the page and returns the path of what to open.
 
@@ -124,54 +105,15 @@ def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, hold
     extractor = registry.make(options.extractor, options.feature_weights)
     classes, drawn = made.generator.classes, made.generator.labels(seeds)
     labels = [classes.names[number] if number >= 0 else '' for number in drawn.tolist()] if classes else ()
-    generated, dataset = compare(Samples(pixels, seeds, command, labels), train, holdout, extractor, options.neighbours)
+    samples = Samples(pixels, seeds, command, labels)
+    compared = page_parts.compare(samples, train, holdout, extractor, options.neighbours)
+    serve = cli.command('trainer.serve', model_dir=options.model_dir, checkpoint=made.which)
+    live = live_generator.embedded(made.generator, made.hparams, command, serve)
+    found = compared.finder and dataclasses.replace(compared.finder, bits=live.bits)
+    live = dataclasses.replace(live, finder=found, finder_note=compared.finder_note)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
     title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
-    return Page(title, facts, dataset, generated)
-
-
-def compare(
-    samples: Samples, train: ImageSet, holdout: ImageSet | None, extractor: Extractor, count: int
-) -> tuple[Generated, DatasetPart]:
-    """Finds the neighbours of samples and training images, and makes the two tabs of the page from them.
-
-    Args:
-      samples: the generated images.
-      train, holdout: the data set.
-      extractor: the features to compare by.
-      count: number of neighbours of each image.
-    """
-    logging.info('%s: %d samples, %d training images', extractor.name, len(samples.seeds), len(train))
-    raw = extraction.of_set(train, extractor)
-    raw_samples = extraction.of_pixels(samples.pixels, extractor)
-    raw_holdout = extraction.of_set(holdout, extractor) if holdout else {}
-    to_training, from_training, among = [], [], []
-    for layer, likeness in comparison.likenesses(extractor):
-        space = Space.of(raw[layer])
-        images, made = space.embed(raw[layer]), space.embed(raw_samples[layer])
-        to_training.append(Layer(likeness, comparison.nearest(made, images, count)))
-        from_training.append(Layer(likeness, comparison.nearest(images, made, count)))
-        among.append(Layer(likeness, comparison.nearest(images, images, count, exclude_self=True)))
-    real = space.embed(raw_holdout[layer]) if raw_holdout else None  # The late layer is the last of the loop.
-    generated = Generated(
-        pixels=samples.pixels,
-        seeds=samples.seeds,
-        command=samples.command,
-        to_training=tuple(to_training),
-        from_training=tuple(from_training),
-        nearest_cosines=to_training[-1].nearest.cosines[:, 0],
-        scale=comparison.scale(images, real),
-        labels=samples.labels,
-    )
-    dataset = DatasetPart(
-        images=train,
-        entries=train.entries(),
-        label_names=train.labels,
-        density=density.local_density(raw[extractor.late]),
-        clusters=duplicates.find(train, images),
-        nearest=tuple(among),
-    )
-    return generated, dataset
+    return Page(title, facts, compared.dataset, compared.generated, live)
 
 
 def _facts_of_run(options: ExploreOptions, made: TrainedGenerator) -> list[tuple[str, str]]:

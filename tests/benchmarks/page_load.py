@@ -1,11 +1,13 @@
 """How large a page of many images is, and how soon it draws its first grid; run by hand, needs Chromium.
 
     python -m tests.benchmarks.page_load [--samples=1000] [--images=10000] [--image_size=64] [--pictures=DATA]
+    python -m tests.benchmarks.page_load --page=FOLDER
 
 Builds a page with two layers of random neighbours, and opens it in a new browser, from disk and over http on loopback.
 Times are from the start of the navigation until the samples of the first grid are decoded and drawn, in 5 openings with
 an empty cache. The pictures are noise over soft shapes, which takes more bytes than photographs. --pictures=DATA uses
-the images of a data set instead, repeated as often as necessary, and its hold-out for the samples.
+the images of a data set instead, repeated as often as necessary, and its hold-out for the samples. --page=FOLDER opens
+a page of trainer.explore instead, and its live tab too.
 """
 
 from __future__ import annotations
@@ -38,10 +40,12 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=10_000)
     parser.add_argument('--image_size', type=int, default=64)
     parser.add_argument('--pictures', default='', metavar='DATA')
+    parser.add_argument('--page', default='', metavar='FOLDER')
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        builder.write_page(name, _page(arguments))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(arguments.page or temporary).absolute()
+        if not arguments.page:
+            builder.write_page(temporary, _page(arguments))
         sizes: collections.Counter[str] = collections.Counter()
         for path in folder.rglob('*.*'):
             sizes[path.parent.name if path.parent.name != 'sprites' else path.name.split('-')[0]] += path.stat().st_size
@@ -49,11 +53,12 @@ def main() -> None:
             print(f'{part if part != folder.name else "index.html":12s} {size / 1e6:7.2f} MB')
         print(f'{"in all":12s} {sum(sizes.values()) / 1e6:7.2f} MB (at most {_LIMIT_MB})')
         with serve(folder) as address:
-            for kind, place in (('from disk', f'file://{name}'), ('over http', address)):
+            for kind, place in (('from disk', f'file://{folder}'), ('over http', address)):
                 first = _measure(place, '')
                 whole = _measure(place, '#tab=dataset&image=17')
                 print(f'{kind}: {_seconds(first)} to the first grid (at most {_LIMIT_S} s); ', end='')
-                print(f'{_seconds(whole)} to the data set and the details of an image')
+                print(f'{_seconds(whole)} to the data set and the details of an image', end='')
+                print(f'; {_seconds(_measure(place, "#tab=live"))} to new pictures' if arguments.page else '')
 
 
 def _measure(address: str, fragment: str) -> list[float]:

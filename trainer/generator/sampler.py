@@ -112,12 +112,17 @@ class CheckpointGenerator(Generator):
             # Always float32, regardless of --compute_dtype: in bfloat16, machines differ by more than a grey level.
             self._images = images.to_uint8(weights.generator(vectors, of_class, hparams))
             self._weights = GeneratorWeights(hparams, classes)
+            self._variables = {variable.op.name: variable for variable in v1.global_variables()}
             self._session = v1.Session()
 
     def restore(self, checkpoint: str) -> CheckpointGenerator:
         """Loads the generator's weights from a checkpoint prefix such as 'model_dir/model.ckpt-600'."""
         self._weights.load(self._session, checkpoint)
         return self
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """What makes the pictures, float32 arrays by the names of the variables: the averaged weights, if there are."""
+        return self._session.run(self._variables)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         return self._session.run(self._images, {self._latents: batch})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.page import comparison, packing, sprites
+from trainer.page import comparison, live_packing, packing, sprites
 from trainer.page.content import DatasetPart, Generated, Page
 from trainer.page.publish import publish
 from trainer.page.sprites import Sheet
@@ -32,14 +32,19 @@ def write_page(output_dir: str, page: Page) -> None:
       OSError: the local folder cannot be written.
     """
     start: dict[str, Any] = {'title': page.title, 'facts': [list(fact) for fact in page.facts]}
-    start['thumbnails'] = _write_thumbnails(output_dir, page.dataset)
+    if page.dataset:
+        start['thumbnails'] = _write_thumbnails(output_dir, page.dataset)
     if page.generated:
         sheets = _write_sheets(output_dir, 'samples', sprites.samples(page.generated.pixels))
         start['samples'] = {**sheets, 'side': page.generated.pixels.shape[1]}
         start['generated'] = _generated(page.generated)
-    publish(output_dir, 'data/start.js', packing.script('start', start))
-    publish(output_dir, 'data/dataset.js', packing.script('dataset', _dataset(page.dataset)))
-    publish(output_dir, 'data/neighbours.js', packing.script('neighbours', _neighbours(page)))
+    if page.live:
+        start['live'] = live_packing.start(page.live)
+    later = live_packing.later(page.live) if page.live else {}
+    if page.dataset:
+        later |= {'dataset': _dataset(page.dataset), 'neighbours': _neighbours(page.generated, page.dataset)}
+    for name, value in {'start': start, **later}.items():
+        publish(output_dir, f'data/{name}.js', packing.script(name, value))
     # The page itself comes last, so that everything it loads is there before it.
     assets = sorted(path for path in _ASSETS.iterdir() if path.suffix in ('.css', '.js'))
     for path in (*assets, _ASSETS / INDEX):
@@ -85,11 +90,11 @@ def _dataset(part: DatasetPart) -> dict[str, Any]:
     }
 
 
-def _neighbours(page: Page) -> dict[str, Any]:
+def _neighbours(generated: Generated | None, part: DatasetPart) -> dict[str, Any]:
     """More data for the details of a training image: the larger part, loaded when the first details are opened."""
     return {
-        'samples': packing.layers(page.generated.from_training) if page.generated else [],
-        'images': packing.layers(page.dataset.nearest),
+        'samples': packing.layers(generated.from_training) if generated else [],
+        'images': packing.layers(part.nearest),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from trainer.page.content import Layer
 
 _HUNDREDTHS = 100
+_EFFORT = 9
 
 
 def script(name: str, value: Any) -> bytes:
@@ -33,8 +35,8 @@ def _layer(layer: Layer) -> dict[str, Any]:
         'likeness': layer.likeness,
         'count': indices.shape[1],
         'width': width,
-        'indices': _base64(indices.astype(f'<u{width}')),
-        'cosines': _base64(hundredths),
+        'indices': as_base64(indices.astype(f'<u{width}')),
+        'cosines': as_base64(hundredths),
     }
 
 
@@ -43,5 +45,11 @@ def numbers(values: np.ndarray, digits: int) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def _base64(array: np.ndarray) -> str:
+def deflated(data: bytes) -> str:
+    """Bytes in zlib's format, in base64; for the largest parts, whose whole page must stay small."""
+    return base64.b64encode(zlib.compress(data, _EFFORT)).decode('ascii')
+
+
+def as_base64(array: np.ndarray) -> str:
+    """The bytes of an array."""
     return base64.b64encode(array.tobytes()).decode('ascii')

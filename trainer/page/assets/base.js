@@ -32,7 +32,7 @@
 
   /**
    * Loads a data script once.
-   * @param {string} name 'dataset' or 'neighbours'
+   * @param {string} name such as 'dataset'
    * @returns {Promise<Object>} what it carries
    */
   explore.load = function (name) {
@@ -56,8 +56,8 @@
    */
   explore.neighbours = function (layer, row) {
     if (typeof layer.indices === 'string') {
-      layer.indices = bytes(layer.indices).buffer;
-      layer.cosines = new Int8Array(bytes(layer.cosines).buffer);
+      layer.indices = explore.bytesOf(layer.indices).buffer;
+      layer.cosines = new Int8Array(explore.bytesOf(layer.cosines).buffer);
     }
     const view = new DataView(layer.indices);
     return Array.from({length: layer.count}, function (_, k) {
@@ -103,8 +103,4 @@
     }));
     return explore.element('label', {class: 'choice'}, [explore.element('span', {text: label}), list]);
   };
-
-  function bytes(text) {
-    return Uint8Array.from(atob(text), function (letter) { return letter.charCodeAt(0); });
-  }
 })();

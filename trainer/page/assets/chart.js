@@ -39,9 +39,9 @@
   };
 
   /**
-   * Where one sample stands among real images.
+   * Where one picture stands among real images.
    * @param {{cosines: Array<number>, of: string, threshold: number}} scale
-   * @param {number} cosine of the sample
+   * @param {number} cosine of the picture
    * @param {string} words the same in words
    * @returns {HTMLElement}
    */
@@ -57,7 +57,7 @@
       explore.histogram({edges: edges, counts: counts}, words, marks),
       explore.element('figcaption', {}, [
         'Cosine with the nearest training image: ',
-        key('swatch', 'real images'), ', ', key('swatch here', 'this sample'), ', ', key('swatch limit', 'the mark for copies'),
+        key('swatch', 'real images'), ', ', key('swatch here', 'this picture'), ', ', key('swatch limit', 'the mark for copies'),
       ]),
     ]);
   };

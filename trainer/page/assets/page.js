@@ -29,12 +29,14 @@
   /** Shows what the address says. */
   function follow() {
     const wanted = new URLSearchParams(location.hash.slice(1));
-    const tab = tabs[wanted.get('tab')] ? wanted.get('tab') : active || (start.generated ? 'generated' : 'dataset');
+    const tab = tabs[wanted.get('tab')] ? wanted.get('tab') : active || Object.keys(tabs)[0];
     const shown = select(tab);
+    if (tab === 'live') tabs.live.follow(wanted);
     const kind = wanted.has('sample') && start.generated ? 'sample' : 'image';
     const number = wanted.has(kind) ? Number(wanted.get(kind)) : -1;
     const index = kind === 'sample' ? start.generated.seeds.indexOf(number) : number;
-    if (index >= 0 && index < start[kind === 'sample' ? 'samples' : 'thumbnails'].count) {
+    const sheets = start[kind === 'sample' ? 'samples' : 'thumbnails'];
+    if (sheets && index >= 0 && index < sheets.count) {
       return dialog.show(kind, index);
     }
     dialog.hide();
@@ -55,23 +57,26 @@
 
   function makeTabs() {
     const list = document.getElementById('tabs');
-    ['generated', 'dataset'].forEach(function (name) {
-      if (name === 'generated' && !start.generated) return;
+    const there = {generated: start.generated, dataset: start.thumbnails, live: start.live};
+    Object.keys(there).forEach(function (name) {
+      const button = document.getElementById('tab-' + name);
+      if (!there[name]) {
+        button.remove();
+        return;
+      }
       tabs[name] = explore[name + 'Tab'](document.getElementById('panel-' + name));
-      document.getElementById('tab-' + name).addEventListener('click', function () {
-        location.hash = 'tab=' + name;
-      });
+      button.addEventListener('click', function () { location.hash = 'tab=' + name; });
     });
-    if (!start.generated) {
-      const panel = document.getElementById('panel-dataset');
+    const names = Object.keys(tabs);
+    if (names.length === 1) {
+      const panel = document.getElementById('panel-' + names[0]);
       panel.removeAttribute('role');
-      panel.setAttribute('aria-label', 'Data set');
+      panel.setAttribute('aria-label', document.getElementById('tab-' + names[0]).textContent);
       panel.removeAttribute('aria-labelledby');
       return;
     }
     list.hidden = false;
     list.addEventListener('keydown', function (event) {
-      const names = Object.keys(tabs);
       const target = explore.step(event, names.indexOf(active), names.length, names.length, 1);
       if (target < 0) return;
       event.preventDefault();
@@ -85,7 +90,7 @@
     const leave = function (kind, index) {
       setAddress('');
       const grid = tabs[active].grid;
-      if (grid.element.hidden || !grid.items.length) return; // Among duplicates the browser itself goes back.
+      if (!grid || grid.element.hidden || !grid.items.length) return; // Among duplicates the browser itself goes back.
       const position = grid === gridOf(kind) ? grid.items.indexOf(index) : -1;
       grid.focus(position < 0 ? grid.current : position);
     };
@@ -103,14 +108,16 @@
     const about = document.getElementById('about-copies');
     if (start.generated) about.querySelector('span').textContent = start.generated.scale.of;
     else about.remove();
+    if (!start.thumbnails && !start.live.predict) document.querySelector('footer').remove();
     makeTabs();
     dialog = makeDialog();
     window.addEventListener('hashchange', follow);
-    Promise.all([follow(), explore.firstSheet(start.generated ? 'samples' : 'thumbnails')]).then(function () {
+    const first = ['samples', 'thumbnails'].filter(function (kind) { return start[kind]; })[0];
+    Promise.all([follow(), first ? explore.firstSheet(first) : null]).then(function () {
       requestAnimationFrame(function () {
         performance.mark('first-grid'); // tests/benchmarks/page_load.py reads it.
         document.documentElement.setAttribute('data-ready', '');
-        explore.load('dataset').catch(function () {}); // Whoever needs it says that it is missing.
+        if (start.thumbnails) explore.load('dataset').catch(function () {}); // Whoever needs it says that it is missing.
       });
     });
   }

@@ -18,7 +18,7 @@
         copy ? explore.element('strong', {text: 'Likely a copy. '}) : '', words,
       ]),
       explore.standing(generated.scale, generated.cosines[index], words),
-      command(generated.command + ' --seeds=' + generated.seeds[index]),
+      explore.command(generated.command + ' --seeds=' + generated.seeds[index]),
     ]);
     const right = explore.element('div', {}, [
       explore.neighbourhood('Nearest training images', 'image', generated.layers, index),
@@ -42,14 +42,30 @@
     return made;
   };
 
+  /**
+   * Where a picture that is no sample of the page stands among real images, in words.
+   * @param {{cosines: Array<number>, of: string}} scale
+   * @param {number} cosine with its nearest training image
+   * @returns {string}
+   */
+  explore.standingWords = function (scale, cosine) {
+    const less = scale.cosines.filter(function (real) { return real < cosine; }).length;
+    return standing(less / scale.cosines.length, scale.of);
+  };
+
   /** Where the sample stands among real images, in words. */
   function standing(share, real) {
     if (share === 0) return 'No nearer to a training image than any of ' + real + '.';
     return 'Nearer to a training image than ' + (share === 1 ? 'all' : explore.percent(share)) + ' of ' + real + '.';
   }
 
-  /** The command that makes the sample again, to be copied. */
-  function command(text) {
+  /** A word as a shell reads it. */
+  explore.quoted = function (word) {
+    return /^[\w@%+=:,./-]+$/.test(word) ? word : "'" + word.replace(/'/g, "'\"'\"'") + "'";
+  };
+
+  /** A command to be copied; without an introduction it is one that makes a picture again. */
+  explore.command = function (text, introduction) {
     const button = explore.element('button', {type: 'button', class: 'plain', text: 'Copy', onclick: function () {
       copyText(text).then(function () {
         button.textContent = 'Copied';
@@ -58,11 +74,11 @@
       });
     }});
     return explore.element('div', {class: 'command'}, [
-      explore.element('p', {text: 'Make it again:'}),
+      explore.element('p', {text: introduction || 'Make it again:'}),
       explore.element('code', {}, unbroken(text)),
       button,
     ]);
-  }
+  };
 
   /** Words that break across lines between them only, not at their hyphens. */
   function unbroken(text) {
@@ -75,7 +91,8 @@
     // Over plain http browsers have no clipboard to offer; this they still do.
     const field = explore.element('textarea', {class: 'unseen'});
     field.value = text;
-    document.getElementById('dialog').append(field);
+    const dialog = document.getElementById('dialog');
+    (dialog.open ? dialog : document.body).append(field);
     field.select();
     document.execCommand('copy');
     field.remove();
