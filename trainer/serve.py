@@ -21,11 +21,13 @@ from types import ModuleType
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
+from trainer.chatting import official_account
+from trainer.chatting.official_account import OfficialAccount
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
 from trainer.inference.model import Model
 from trainer.quiet import quieten_tensorflow
-from trainer.serving import pages, sources
+from trainer.serving import pages, sources, wechat
 from trainer.serving.application import Application
 from trainer.serving.health import Health
 from trainer.serving.http import JSON, Route
@@ -106,19 +108,27 @@ def serve(options: ServeOptions) -> int:
         found = (options.model_dir, options.saved_model)
         model_dir, saved_model = found if any(found) else sources.find(options.artifact)
         model = sources.load(model_dir, options.checkpoint, saved_model)
-        predictor = Predictor(model, *sources.recogniser(model, model_dir, options.data), options.threads)
+        recogniser, why_not = sources.recogniser(model, model_dir, options.data)
+        predictor = Predictor(model, recogniser, why_not, options.threads)
+        account = official_account.from_environment(os.environ, model, recogniser)
         folder = pages.page_folder(model, model_dir, temporary, options.predict_route)
-        app, health = assembled(options, model, predictor, folder)
+        app, health = assembled(options, model, predictor, folder, account)
         made = server.Server(app, listening, options.threads, health.drain)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(signum) is not signal.SIG_IGN:  # Under nohup, a closed terminal stops nothing.
                 signal.signal(signum, made.stop)
         host = f'[{options.host}]' if ':' in options.host else options.host
         logging.info('%s, listening on http://%s:%d/', model.title, host, made.port)
-        return made.run()
+        try:
+            return made.run()
+        finally:
+            if account:
+                account.close()
 
 
-def assembled(options: ServeOptions, model: Model, predictor: Predictor, folder: str) -> tuple[Application, Health]:
+def assembled(
+    options: ServeOptions, model: Model, predictor: Predictor, folder: str, account: OfficialAccount | None = None
+) -> tuple[Application, Health]:
     """The application with its routes, and its health.
 
     Args:
@@ -126,10 +136,12 @@ def assembled(options: ServeOptions, model: Model, predictor: Predictor, folder:
       model: that `predictor` uses.
       predictor: answers predictions.
       folder: with the page.
+      account: answers WeChat, if there is one.
     """
     health = Health(model, lambda: predictor.succeeded)
     routes = {
         **pages.routes(folder),
+        **wechat.routes(account),
         options.predict_route: Route({'POST': predictor}, takes=JSON),
         options.health_route: Route({'GET': health}),
     }

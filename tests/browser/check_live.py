@@ -255,19 +255,19 @@ def test_who_wants_no_motion_gets_the_slider_alone(browser, made):
 
 def test_sliders_move_the_picture_along_their_directions(opened, made):
     page = open_live(opened, '&seed=1234&label=hat')
-    sliders = stage(page).get_by_role('slider')
+    sliders = page.get_by_role('group', name=re.compile('directions')).get_by_role('slider')
     expect(sliders).to_have_count(5)
     sliders.nth(1).focus()
     page.keyboard.press('End')
-    stage(page).get_by_role('slider', name='Direction 4').fill('-2.5')
+    page.get_by_label('Direction 4').fill('-2.5')
     expect(stage(page).get_by_role('heading')).to_have_text('Seed 1234, hat, moved')
     expect(stage(page).locator('code')).to_have_count(0)
     vector = noise.from_seeds(tf.constant([1234]), made.live.noise_dim).numpy()
-    vector = vector + 6 * made.live.directions[1] - 2.5 * made.live.directions[3]
+    vector = vector + 4 * made.live.directions[1] - 2.5 * made.live.directions[3]
     page.wait_for_timeout(100)
     moved = pixels_of(stage(page).locator('canvas'))
     assert np.abs(moved - made.images(vector.astype(np.float32), [0])[0]).max() <= 1
-    stage(page).get_by_role('button', name='Reset').click()
+    page.get_by_role('button', name='Reset').click()
     expect(stage(page).locator('code')).to_contain_text('--seeds=1234 --label=hat')
     expect(sliders.nth(1)).to_have_value('0')
     page.wait_for_timeout(100)
@@ -323,6 +323,23 @@ def test_a_dropped_picture_is_compared_as_the_trainer_does(opened, made, tmp_pat
     numbers, scores = [int(match[1]) for match in found], [float(match[2]) for match in found]
     np.testing.assert_allclose(scores, cosines[numbers], atol=0.02)
     assert set(numbers[:3]) <= set(np.argsort(-cosines)[:5].tolist())
+
+
+def test_a_pasted_picture_is_compared(opened, made):
+    page = open_live(opened)
+    buffer = io.BytesIO()
+    Image.fromarray(made.train[11]).save(buffer, 'PNG')
+    page.evaluate(
+        """bytes => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([new Uint8Array(bytes)], '', {type: 'image/png'}));
+          document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData, bubbles: true}));
+        }""",
+        list(buffer.getvalue()),
+    )
+    entries = own(page).get_by_role('list', name='Nearest training images of your picture').get_by_role('button')
+    expect(entries.first).to_have_attribute('aria-label', re.compile('^training image 11, .*, cosine 1.00$'))
+    expect(own(page)).to_contain_text('the pasted picture')
 
 
 def test_a_file_that_is_no_picture_is_named(opened, tmp_path):

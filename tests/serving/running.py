@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import tiny_hparams, write_dataset, write_run
 from tests.once import made_once
 from trainer import serve
+from trainer.chatting.official_account import OfficialAccount
 from trainer.data import image_set
 from trainer.dcgan.conditioning import Classes
 from trainer.inference import model, recognition
@@ -56,14 +57,19 @@ def parts(folder: pathlib.Path) -> tuple[Model, Recogniser]:
 
 @contextlib.contextmanager
 def running(
-    made: Model, folder: pathlib.Path, recogniser: Recogniser | None = None, model_dir: str = '', threads: int = 128
+    made: Model,
+    folder: pathlib.Path,
+    recogniser: Recogniser | None = None,
+    model_dir: str = '',
+    threads: int = 128,
+    account: OfficialAccount | None = None,
 ) -> Iterator[Running]:
     """Runs a server as trainer.serve does; `folder` is empty, for its page."""
     options = ServeOptions(saved_model='given', threads=threads)
     listening = server.listen('127.0.0.1', 0)
     page = pages.page_folder(made, model_dir, str(folder), options.predict_route)
     predictor = Predictor(made, recogniser, 'start it with --data=FOLDER', threads)
-    app, health = serve.assembled(options, made, predictor, page)
+    app, health = serve.assembled(options, made, predictor, page, account)
     one, codes = Server(app, listening, threads, health.drain), []
     thread = threading.Thread(target=lambda: codes.append(one.run()))
     thread.start()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 from tests.conftest import tiny_hparams, write_dataset, write_run
 from tests.serving.running import running
 from tests.serving.strict_client import ask
 from trainer import errors, explore
+from trainer.evaluation import live_generator
 from trainer.explore import ExploreOptions
 from trainer.generator import loading, saved_model
+from trainer.generator.sampler import ExportedGenerator
 from trainer.serving import pages, sources
 
 
@@ -30,11 +34,28 @@ def test_the_page_and_its_files_come_with_safe_headers(server):
     assert "img-src 'self' data: blob:" in policy and "connect-src 'self'" in policy
     assert answer.headers['x-content-type-options'] == 'nosniff'
     assert answer.headers['referrer-policy'] == 'no-referrer'
-    script = ask(server.port, 'GET', '/code/small.js')
+    script = ask(server.port, 'GET', '/code/live.js')
     assert script.status == 200 and script.headers['content-type'] == 'text/javascript; charset=utf-8'
     head = ask(server.port, 'HEAD', '/')
     assert (head.status, head.body) == (200, b'')
     assert head.headers['content-length'] == str(len(answer.body))
+
+
+def test_without_a_page_of_explore_there_is_one_whose_pictures_the_server_makes(server, model):
+    start = ask(server.port, 'GET', '/data/start.js').body.decode()
+    data = json.loads(start[start.index('=') + 1 :].rstrip(';\n'))
+    assert data['live']['predict'] == '/predict' and not data['live']['embedded']
+    assert data['live']['labels'] == list(model.labels) and len(data['live']['directions']) == 5
+    assert ['Model', model.title] in data['facts']
+    assert 'thumbnails' not in data and 'samples' not in data
+
+
+def test_an_exported_model_has_the_directions_of_its_run(model, tmp_path):
+    run = model.title.partition(',')[0]
+    made = loading.load(run)
+    saved_model.export(made.hparams, f'{run}/model.ckpt-3', str(tmp_path / 'saved'), made.generator.classes)
+    exported = live_generator.served(ExportedGenerator(str(tmp_path / 'saved')), 32, 3, '/predict')
+    assert np.array_equal(exported.directions, live_generator.served(made.generator, 32, 3, '/predict').directions)
 
 
 @pytest.fixture(scope='module', name='explored')

@@ -29,7 +29,7 @@ class Obstacle:
     def __init__(self, generator):
         self._generator = generator
         self.noise_dim, self.classes = generator.noise_dim, generator.classes
-        self.latents, self.labels = generator.latents, generator.labels
+        self.latents, self.labels, self.weights = generator.latents, generator.labels, generator.weights
         self.go, self.reached = threading.Event(), threading.Event()
         self.go.set()
         self.fails, self.errs = False, False

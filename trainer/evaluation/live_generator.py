@@ -10,7 +10,7 @@ from absl import logging
 from trainer import operations
 from trainer.dcgan.hparams import HParams
 from trainer.generator import tracing
-from trainer.generator.sampler import CheckpointGenerator, Generator
+from trainer.generator.sampler import CheckpointGenerator, ExportedGenerator, Generator
 from trainer.operations import Network
 from trainer.page import network_packing
 from trainer.page.content import Live
@@ -46,18 +46,16 @@ def embedded(generator: CheckpointGenerator, hparams: HParams, command: str, ser
     return _refused(live, note)
 
 
-def served(generator: Generator, side: int, channels: int, predict: str) -> Live:
+def served(generator: CheckpointGenerator | ExportedGenerator, side: int, channels: int, predict: str) -> Live:
     """A tab whose pictures a server makes.
 
     Args:
-      generator: of any kind; only one from a checkpoint shows its directions.
+      generator: from a checkpoint or a SavedModel.
       side, channels: of its pictures.
       predict: the address that answers, such as '/predict'.
     """
-    live = dataclasses.replace(_described(generator, side, channels), predict=predict)
-    if isinstance(generator, CheckpointGenerator):
-        live = dataclasses.replace(live, directions=tracing.directions(generator.weights(), DIRECTIONS))
-    return live
+    directions = tracing.directions(generator.weights(), DIRECTIONS)
+    return dataclasses.replace(_described(generator, side, channels), predict=predict, directions=directions)
 
 
 def difference(generator: Generator, network: Network) -> np.ndarray:

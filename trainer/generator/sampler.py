@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import os
 from collections.abc import Sequence
 from typing import Callable
 
@@ -147,6 +148,7 @@ class ExportedGenerator(Generator):
             raise errors.UserError(
                 f'{path} is not a SavedModel exported by this trainer: give the saved_model folder of a run'
             )
+        self._path = path
         try:
             self._model = tf.saved_model.load(plain(path))  # Kept, because its variables live only as long as it does.
             conditional = signatures.CLASSES in self._model.signatures
@@ -163,6 +165,11 @@ class ExportedGenerator(Generator):
             raise errors.UserError(
                 f'{path} cannot be loaded ({errors.one_line(str(error))[:200]}): export it again'
             ) from error
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """As `CheckpointGenerator.weights`."""
+        reader = tf.train.load_checkpoint(plain(os.path.join(self._path, 'variables', 'variables')))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
     def _named(self, count: int) -> Classes:
         found = self._model.signatures[signatures.LABELS](label=tf.range(UNLABELLED, count))

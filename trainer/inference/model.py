@@ -9,7 +9,7 @@ import numpy as np
 from trainer import errors
 from trainer.dcgan.conditioning import UNLABELLED
 from trainer.generator import loading
-from trainer.generator.sampler import ExportedGenerator, Generator
+from trainer.generator.sampler import CheckpointGenerator, ExportedGenerator
 from trainer.inference.pooling import Pool
 
 _MOST_SEED = 2**31 - 1  # The seed of TensorFlow's random numbers is an int32.
@@ -28,7 +28,7 @@ class Model:
       labels: names of its classes, () for an unconditional generator.
     """
 
-    def __init__(self, generator: Generator, title: str):
+    def __init__(self, generator: CheckpointGenerator | ExportedGenerator, title: str):
         """Makes one picture, to see whether the generator works and how large its pictures are."""
         self.generator, self.title = generator, title
         self.noise_dim = generator.noise_dim

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import os
 import posixpath
 
 import tensorflow as tf
 
-from trainer.filesystem import files, outputs
+from trainer.evaluation import live_generator
+from trainer.filesystem import files, outputs, paths
 from trainer.inference.model import Model
 from trainer.page import builder, publish
+from trainer.page.content import Page
 from trainer.serving.http import Request, Response, Route
 from trainer.storage import gcs
 from trainer.storage.refusals import VIEWER, explained
@@ -62,9 +63,9 @@ def page_folder(model: Model, model_dir: str, temporary: str, predict: str) -> s
                 return explore
             _fetch(explore, temporary)
             return temporary
-    text = _SMALL.format(title=html.escape(model.title), predict=html.escape(predict))
-    files.write_bytes(os.path.join(temporary, builder.INDEX), text.encode())
-    files.write_bytes(os.path.join(temporary, 'code', 'small.js'), _SMALL_SCRIPT.encode())
+    live = live_generator.served(model.generator, model.image_size, model.channels, predict)
+    title = f'What {paths.name_of(model_dir)} learned' if model_dir else 'New pictures'
+    builder.write_page(temporary, Page(title, _facts(model), dataset=None, live=live))
     return temporary
 
 
@@ -81,6 +82,11 @@ def routes(folder: str) -> dict[str, Route]:
             found[web] = Route({'GET': _File(below)})
     found['/'] = found[f'/{builder.INDEX}']
     return found
+
+
+def _facts(model: Model) -> list[tuple[str, str]]:
+    labels = [('Labels', ', '.join(model.labels))] if model.labels else []
+    return [('Model', model.title), ('Pictures', f'{model.image_size} px'), *labels]
 
 
 class _File:
@@ -117,38 +123,3 @@ def _fetch(source: str, target: str) -> None:
             os.makedirs(inside, exist_ok=True)
             for one in names:
                 tf.io.gfile.copy(os.path.join(where, one), os.path.join(inside, one), overwrite=True)
-
-
-_SMALL = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<h1>{title}</h1>
-<form id="form" data-predict="{predict}">
-  <label>Seed <input id="seed" type="number" value="0" min="-2147483648" max="2147483647"></label>
-  <button>Show</button>
-</form>
-<p id="status" role="status"></p>
-<img id="picture" alt="" hidden>
-<script src="code/small.js"></script>
-"""
-_SMALL_SCRIPT = """'use strict';
-const form = document.getElementById('form');
-form.addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const seed = Number(document.getElementById('seed').value);
-  const body = JSON.stringify({instances: [{seed}]});
-  const headers = {'Content-Type': 'application/json'};
-  const answer = await (await fetch(form.dataset.predict, {method: 'POST', headers, body})).json();
-  const picture = document.getElementById('picture');
-  document.getElementById('status').textContent = answer.error || '';
-  picture.hidden = Boolean(answer.error);
-  if (!answer.error) {
-    picture.src = `data:image/png;base64,${answer.predictions[0].image.b64}`;
-    picture.alt = `The picture of seed ${seed}`;
-  }
-});
-"""

@@ -116,7 +116,9 @@
         ]),
       ]),
       error,
-      explore.element('div', {class: 'live'}, [stage.element, grid.element]),
+      explore.element('div', {class: 'live'}, [
+        stage.element, explore.element('div', {}, [stage.sliders, grid.element]),
+      ]),
       walk.element
     );
     stage.onwalk = function (end, latent) { walk.set(end, latent); };

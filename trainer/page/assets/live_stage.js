@@ -3,11 +3,11 @@
   'use strict';
 
   const explore = window.explore;
-  const REACH = 6; // Of a slider to both sides; the noise itself has a length of about 10.
+  const REACH = 4; // Of a slider to both sides; the noise itself has a length of about 10.
 
   /**
    * @param {Object} maker of pictures
-   * @returns {{element: HTMLElement, show: function(Object, ImageData), reveal: function(),
+   * @returns {{element: HTMLElement, sliders: HTMLElement, show: function(Object, ImageData), reveal: function(),
    *   onwalk: function(string, Object)}} reveal scrolls to it; onwalk is called with 'from' or 'to' and what the picture
    *   is made from
    */
@@ -63,10 +63,10 @@
             onclick: function () { if (state.picture) explore.findPicture(state.picture, title.textContent); },
           }) : '',
         ]),
-        sliders.length ? explore.element('fieldset', {class: 'sliders'}, [
-          explore.element('legend', {text: 'Change it along the directions that change most'}),
-        ].concat(sliders.map(function (part) { return part.element; }), [reset])) : '',
       ]),
+      sliders: sliders.length ? explore.element('fieldset', {class: 'sliders'}, [
+        explore.element('legend', {text: 'Change the chosen picture along the directions that change most'}),
+      ].concat(sliders.map(function (part) { return part.element; }), [reset])) : '',
       show: function (latent, picture) {
         state.latent = latent;
         setAll(sliders, state.steps);
