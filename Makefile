@@ -52,6 +52,7 @@ bench: dev
 	$(python) -m tests.benchmarks.features
 	$(python) -m tests.benchmarks.metrics_memory
 	$(python) -m tests.benchmarks.page_load
+	$(python) -m tests.benchmarks.serve_load
 	$(python) -m tests.benchmarks.fuzz
 	$(python) -m tests.benchmarks.ocr
 	$(python) -m tests.benchmarks.exports

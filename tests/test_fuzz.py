@@ -14,6 +14,7 @@ TRIES = {
     'dataset.json': 20, 'shards': 20, 'records': 30, 'appended': 20, 'features': 15, 'images': 6, 'pictures': 60,
     'hparams.json': 30, 'checkpoints': 8, 'checkpoint-state': 60, 'metrics.csv': 6, 'best': 6, 'saved-model-weights': 6,
     'saved-model-graph': 5, 'states': 100, 'samples': 40, 'flags': 300, 'tables': 300, 'recipes': 100, 'job-files': 60,
+    'requests': 300,
     'credentials': 100, 'updates': 60,
 }  # fmt: skip
 

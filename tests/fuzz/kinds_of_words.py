@@ -31,6 +31,8 @@ from trainer.machine.options import MachineOptions
 from trainer.options import DataOptions, RunOptions
 from trainer.run import memory
 from trainer.serve import ServeOptions
+from trainer.serving import requests
+from trainer.serving.limits import PICTURES
 
 _COMMANDS: tuple[tuple[type, ...], ...] = (
     (HParams, DataOptions, RunOptions, MachineOptions), (GenerateOptions,), (EvaluateOptions,), (ExploreOptions,),
@@ -142,7 +144,41 @@ def _tables(work: pathlib.Path, random: Random) -> None:
     assert all(vote.label.strip() and 0 <= vote.confidence <= 1 for vote in found.values())
 
 
+def _requests(work: pathlib.Path, random: Random) -> None:
+    """The body of a prediction: what is taken has one kind an instance, and few pictures."""
+    body = (
+        '{"instances": [{"seed": 3, "label": "cup"}, {"noise": [0.5, -1e0, 2]}, {"image": {"b64": "iVBORw0KGgo="}}],\n'
+        '"parameters": {"neighbours": 3}}'
+    )
+    if random.random() < 0.5:
+        data = damaged_bytes(body.encode(), random)
+    else:
+        tokens = (
+            *NASTY_TEXTS,
+            *_NUMBERS,
+            '{',
+            '}',
+            '[',
+            ']',
+            ',',
+            ':',
+            '"',
+            'null',
+            'true',
+            'NaN',
+            '"seed": 1',
+            '{"seed":',
+        )
+        data = damaged_lines(body.replace(' ', '\n'), random, tokens).encode('utf-8', 'surrogatepass')
+    found = requests.parse(data)
+    assert 1 <= found.pictures <= PICTURES and 1 <= found.neighbours <= 12
+    kinds = [found.of_kind(kind) for kind in ('seed', 'noise', 'image')]
+    assert sorted(sum(kinds, [])) == list(range(len(found.instances)))
+    assert all(-(2**31) <= found.instances[number].seed < 2**31 for number in kinds[0])
+
+
 KINDS = (
+    Kind('requests', _nothing, _requests),
     Kind('tables', _nothing, _tables),
     Kind('flags', _nothing, _flag_values),
     Kind('recipes', _nothing, _recipe),
