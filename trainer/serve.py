@@ -165,7 +165,7 @@ def _server() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != 'waitress':
             raise
-        raise errors.UserError("the server needs waitress: run pip install 'waitress>=3,<4'") from None
+        raise errors.UserError("the server needs waitress: run pip install 'tpu-dcgan[serve]'") from None
     return server
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Tab, expect_focus
+from tests.browser.conftest import Tab, expect_focus, serve
 from tests.conftest import smooth_images
 from tests.page.test_page import Pictures, make_page
 from tests.random_generator import RandomGenerator
@@ -143,6 +143,23 @@ def test_a_seed_makes_the_same_picture_as_the_generator(opened, made, query):
         expect(stage(page).get_by_role('heading')).to_have_text(name)
         expect(stage(page).locator('code')).to_have_text(f'{COMMAND} --seeds={seed}')
         expect(stage(page).get_by_role('img')).to_have_attribute('aria-label', f'chosen picture, s{name[1:]}')
+
+
+def test_where_a_policy_refuses_webassembly_plain_javascript_makes_the_pictures(browser, made):
+    with serve(made.folder) as address:
+        tab = Tab(browser, address)
+        policy = {'Content-Security-Policy': "script-src 'self'"}
+        body = (made.folder / 'index.html').read_text()
+        tab.page.route(
+            '**/index.html', lambda route: route.fulfill(body=body, content_type='text/html', headers=policy)
+        )
+        page = open_live(tab, '&seed=5')
+        expect(page.locator('.summary').last).to_have_text(
+            re.compile('plain JavaScript, because WebAssembly is refused')
+        )
+        assert np.abs(pixels_of(stage(page).locator('canvas')) - made.of_seeds([5])[0][0]).max() <= 1
+        tab.complaints.clear()  # The browser itself reports what the policy forbids.
+        tab.close()
 
 
 def test_noise_and_classes_are_those_of_tensorflow(opened, made):

@@ -27,6 +27,13 @@ RUN = """async ([data, keys, wasm, inputs]) => {
   return {wasm: network.wasm, outputs: inputs.map(run)};
 }"""
 
+MAKE = """async () => {
+  const latent = explore.latentOf(3);
+  let shown;
+  await (await explore.makeMaker()).make([latent], (_, picture) => { shown = Array.from(picture.data); });
+  return [{noise: Array.from(latent.noise), classes: Array.from(latent.classes)}, shown];
+}"""
+
 
 def run(page, wasm: bool, inputs: list[np.ndarray], data: str = 'live', keys: tuple[str, ...] = ()) -> np.ndarray:
     """The outputs of a network of the page, [N, length]."""
@@ -56,6 +63,11 @@ def test_a_generator_of_each_kind(browser, tmp_path, kind, bits):
     page = tab.open()
     for wasm in (True, False):
         np.testing.assert_allclose(run(page, wasm, inputs), expected, atol=2e-5)
+    latent, shown = page.evaluate(MAKE)
+    one = [np.array([latent[name]], np.float32) for name in ('noise', 'classes')][: len(network.inputs)]
+    (picture,) = operations.pixels(operations.run(network_packing.rounded(network, bits), *one))
+    in_colour = np.broadcast_to(picture, (*picture.shape[:2], 3)).astype(np.int16)  # Grey is shown three times.
+    assert np.abs(np.array(shown).reshape(*picture.shape[:2], 4)[..., :3] - in_colour).max() <= 1
     tab.close()
 
 

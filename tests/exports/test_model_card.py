@@ -106,7 +106,8 @@ def test_the_programs_of_the_card_run(model_dir, card, tmp_path, monkeypatch):
     docker, curl = (shlex.split(line) for line in serving.splitlines())
     assert '--volume=$PWD/../saved_model:/models/generator/1' in docker
     request = json.loads(curl[curl.index('--data') + 1])
-    assert request == {'signature_name': 'labelled_png', 'inputs': {'seed': 0, 'count': 4, 'label': 0}}
+    instances = [{'seed': seed, 'count': 1, 'label': 0} for seed in range(4)]
+    assert request == {'signature_name': 'labelled_png', 'instances': instances}
 
 
 @needs_onnx

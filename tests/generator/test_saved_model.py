@@ -50,6 +50,17 @@ def test_the_pngs_are_the_pictures_of_the_seeds(channels, checkpoint, exported, 
     np.testing.assert_array_equal(np.stack(decoded).reshape(pixels.shape), pixels)
 
 
+def test_a_row_of_instances_is_one_vector_of_each_input(exported):
+    """As TensorFlow Serving and Vertex AI's prebuilt containers send {"instances": [{"seed": 9, "count": 1}, ...]}."""
+    found = tf.saved_model.load(str(exported)).signatures
+    for name, output in (('png', 'image_bytes'), ('seeds', 'images')):
+        made = found[name](seed=tf.constant([9, -4]), count=tf.constant([1, 1]))[output].numpy()
+        alone = [found[name](seed=tf.constant(seed), count=tf.constant(1))[output].numpy()[0] for seed in (9, -4)]
+        assert all(np.array_equal(one, other) for one, other in zip(made, alone)) and len(made) == 2
+        several = found[name](seed=tf.constant([9, 0]), count=tf.constant([2, 1]))[output].numpy()
+        assert len(several) == 3 and np.array_equal(several[0], alone[0])
+
+
 def test_an_export_of_before_the_pngs_is_still_ours(checkpoint, tmp_path, monkeypatch):
     build = signatures.build
 

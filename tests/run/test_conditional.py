@@ -93,6 +93,8 @@ def test_the_exported_model_makes_pictures_of_a_label(trained):
         pngs = signatures['labelled_png'](seed=tf.constant(5), count=tf.constant(3), label=tf.constant(label))
         decoded = [tf.io.decode_png(png).numpy() for png in pngs['image_bytes']]
         np.testing.assert_array_equal(np.stack(decoded), made.numpy())
+        rows = {'seed': tf.constant([5, 6]), 'count': tf.constant([1, 1]), 'label': tf.constant([label, label])}
+        np.testing.assert_array_equal(signatures['labelled_png'](**rows)['image_bytes'], pngs['image_bytes'][:2])
         latents = restored.latents([5, 6, 7], np.array([label] * 3))
         np.testing.assert_allclose(made.numpy().astype(int), restored.images(latents), atol=1)
         np.testing.assert_allclose(exported.images(latents).astype(int), restored.images(latents), atol=1)

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import socket
+import sys
 import threading
 
 import pytest
@@ -16,7 +17,9 @@ from tests.conftest import tiny_hparams, write_run
 from tests.serving import strict_client
 from tests.serving.running import running
 from tests.serving.strict_client import Connection, ask, predict, request
+from trainer import errors, serve, serving
 from trainer.inference import model as models
+from trainer.serve import ServeOptions
 from trainer.serving import limits
 
 
@@ -262,3 +265,13 @@ def test_the_strict_client_sees_a_cut():
         with pytest.raises(strict_client.CutShort):
             ask(listening.getsockname()[1], 'GET', '/')
         thread.join()
+
+
+def test_without_waitress_the_line_names_the_extra(monkeypatch):
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'waitress']:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ('server', 'connections'):
+        monkeypatch.delitem(sys.modules, f'trainer.serving.{name}', raising=False)
+        monkeypatch.delattr(serving, name, raising=False)
+    with pytest.raises(errors.UserError, match=r"needs waitress: run pip install 'tpu-dcgan\[serve\]'"):
+        serve.serve(ServeOptions(saved_model='any'))

@@ -32,7 +32,8 @@ def request(facts: Facts) -> str:
     """The body of a request to TensorFlow Serving: JSON."""
     label = {'label': 0} if facts.classes else {}
     name = signatures.LABELLED_PNG if facts.classes else signatures.PNG
-    return json.dumps({'signature_name': name, 'inputs': {'seed': 0, 'count': _COUNT, **label}})
+    instances = [{'seed': seed, 'count': 1, **label} for seed in range(_COUNT)]
+    return json.dumps({'signature_name': name, 'instances': instances})
 
 
 def serving(facts: Facts, path: str) -> str:

@@ -1,4 +1,4 @@
-"""A trained generator: found, loaded, sampled, exported.
+"""A trained generator: found, loaded, sampled, exported, and taken apart into plain operations.
 
 Imports `model_dir` and `dcgan`.
 """

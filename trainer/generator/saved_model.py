@@ -75,6 +75,8 @@ def export(hparams: HParams, checkpoint: str, path: str, classes: Classes | None
       seeds: seed and count, int32 scalars -> images, uint8 [count, H, W, C], for the seeds seed, seed + 1, ...
       png: seed and count -> image_bytes, string [count]: the same images as PNG files
 
+    Seed and count may also be vectors, as a row of instances makes them: the pictures of all pairs follow each other.
+
     A generator with K classes draws them in the shares of the training images, and has four more:
       labelled: seed, count and label, int32 scalars -> images of one class; label -1 is none
       labelled_png: the same -> image_bytes

@@ -39,8 +39,9 @@ def build(hparams: HParams, classes: Classes | None) -> dict:
         return images.to_uint8(weights.generator(vectors, of_class, hparams))
 
     vectors = v1.placeholder(tf.float32, [None, hparams.noise_dim], 'noise')
-    seed, count = (v1.placeholder(tf.int32, [], name) for name in ('seed', 'count'))
-    seeds = tf.range(seed, seed + count)
+    # Of any shape, because Vertex AI's prebuilt containers make one vector of the numbers of all instances.
+    seed, count, label = (v1.placeholder(tf.int32, None, name) for name in ('seed', 'count', 'label'))
+    seeds = _all_of(seed, count)
     noise_of_seeds = noise.from_seeds(seeds, hparams.noise_dim)
     # The first number of the noise also decides the class, because there is no other number to decide it.
     by_noise = conditioning.at_quantile(_normal_cdf(vectors[:, 0]), classes.shares) if classes else None
@@ -53,13 +54,13 @@ def build(hparams: HParams, classes: Classes | None) -> dict:
     }
     if not classes:
         return found
-    label, labels = v1.placeholder(tf.int32, [], 'label'), v1.placeholder(tf.int32, [None], 'labels')
+    labels = v1.placeholder(tf.int32, [None], 'labels')
     of_class = v1.placeholder(tf.float32, [None, hparams.classes], 'classes')
     of_classes = images.to_uint8(weights.generator(vectors, of_class, hparams))
     names = tf.constant(['', *classes.names])
     counts = tf.constant([classes.unlabelled, *classes.images], tf.int32)
     known = {'name': tf.gather(names, labels + 1), 'count': tf.gather(counts, labels + 1)}
-    of_label = generate(noise_of_seeds, tf.fill([count], label))
+    of_label = generate(noise_of_seeds, tf.repeat(_flat(label), _flat(count)))
     return {
         **found,
         LABELLED: _signature({**chosen, 'label': label}, {IMAGES: of_label}),
@@ -67,6 +68,16 @@ def build(hparams: HParams, classes: Classes | None) -> dict:
         CLASSES: _signature({'noise': vectors, 'classes': of_class}, {IMAGES: of_classes}),
         LABELS: _signature({'label': labels}, known),
     }
+
+
+def _all_of(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """`count` numbers from `first` on, for each pair of them: int32 of one shape -> int32 [N]."""
+    begin = _flat(first)
+    return tf.ragged.range(begin, begin + _flat(count)).flat_values
+
+
+def _flat(x: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, [-1])
 
 
 def _pngs(pixels: tf.Tensor) -> tf.Tensor:

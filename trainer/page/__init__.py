@@ -1,4 +1,4 @@
 """The static page that shows a person what was learned, and the data.
 
-Imports `data`, `features` and `metrics`.
+Imports `data`, `features`, `metrics` and `operations`.
 """
