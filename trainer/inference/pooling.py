@@ -7,7 +7,6 @@ while a batch runs share the next one instead of paying for one each.
 from __future__ import annotations
 
 import threading
-from concurrent import futures
 from typing import Callable
 
 import numpy as np
@@ -34,9 +33,7 @@ class Pool:
 
     def __init__(self, make: Callable[[np.ndarray], np.ndarray]):
         """`make`: [N, D] -> [N, ...], each row from its own row alone."""
-        # Always the same thread: TensorFlow's kernels for the CPU keep buffers for each thread that runs them, and the
-        # memory of a server would grow with its threads.
-        self._make, self._thread = make, futures.ThreadPoolExecutor(1, 'pictures')
+        self._make = make
         self._guard, self._running = threading.Lock(), False
         self._waiting: list[_Job] = []
 
@@ -72,7 +69,7 @@ class Pool:
 
     def _run(self, jobs: list[_Job]) -> None:
         try:
-            made = self._thread.submit(self._make, np.concatenate([job.latents for job in jobs])).result()
+            made = self._make(np.concatenate([job.latents for job in jobs]))
             begin = 0
             for job in jobs:
                 job.images = made[begin : begin + len(job.latents)]
