@@ -8,6 +8,7 @@ import posixpath
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -25,6 +26,16 @@ _BESIDE_SHARDS = (manifest.FILE_NAME, rejection.FILE_NAME, rejection.DROPPED_FIL
 # What convert.label adds to a set: a key of the manifest's options, and a list.
 LABELS, LABELS_FILE_NAME = 'labels', 'labels.csv'
 _OURS = re.compile(r'(train|holdout)-[0-9]{5}-of-[0-9]{5}\.tfrecord|' + '|'.join(map(re.escape, _BESIDE_SHARDS)))
+
+
+class Stage(Protocol):
+    """Where a conversion writes, before its files are published.
+
+    Attributes:
+      folder: an existing local folder.
+    """
+
+    folder: str
 
 
 class Staging:
