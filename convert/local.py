@@ -18,8 +18,8 @@ from convert.output import preview, staging, writer
 from convert.output.moments import Moments
 from convert.output.spool import Spool
 from convert.pictures import decode, depth
-from convert.stages import describing, fitting, ordering, planning
-from trainer.data import manifest, records
+from convert.stages import describing, encoding, fitting, ordering, planning
+from trainer.data import manifest
 from trainer.storage import gcs
 
 
@@ -68,14 +68,10 @@ class Collection:
             manifest.HOLDOUT: order[held_out[order]].tolist(),
         }
 
-    def pixels(self, number: int) -> np.ndarray:
-        """The image as uint8 [image_size, image_size, channels]."""
-        return self._spool.read(number)
-
-    def record(self, number: int, pixels: np.ndarray) -> bytes:
-        """The serialised record of the image, given its pixels."""
+    def record(self, number: int, moments: Moments) -> bytes:
+        """The serialised record of the image, whose pixels are added to the moments."""
         name = self._listing.names[self._files[number]]
-        return records.encode_example(pixels, self._listing.label_of(name), name)
+        return encoding.encode(self._spool.read(number), name, self._listing.labels, moments)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -148,10 +144,8 @@ def _write_splits(
     with progress.Progress('writing', len(collection)) as bar:
 
         def encode(split: str, number: int) -> bytes:
-            pixels = collection.pixels(number)
-            moments[split].add(pixels)
             bar.advance()
-            return collection.record(number, pixels)
+            return collection.record(number, moments[split])
 
         for split, order in collection.ordered(planned).items():
             encode_one = functools.partial(encode, split)

@@ -33,9 +33,14 @@ class Stage(Protocol):
 
     Attributes:
       folder: an existing local folder.
+      shared: the folder for the files of workers on other machines too, local or gs://; may be `folder`.
     """
 
     folder: str
+
+    @property
+    def shared(self) -> str:
+        """See above."""
 
 
 class Staging:
@@ -74,6 +79,11 @@ class Staging:
             outputs.write_mark(self.folder, Mark(MADE_BY))
             self._stack = stack.pop_all()
         return self
+
+    @property
+    def shared(self) -> str:
+        """The same folder: the workers of a local data set are on this machine."""
+        return self.folder
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
