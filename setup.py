@@ -58,13 +58,12 @@ setup(
             'onnx>=1.17,<1.18; python_version >= "3.10"',
             'onnxruntime>=1.19,<2',  # Runs the file that was written, and compares its pictures.
         ],
-        # For convert.distributed. From 2.72 on, Beam wants a Pillow below 13, so Python 3.11 gets 2.71; Python 3.9 gets
-        # the last for it. Its extra gcp fits on none: it wants protobuf 6, and before 2.77 a google-cloud-storage below
-        # 3. The last three lines are what Beam's client of Dataflow imports beyond what is installed anyway.
+        # For convert.distributed. From 2.72 on, Beam wants a Pillow below 13, and later another client of Dataflow. Its
+        # extra gcp fits nowhere: it wants protobuf 6, and before 2.77 a google-cloud-storage below 3. The last three
+        # lines are what its client of Dataflow imports beyond what is installed anyway.
         'beam': [
-            'apache-beam>=2.69,<2.70; python_version < "3.10"',
-            'apache-beam>=2.77,<3; python_version == "3.10"',
-            'apache-beam>=2.71,<2.72; python_version >= "3.11"',
+            'apache-beam>=2.69,<2.70; python_version < "3.10"',  # The last for it.
+            'apache-beam>=2.71,<2.72; python_version >= "3.10"',
             'google-apitools>=0.5.31,<0.5.32',  # As Beam bounds it.
             'google-auth>=2,<3',
             'google-auth-httplib2>=0.1',

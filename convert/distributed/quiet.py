@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 
 @contextlib.contextmanager
@@ -20,14 +20,15 @@ def importing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running(level: int) -> Iterator[None]:
-    """For a run: no log of Beam below the level, and no errors of its threads, which follow from the one it raises."""
-    logger = logging.getLogger('apache_beam')
-    before, hook = logger.level, threading.excepthook
-    threading.excepthook = lambda _: None
-    logger.setLevel(level)
+def running(levels: Mapping[str, int]) -> Iterator[None]:
+    """For a run: the level of each logger, and no errors of threads, which follow from the one that Beam raises."""
+    before = {name: logging.getLogger(name).level for name in levels}
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     try:
         yield
     finally:
         threading.excepthook = hook
-        logger.setLevel(before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

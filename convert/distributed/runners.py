@@ -14,12 +14,17 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from convert.distributed import processes, quiet
 from convert.distributed.work import Work
-from convert.options import DATAFLOW, ConvertOptions, RunnerOptions
+from convert.options import DATAFLOW, DIRECT, ConvertOptions, RunnerOptions
 from trainer import errors
 from trainer.storage import gcs
 
 # An error of ours, as a worker's traceback ends, and as it is when a runner has put it into quotes.
 _OURS = re.compile(r'trainer\.errors\.(\w+): (.*?)(?: \[while running|\\n|\n|$)')
+# Dataflow's log has the address of the job. What a worker of this machine says is in the error.
+_LEVELS = {
+    DATAFLOW: {'apache_beam': logging.WARNING, 'apache_beam.runners.dataflow': logging.INFO},
+    DIRECT: {'apache_beam': logging.CRITICAL},
+}
 _WORKER_LOST = ('Channel closed', 'Multiplexer hanging up')
 
 
@@ -29,10 +34,8 @@ def run(runner: RunnerOptions, job: Work, build: Callable[[beam.Pipeline], None]
     Raises:
       errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours.
     """
-    # Dataflow's log has the address of the job. What a worker says is in the error.
-    level = logging.INFO if runner.runner == DATAFLOW else logging.CRITICAL
     try:
-        with quiet.running(level):
+        with quiet.running(_LEVELS[runner.runner]):
             graph = beam.Pipeline(runner=_engine(runner), options=_options(runner, job))
             build(graph)
             _finish(graph.run())
