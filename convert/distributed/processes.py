@@ -13,5 +13,8 @@ from convert.distributed import worker
 
 def runner() -> FnApiRunner:
     """The runner behind Beam's DirectRunner, by its class: DirectRunner would first download another one."""
-    command = f'exec {shlex.quote(sys.executable)} -m {worker.__name__}'  # `exec`: the shell would tell of its end.
-    return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
+    code = f'from {worker.__name__} import main; main()'
+    command = shlex.join([sys.executable, '-c', code])
+    return FnApiRunner(
+        SubprocessSDKEnvironment.from_command_string(f'exec {command}')
+    )  # Else the shell reports its end.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import sys
 
-if __name__ == '__main__':
-    logging.disable(logging.CRITICAL)
+
+def main() -> None:
+    """Works until the runner ends it."""
+    logging.disable(logging.CRITICAL)  # Before the import, which warns.
 
     from apache_beam.runners.worker import sdk_worker_main
 

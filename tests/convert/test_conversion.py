@@ -233,7 +233,8 @@ def slow(folder, name):
     return open({str(tmp_path / 'never')!r}, 'rb') if name == 'odd/0_029.png' else opened(folder, name)
 sources.open_file = slow
 sys.argv = ['x', '--input_dir={source}', '--output_dir={tmp_path / 'out'}', '--image_size=32']
-images_to_tfrecords.cli.run(images_to_tfrecords.main, '', [images_to_tfrecords.ConvertOptions])
+m = images_to_tfrecords
+m.cli.run(m.main, '', [m.ConvertOptions, m.RunnerOptions])
 """
     process = subprocess.Popen([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT)})
     deadline = time.monotonic() + 60
