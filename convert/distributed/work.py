@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from convert.listing import objects, sources
@@ -119,8 +119,3 @@ def load_facts(shared: str) -> dict[str, Any]:
 
 def _part(number: int) -> str:
     return f'names-{number:05d}.json'
-
-
-def merged_counts(rows: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """Rejected files by reason, in the order of the reasons."""
-    return dict(sorted(rows))
