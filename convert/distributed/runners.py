@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
@@ -83,6 +84,7 @@ def _engine(runner: RunnerOptions) -> Any:
 
 def _options(runner: RunnerOptions, job: Work) -> PipelineOptions:
     words = shlex.split(runner.beam_flags)
+    _check_names(words)
     if runner.runner != DATAFLOW:
         return PipelineOptions([f'--direct_num_workers={job.options.workers or os.cpu_count() or 1}', *words])
     found = PipelineOptions([f'--temp_location={job.shared}/beam', *words])
@@ -95,6 +97,18 @@ def _options(runner: RunnerOptions, job: Work) -> PipelineOptions:
     if not (cloud.project and cloud.region):
         raise errors.UserError(f'--beam_flags={runner.beam_flags} lacks --project=PROJECT or --region=REGION')
     return found
+
+
+def _check_names(words: list[str]) -> None:
+    """Refuses what Beam would drop with a warning, such as a misspelt --max_num_workers."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler='resolve')
+    for kind in PipelineOptions.__subclasses__():
+        kind._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise errors.UserError(
+            f'--beam_flags has {unknown[0]}, which is no option of Apache Beam: look for a typing error'
+        )
 
 
 def check(runner: RunnerOptions, options: ConvertOptions) -> None:
