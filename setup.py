@@ -58,6 +58,16 @@ setup(
             'onnx>=1.17,<1.18; python_version >= "3.10"',
             'onnxruntime>=1.19,<2',  # Runs the file that was written, and compares its pictures.
         ],
+        # For convert.distributed. From 2.72 on, Beam wants a Pillow below 13, and later another client of Dataflow. Its
+        # extra gcp fits nowhere: it wants protobuf 6, and before 2.77 a google-cloud-storage below 3. The last three
+        # lines are what its client of Dataflow imports beyond what is installed anyway.
+        'beam': [
+            'apache-beam>=2.69,<2.70; python_version < "3.10"',  # The last for it.
+            'apache-beam>=2.71,<2.72; python_version >= "3.10"',
+            'google-apitools>=0.5.31,<0.5.32',  # As Beam bounds it.
+            'google-auth>=2,<3',
+            'google-auth-httplib2>=0.1',
+        ],
         'dev': [
             'pillow-heif>=0.18',
             'pytest>=8,<9',

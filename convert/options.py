@@ -14,6 +14,7 @@ from trainer.flags.declaration import ANYWHERE, Options, option
 
 CROP, PAD, STRETCH = 'crop', 'pad', 'stretch'
 WHOLE = 'whole'
+LOCAL, DIRECT, DATAFLOW = 'local', 'direct', 'dataflow'
 _MAX_HOLDOUT_PERCENT = 50
 # Options that change where the data come from and go to, and how fast, but not the data.
 _NOT_SHAPING = ('input_dir', 'output_dir', 'workers', 'overwrite')
@@ -64,7 +65,8 @@ class ConvertOptions(Options):
     seed: int = option(0, 'Decides the order of the records.', lower=0, upper=2**63 - 1, why='JSON keeps 64 bits')
     workers: int = option(
         0,
-        'Threads that decode images; 0 is one for each core. Downloads from gs:// have their own threads.',
+        'Threads that decode images, with --runner=direct processes; 0 is one for each core. Downloads from gs:// have '
+        'their own threads.',
         unit='threads',
         lower=0,
         upper=1024,
@@ -98,6 +100,32 @@ class ConvertOptions(Options):
     def shaping(self) -> dict[str, Any]:
         """The options that decide what the data set holds, for its manifest."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in _NOT_SHAPING}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunnerOptions(Options):
+    """Where the conversion runs; the data set is the same.
+
+    Raises:
+      errors.UserError: a value breaks its rule.
+    """
+
+    runner: str = option(
+        LOCAL,
+        'local: on threads of this machine. direct: on processes of this machine by Apache Beam, to try on few images '
+        "what dataflow does. dataflow: on Google Cloud Dataflow (docs/dataflow.md). Both: pip install 'tpu-dcgan[beam]'.",
+        choices=(LOCAL, DIRECT, DATAFLOW),
+    )
+    beam_flags: str = option('', "Options of Apache Beam in one word, '--project=P --region=R'.", unit='flags')
+
+    def __post_init__(self) -> None:
+        """Checks what the flags cannot."""
+        super().__post_init__()
+        if self.beam_flags and self.runner == LOCAL:
+            raise errors.UserError(
+                f'--beam_flags={self.beam_flags} has no meaning with --runner={LOCAL}: add --runner={DIRECT} or '
+                f'--runner={DATAFLOW}'
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import io
 import posixpath
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -39,6 +41,13 @@ class Rejected(Exception):
         self.reason, self.detail = reason, detail
 
 
+def rows(rejected: Iterable[tuple[str, Rejected]]) -> str:
+    """Names and reasons as a part of the list."""
+    text = io.StringIO()
+    csv_cells.writer(text).writerows(_row(name, one) for name, one in rejected)
+    return text.getvalue()
+
+
 class RejectionList:
     """Counts the files left out, and writes `rejected.csv` row by row, so that memory does not grow with them."""
 
@@ -52,13 +61,21 @@ class RejectionList:
     def add(self, name: str, rejected: Rejected) -> None:
         """Adds the file `name`, a path below the input folder."""
         self.counts[rejected.reason] += 1
-        self._rows.writerow(list(map(csv_cells.text, (name, rejected.reason, rejected.detail))))
+        self._rows.writerow(_row(name, rejected))
+
+    def add_part(self, text: str) -> None:
+        """Adds rows that `rows` has made; they are not counted."""
+        self._file.write(text)
 
     def __enter__(self) -> RejectionList:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _row(name: str, rejected: Rejected) -> list[str]:
+    return list(map(csv_cells.text, (name, rejected.reason, rejected.detail)))
 
 
 def summary(counts: dict[str, int]) -> str:

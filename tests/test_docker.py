@@ -25,7 +25,9 @@ RECIPES = sorted(FOLDER.glob('*.Dockerfile'))
 PJRT = [path for path in RECIPES if path.name.startswith('pjrt-')]
 # These have the packages of cpu.txt, and those of a lock of their own.
 LAYERED = [path for path in RECIPES if path in PJRT or path.name.startswith('serve.')]
+TRAINERS = [path for path in RECIPES if path.name != 'convert.Dockerfile']
 by_name = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name.split('.')[0])
+of_trainers = pytest.mark.parametrize('path', TRAINERS, ids=lambda path: path.name.split('.')[0])
 
 
 def instructions(path) -> list[tuple[str, str]]:
@@ -73,8 +75,8 @@ def read_lock(name: str) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def test_there_are_six_images():
-    assert [name_of(path) for path in RECIPES] == ['cpu', 'gpu', 'pjrt-gpu', 'pjrt-tpu', 'serve', 'tpu']
+def test_there_are_seven_images():
+    assert [name_of(path) for path in RECIPES] == ['convert', 'cpu', 'gpu', 'pjrt-gpu', 'pjrt-tpu', 'serve', 'tpu']
 
 
 @by_name
@@ -86,7 +88,7 @@ def test_the_linter_has_nothing_to_say(path):
     assert (ended.returncode, ended.stdout) == (0, ''), ended.stdout + ended.stderr
 
 
-@by_name
+@of_trainers
 def test_each_image_runs_its_program_unbuffered(path):
     (base,) = arguments(path, 'FROM')
     assert re.fullmatch(r'python:3\.1[01]-slim-bookworm@sha256:[0-9a-f]{64}', base)
@@ -111,6 +113,16 @@ def test_packages_come_before_the_code_and_the_code_replaces_none(path):
     assert '--no-deps' in commands[code]
     steps = [f'{instruction} {rest}' for instruction, rest in instructions(path)]
     assert steps.index('COPY trainer /tmp/source/trainer') > steps.index(f'RUN {commands[[packages, *more][-1]]}')
+
+
+def test_the_workers_of_dataflow_have_the_boot_program_of_their_version_of_beam():
+    """Beam refuses a container whose version is not that of the program that submits the job."""
+    path = FOLDER / 'convert.Dockerfile'
+    version, _ = read_lock('convert')['apache-beam']
+    (copied,) = (line for line in arguments(path, 'COPY') if line.startswith('--from='))
+    assert copied == f'--from=apache/beam_python3.11_sdk:{version} /opt/apache/beam /opt/apache/beam'
+    assert arguments(path, 'ENTRYPOINT') == ['["/opt/apache/beam/boot"]']
+    assert arguments(path, 'FROM') == arguments(FOLDER / 'cpu.Dockerfile', 'FROM')
 
 
 @pytest.mark.parametrize('path', PJRT, ids=name_of)
@@ -182,7 +194,7 @@ def test_the_tpu_image_is_refused_with_another_tensorflow(tmp_path):
 def test_root_remains_only_where_the_platform_asks_for_it():
     """A TPU's devices and a tuning job's metric are root's; the CPU image has another user ready all the same."""
     recipes = {name_of(path): path for path in RECIPES}
-    users = {name: arguments(path, 'USER') for name, path in recipes.items()}
+    users = {name: arguments(path, 'USER') for name, path in recipes.items() if path in TRAINERS}
     assert users == {'cpu': [], 'gpu': ['1000'], 'pjrt-gpu': ['1000'], 'pjrt-tpu': [], 'serve': ['1000'], 'tpu': []}
     for name in ('cpu', 'gpu', 'pjrt-gpu', 'serve'):
         assert 'useradd --create-home --uid=1000 dcgan' in ' '.join(arguments(recipes[name], 'RUN'))
@@ -217,7 +229,8 @@ def test_everything_copied_exists_and_reaches_the_builder(path):
     lines = (ROOT / '.dockerignore').read_text().split()
     allowed = [line[1:] for line in lines if line.startswith('!')]
     assert '*' in lines
-    sources = [source for line in arguments(path, 'COPY') for source in line.split()[:-1]]
+    own = [line for line in arguments(path, 'COPY') if not line.startswith('--from=')]
+    sources = [source for line in own for source in line.split()[:-1]]
     assert {'setup.py', 'trainer', 'convert'} <= set(sources)
     for source in sources:
         assert list(ROOT.glob(source)), source

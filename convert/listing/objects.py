@@ -95,6 +95,25 @@ def upload(source: str, path: str) -> None:
         raise errors.UserError(f'{path} cannot be written: {error.message}') from error
 
 
+def copy(source: str, path: str) -> None:
+    """Copies an object within Cloud Storage, which moves no bytes within one bucket.
+
+    Raises:
+      errors.AccessDenied: there is no such bucket, or we have no access to it.
+      errors.Transient: no answer within the time of `RETRY`.
+      errors.UserError: refused for another reason.
+    """
+    token = None
+    try:
+        with explained(path, ADMIN):
+            while True:
+                token, _, _ = gcs.blob(path).rewrite(gcs.blob(source), token, timeout=TIMEOUT_S, retry=RETRY)
+                if token is None:
+                    return
+    except api.ClientError as error:
+        raise errors.UserError(f'{path} cannot be written: {error.message}') from error
+
+
 def delete(path: str) -> None:
     """Deletes an object, if it is there.
 

@@ -10,7 +10,7 @@ import io
 import itertools
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from absl import logging
@@ -48,22 +48,32 @@ class Listing:
 
     def label_of(self, name: str) -> int:
         """Index into `labels`, or -1 for a file directly in the input folder."""
-        first, slash, _ = name.partition('/')
-        return bisect.bisect_left(self.labels, first) if slash else -1
+        return label_of(self.labels, name)
 
     def open(self, name: str) -> BinaryIO:
-        """Opens one of the files.
+        """Opens one of the files; raises as `open_file`."""
+        return open_file(self.folder, name)
 
-        Raises:
-          rejection.Rejected: it cannot be opened.
-          errors.UserError: Cloud Storage fails or refuses, so that other files would fail too.
-        """
-        if gcs.is_remote(self.folder):
-            return objects.download(f'{self.folder.rstrip("/")}/{name}')
-        try:
-            return _open_local(posixpath.join(self.folder, name))
-        except OSError as error:
-            raise rejection.Rejected(rejection.UNREADABLE, error.strerror or '') from None
+
+def label_of(labels: Sequence[str], name: str) -> int:
+    """Index of a file's first-level folder in the sorted `labels`, or -1 for a file directly in the input folder."""
+    first, slash, _ = name.partition('/')
+    return bisect.bisect_left(labels, first) if slash else -1
+
+
+def open_file(folder: str, name: str) -> BinaryIO:
+    """Opens the file `name` of a listing of the local or gs:// `folder`.
+
+    Raises:
+      rejection.Rejected: it cannot be opened.
+      errors.UserError: Cloud Storage fails or refuses, so that other files would fail too.
+    """
+    if gcs.is_remote(folder):
+        return objects.download(f'{folder.rstrip("/")}/{name}')
+    try:
+        return _open_local(posixpath.join(folder, name))
+    except OSError as error:
+        raise rejection.Rejected(rejection.UNREADABLE, error.strerror or '') from None
 
 
 def find(input_dir: str, output_dir: str) -> Listing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,16 @@ class Moments:
         self._pixels += values.shape[1]
         self._sums += values.sum(axis=1)
         self._squares += np.einsum('cp,cp->c', values, values)
+
+    def state(self) -> tuple[int, list[int], list[int]]:
+        """The number of pixels, and for each channel the sums of values and of squares."""
+        return self._pixels, self._sums.tolist(), self._squares.tolist()
+
+    def add_state(self, state: Sequence[Any]) -> None:
+        """Adds what other moments have summed, by their `state`."""
+        self._pixels += state[0]
+        self._sums += np.array(state[1], np.int64)
+        self._squares += np.array(state[2], np.int64)
 
     def mean(self) -> tuple[float, ...]:
         """Per channel, in [0, 255]."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
+import uuid
 from collections.abc import Callable, Sequence
 
 from absl import logging
@@ -18,6 +20,8 @@ from trainer.filesystem import lock
 from trainer.storage.refusals import ADMIN
 
 MARKER = staging.STAGING
+_SHARED = '.converting-files'
+_OF_A_RUN = re.compile(f'/{re.escape(_SHARED)}/[0-9a-f]{{32}}/')
 _MARK = f'{{"made_by": "{staging.MADE_BY}"}}\n'.encode()
 _AT_ONCE = 8
 
@@ -27,10 +31,12 @@ class RemoteStaging:
 
     The rules are those of `staging.Staging`. Instead of a staging folder, a marker object lies in the output folder
     from the start of a run to its end. If there is a marker and no manifest, the files beside it are ours to replace.
-    A file that an interrupted run uploaded is kept if the next run makes the same file.
+    A file that an interrupted run uploaded is kept if the next run makes the same file. Workers on other machines write
+    into a folder beside the marker, from which `publish` copies within the bucket.
 
     Attributes:
       folder: where to write.
+      shared: where workers write.
     """
 
     folder: str
@@ -42,6 +48,8 @@ class RemoteStaging:
           errors.UserError: as `staging.Staging`; also if the bucket cannot be listed.
         """
         self._output, self._overwrite, self._flag = output_dir.rstrip('/'), overwrite, flag
+        self.shared = f'{self._output}/{_SHARED}/{uuid.uuid4().hex}'
+        self._from_workers: dict[str, str] = {}
         self._marker_needed = self._check()
 
     def __enter__(self) -> RemoteStaging:
@@ -49,12 +57,16 @@ class RemoteStaging:
             self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='converting-'))
             stack.enter_context(lock.hold(self._output, os.environ, flag=self._flag))
             self._marker_needed = self._check()  # Once more, now that the lock keeps others out.
+            if MARKER in self._present() and self._read_marker():
+                self._remove_shared(f'{self._output}/{_SHARED}')  # Left by a run that was killed.
             self._mark()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         with self._stack:
+            if not isinstance(error, errors.Transient):
+                self._remove_shared(self.shared)
             # Without the marker, the next run would take the files that this one uploaded for somebody else's. During
             # an outage of Cloud Storage, removing it would only fail as well.
             if not self._marker_needed and not isinstance(error, errors.Transient):
@@ -75,6 +87,12 @@ class RemoteStaging:
         files = {name: objects.crc32c(os.path.join(self.folder, name)) for name in sorted(os.listdir(self.folder))}
         labels = files.pop(staging.LABELS_FILE_NAME, '')
         del files[manifest.FILE_NAME]
+        self._from_workers = {
+            name: checksum
+            for name, checksum in objects.list_folder(self.shared, ADMIN, below=False)
+            if staging.ours([name])
+        }
+        files.update(self._from_workers)
         if labels:
             staging.check_labels(self._output, self._flag)
         present = self._present()
@@ -100,7 +118,9 @@ class RemoteStaging:
         return dict(objects.list_folder(self._output, ADMIN, below=False))
 
     def _upload(self, name: str) -> None:
-        objects.upload(os.path.join(self.folder, name), self._path(name))
+        if name in self._from_workers:
+            return objects.copy(f'{self.shared}/{name}', self._path(name))
+        return objects.upload(os.path.join(self.folder, name), self._path(name))
 
     def _mark(self) -> None:
         """Writes the marker, which tests before hours of work whether files may be written and replaced here."""
@@ -120,6 +140,15 @@ class RemoteStaging:
             objects.delete(self._path(MARKER))
         except errors.UserError as error:  # A marker beside a manifest, or alone, does no harm.
             logging.warning('%s stays: %s', self._path(MARKER), error)
+
+    def _remove_shared(self, folder: str) -> None:
+        """Removes the files of workers, whose folders have names that nobody else gives."""
+        try:
+            names = [name for name, _ in objects.list_folder(folder, ADMIN, below=True)]
+            ours = [name for name in names if _OF_A_RUN.match(f'{folder}/{name}'[len(self._output) :])]
+            _each('removing', lambda name: objects.delete(f'{folder}/{name}'), ours)
+        except errors.UserError as error:  # They cost money, and do no other harm.
+            logging.warning('%s stays: %s', folder, error)
 
     def _path(self, name: str) -> str:
         return f'{self._output}/{name}'

@@ -8,6 +8,7 @@ import posixpath
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -25,6 +26,21 @@ _BESIDE_SHARDS = (manifest.FILE_NAME, rejection.FILE_NAME, rejection.DROPPED_FIL
 # What convert.label adds to a set: a key of the manifest's options, and a list.
 LABELS, LABELS_FILE_NAME = 'labels', 'labels.csv'
 _OURS = re.compile(r'(train|holdout)-[0-9]{5}-of-[0-9]{5}\.tfrecord|' + '|'.join(map(re.escape, _BESIDE_SHARDS)))
+
+
+class Stage(Protocol):
+    """Where a conversion writes, before its files are published.
+
+    Attributes:
+      folder: an existing local folder.
+      shared: the folder for the files of workers on other machines too, local or gs://; may be `folder`.
+    """
+
+    folder: str
+
+    @property
+    def shared(self) -> str:
+        """See above."""
 
 
 class Staging:
@@ -63,6 +79,11 @@ class Staging:
             outputs.write_mark(self.folder, Mark(MADE_BY))
             self._stack = stack.pop_all()
         return self
+
+    @property
+    def shared(self) -> str:
+        """The same folder: the workers of a local data set are on this machine."""
+        return self.folder
 
     def __exit__(self, *_: object) -> None:
         with self._stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -26,17 +26,31 @@ def write_shards(
       shards: how many files to spread them over, none of them empty.
       encode: gives the serialised record of a number; called once for each, in order.
     """
-    described = []
-    for index in range(shards):
-        begin, end = len(order) * index // shards, len(order) * (index + 1) // shards
-        name = f'{split}-{index:05d}-of-{shards:05d}.tfrecord'
-        path = posixpath.join(folder, name)
-        with tf.io.TFRecordWriter(path) as writer:
-            for number in order[begin:end]:
-                writer.write(encode(number))
-        size = tf.io.gfile.stat(path).length
-        described.append(manifest.Shard(name, end - begin, size, manifest.file_crc32c(path)))
-    return tuple(described)
+    return tuple(
+        write_shard(posixpath.join(folder, shard_name(split, index, shards)), map(encode, order[begin:end]))
+        for index, (begin, end) in enumerate(ranges(len(order), shards))
+    )
+
+
+def write_shard(path: str, serialized: Iterable[bytes]) -> manifest.Shard:
+    """Writes records into a local file, and describes it."""
+    count = 0
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in serialized:
+            writer.write(record)
+            count += 1
+    size = tf.io.gfile.stat(path).length
+    return manifest.Shard(posixpath.basename(path), count, size, manifest.file_crc32c(path))
+
+
+def shard_name(split: str, index: int, shards: int) -> str:
+    """The file name of the `index`-th of so many shards."""
+    return f'{split}-{index:05d}-of-{shards:05d}.tfrecord'
+
+
+def ranges(records: int, shards: int) -> list[tuple[int, int]]:
+    """The first record of each shard, and the one behind its last."""
+    return [(records * index // shards, records * (index + 1) // shards) for index in range(shards)]
 
 
 def shard_count(records: int, record_bytes: int, shard_bytes: int) -> int:

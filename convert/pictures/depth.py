@@ -31,23 +31,24 @@ class Levels:
 
     Attributes:
       white: the value; 65535 unless the whole set is known to have fewer bits.
+      highest: the largest value noted, 0 if there is none.
     """
 
     def __init__(self, white: int = _WHITE_16_BIT):
         """Starts without having seen an image."""
         self.white = white
-        self._highest, self._lock = 0, threading.Lock()
+        self.highest, self._lock = 0, threading.Lock()
 
     def note(self, value: int) -> None:
         """Records the highest value of an image; threads may share this object."""
         with self._lock:
-            self._highest = max(self._highest, value)
+            self.highest = max(self.highest, value)
 
     def of_the_set(self) -> int:
         """The value of white, by all images seen: one image may be dark, a whole set is not."""
-        if not self._highest:
+        if not self.highest:
             return self.white
-        return next((white for white in LESS_THAN_16_BIT if self._highest <= white), _WHITE_16_BIT)
+        return next((white for white in LESS_THAN_16_BIT if self.highest <= white), _WHITE_16_BIT)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,11 +16,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from convert import collection
 from convert.conversion import convert
 from convert.options import ConvertOptions
 from convert.output import preview
 from convert.samples import COUNTRY_FLAGS
+from convert.stages import ordering
 from tests.conftest import ROOT, open_image, smooth_images
 from tests.processes import run_module
 from trainer import errors
@@ -119,6 +119,18 @@ def test_the_seed_decides_the_order_and_nothing_else(photos, tmp_path):
     assert sorted(first) == sorted(second) != first
 
 
+def test_more_images_change_the_order_of_none(photos, tmp_path):
+    larger = shutil.copytree(photos, tmp_path / 'larger')
+    write_photos(larger, 40, seed=1)
+    names = {}
+    for source in (photos, larger):
+        output = tmp_path / f'of {source.name}'
+        run(source, output)
+        names[source] = [record.filename for record in read(output)]
+    assert [name for name in names[larger] if name in names[photos]] == names[photos]
+    assert names[photos] != sorted(names[photos])
+
+
 def test_more_images_move_none_between_the_splits(photos, tmp_path):
     larger = shutil.copytree(photos, tmp_path / 'larger')
     write_photos(larger, 40, seed=1)
@@ -156,7 +168,7 @@ def test_duplicates_are_kept_on_request_and_stay_together(tmp_path):
 
 
 def test_a_set_so_small_that_all_is_held_out_is_trained_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(collection, '_split_of', lambda *_: manifest.HOLDOUT)
+    monkeypatch.setattr(ordering, 'split_of', lambda *_: manifest.HOLDOUT)
     found = run(write_photos(tmp_path / 'in', 3), tmp_path / 'out')
     assert (found.records('train'), found.records('holdout')) == (3, 0)
     assert len(found.mean) == 3
@@ -216,12 +228,13 @@ def test_a_killed_run_leaves_no_data_set_and_the_next_starts_clean(tmp_path):
 import os, sys
 from convert import images_to_tfrecords
 from convert.listing import sources
-opened = sources.Listing.open
-def slow(self, name):
-    return open({str(tmp_path / 'never')!r}, 'rb') if name == 'odd/0_029.png' else opened(self, name)
-sources.Listing.open = slow
+opened = sources.open_file
+def slow(folder, name):
+    return open({str(tmp_path / 'never')!r}, 'rb') if name == 'odd/0_029.png' else opened(folder, name)
+sources.open_file = slow
 sys.argv = ['x', '--input_dir={source}', '--output_dir={tmp_path / 'out'}', '--image_size=32']
-images_to_tfrecords.cli.run(images_to_tfrecords.main, '', [images_to_tfrecords.ConvertOptions])
+m = images_to_tfrecords
+m.cli.run(m.main, '', [m.ConvertOptions, m.RunnerOptions])
 """
     process = subprocess.Popen([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT)})
     deadline = time.monotonic() + 60

@@ -25,7 +25,7 @@ class JsonApi(abc.ABC):
             def do_POST(self) -> None:
                 api.answer(self, json.loads(self.rfile.read(int(self.headers.get('Content-Length') or 0)) or '{}'))
 
-            do_DELETE = do_GET  # noqa: N815  http.server's name.
+            do_DELETE, do_PUT = do_GET, do_POST  # noqa: N815  http.server's names.
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -47,7 +47,7 @@ class JsonApi(abc.ABC):
 
     @abc.abstractmethod
     def answer(self, request: Request, body: Any) -> None:
-        """Answers, with `send`, a GET or DELETE (body is None) or a POST."""
+        """Answers, with `send`, a GET or DELETE (body is None), a POST or a PUT."""
 
 
 def send(request: Request, status: int, content: Any) -> None:
