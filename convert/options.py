@@ -113,7 +113,8 @@ class RunnerOptions(Options):
     runner: str = option(
         LOCAL,
         'local: on threads of this machine. direct: on processes of this machine by Apache Beam, to try on few images '
-        "what dataflow does. dataflow: on Google Cloud Dataflow (docs/dataflow.md). Both: pip install 'tpu-dcgan[beam]'.",
+        'what dataflow does. dataflow: on Google Cloud Dataflow (docs/dataflow.md). Both need '
+        "pip install 'tpu-dcgan[beam]'.",
         choices=(LOCAL, DIRECT, DATAFLOW),
     )
     beam_flags: str = option('', "Options of Apache Beam in one word, '--project=P --region=R'.", unit='flags')
