@@ -138,7 +138,7 @@ def test_a_bug_is_no_end_and_shows_nothing(caplog):
         def of_seeds(self, seeds, label=''):
             raise ZeroDivisionError
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, 'absl'):
         assert answer.answer(Broken('my secret'), None, Message('my secret')).text.startswith('Something went wrong')
     assert 'ZeroDivisionError' in caplog.text and 'my secret' not in caplog.text
 

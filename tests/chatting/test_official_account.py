@@ -360,7 +360,7 @@ def test_a_bug_is_no_failed_request(make, monkeypatch, caplog):
 
 
 def test_no_secret_is_ever_logged(make, api, caplog):
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, 'absl'):
         for number, script in enumerate(([], [{'errcode': 40001}], [500, 500], [HANG], [b'no'])):
             api.script['/cgi-bin/media/upload'] = list(script)
             api.script['/cgi-bin/stable_token'] = [500] if number == 1 else []

@@ -332,7 +332,7 @@ def test_a_message_that_breaks_the_program_is_no_end(server, caplog):
 
 
 def test_nothing_private_is_logged(server, caplog):
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, 'absl'):
         server.batches = [
             [message(1), image(server)],
             [message(2, item_list=[{'type': 1, 'text_item': {'text': 'mine'}}])],

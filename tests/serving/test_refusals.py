@@ -240,7 +240,7 @@ def test_a_model_without_labels_says_so(tmp_path):
 
 
 def test_log_lines_hold_nothing_of_the_requests(server, caplog):
-    caplog.set_level('INFO')
+    caplog.set_level('INFO', 'absl')
     secret = {'seed': 987654, 'label': 'hush-hush'}
     assert ask(server.port, 'POST', '/predict?token=hush-hush', of(secret), Authorization='hush-hush').status == 400
     assert ask(server.port, 'GET', '/' + 'x' * 5000).status == 404
