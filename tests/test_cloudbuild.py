@@ -108,7 +108,7 @@ def test_each_script_is_bash(step):
         ({'_SUBMIT': 'true', '_JOB': 'tpu_v3'}, ''),
         ({'_SUBMIT': 'true', '_JOB': 'gpu_pjrt', '_TARGETS': 'cpu gpu-pjrt'}, ''),
         ({'_SUBMIT': 'true', '_JOB': 'tpu_v5e'}, '_JOB=tpu_v5e needs tpu-pjrt in _TARGETS=cpu tpu'),
-        ({'_TARGETS': 'cpu-pjrt'}, "'cpu-pjrt' is none of cpu, gpu, tpu, gpu-pjrt, tpu-pjrt, serve"),
+        ({'_TARGETS': 'cpu-pjrt'}, "'cpu-pjrt' is none of cpu, gpu, tpu, gpu-pjrt, tpu-pjrt, serve, convert"),
         ({'_TARGETS': 'cpu tpus'}, "'tpus' is none of cpu, gpu, tpu"),
         ({'_TARGETS': 'cpu $(touch run)'}, "'$(touch' is none of cpu, gpu, tpu"),
         ({'_SUBMIT': 'yes'}, '_SUBMIT=yes is neither true nor false'),
@@ -157,7 +157,7 @@ def test_no_job_is_submitted_unless_asked_for(tmp_path):
 def test_each_target_has_its_recipe(tmp_path):
     (tmp_path / 'docker').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / 'docker').chmod(0o755)
-    targets = ['cpu', 'gpu', 'tpu', 'gpu-pjrt', 'tpu-pjrt', 'serve']
+    targets = ['cpu', 'gpu', 'tpu', 'gpu-pjrt', 'tpu-pjrt', 'serve', 'convert']
     ended = run_script('build', {'_TARGETS': ' '.join(targets)}, tmp_path)
     recipes = re.findall(r'--file=(\S+)', ended.stdout)
     assert sorted(ROOT / recipe for recipe in recipes) == sorted((ROOT / 'configs' / 'docker').glob('*.Dockerfile'))

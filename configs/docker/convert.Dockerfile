@@ -1,4 +1,4 @@
-# The workers of --runner=dataflow (docs/cloud.md). From the root of the repository:
+# The workers of --runner=dataflow (docs/dataflow.md). From the root of the repository:
 #   docker build --file=configs/docker/convert.Dockerfile --tag=dcgan-convert .
 # Dataflow starts `boot` of Beam's own image, of the same version as apache-beam in convert.txt; everything else is as in
 # cpu.Dockerfile, which explains it. Beam's image is named by its tag, not by its digest: nobody here could look it up.
