@@ -37,10 +37,23 @@ PNG = b'\x89PNG\r\n\x1a\n'
 
 
 class Served:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+      threads: that make predictions.
+    """
+
+    threads = 128
 
     def __init__(self, model_dir: str, cores: Sequence[int]):
-        command = [sys.executable, '-m', 'trainer.serve', f'--model_dir={model_dir}', '--port=0']
+        command = [
+            sys.executable,
+            '-m',
+            'trainer.serve',
+            f'--model_dir={model_dir}',
+            '--port=0',
+            f'--threads={self.threads}',
+        ]
         environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
         self.process = subprocess.Popen(
             command, env=environment, stderr=subprocess.PIPE, text=True,
@@ -192,8 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--clients', type=int, default=100)
     parser.add_argument('--seconds', type=float, default=30)
+    parser.add_argument('--threads', type=int, default=Served.threads)
     parser.add_argument('--model_dir', default='')
     options = parser.parse_args()
+    Served.threads = options.threads
     cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         model_dir = options.model_dir or stack.enter_context(packing.unpacked('clothes64'))
