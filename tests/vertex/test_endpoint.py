@@ -78,7 +78,8 @@ def test_the_commands_of_the_page_make_an_endpoint_and_remove_it(service, gcs, t
     ((number, container),) = service.endpoints.containers.items()
     assert container.environment['AIP_STORAGE_URI'].startswith('gs://caip-tenant-')
     expected = models.of_run(str(run)).of_seeds([3, 4])
-    for prediction, picture in zip(answer['predictions'], expected, strict=True):
+    assert len(answer['predictions']) == len(expected)
+    for prediction, picture in zip(answer['predictions'], expected):
         np.testing.assert_array_equal(pixels(prediction['image']), picture)
     assert answer['deployedModelId'] == number
     assert service.endpoints.forwarded[0][0] == '/predict'
