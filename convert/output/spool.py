@@ -1,4 +1,4 @@
-"""Keeps fitted images on disk until all are known, because only then can they be shuffled."""
+"""Keeps fitted images on disk until all are known, because only then can they be put in their order."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_missing_packages_are_one_line(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'tf2onnx' else find(name))
     monkeypatch.setattr(sys, 'version_info', (3, 11, 7))
     missing = 'tf2onnx' if HAS_ONNX else 'tf2onnx, .*'
-    message = rf"--format=onnx,tflite: {missing} is not installed: run pip install 'tpu-dcgan\[export\]', or leave"
+    message = rf"--format=onnx,tflite needs {missing}: run pip install 'tpu-dcgan\[export\]', or leave"
     with pytest.raises(errors.UserError, match=message):
         conversion.check_installed('--format', (ONNX, TFLITE))
     monkeypatch.setattr(sys, 'version_info', (3, 9, 1))

@@ -41,7 +41,7 @@ def check_installed(flag: str) -> None:
         raise errors.UserError(
             f'{flag}: on Python 3.9 no onnx fits beside TensorFlow 2.15: use Python 3.10 or 3.11, or leave onnx out'
         )
-    raise errors.UserError(f'{flag}: {", ".join(missing)} is not installed: run {INSTALL}, or leave onnx out')
+    raise errors.UserError(f'{flag} needs {", ".join(missing)}: run {INSTALL}, or leave onnx out')
 
 
 def convert(exported: ExportedGenerator, float16: bool = False) -> bytes:
