@@ -58,6 +58,41 @@ def test_optimizer_state_is_named_after_its_network(tmp_path):
     assert powers == {'generator_optimizer/beta1_power', 'discriminator_optimizer/beta1_power'}
 
 
+def ancestors(op: tf.Operation) -> set[tf.Operation]:
+    """All operations that have run when `op` runs."""
+    found, left = set(), [op]
+    while left:
+        op = left.pop()
+        new = {*(tensor.op for tensor in op.inputs), *op.control_inputs} - found
+        found |= new
+        left += new
+    return found
+
+
+@pytest.mark.parametrize('update', ['alternating', JOINT])
+def test_no_step_leaves_to_chance_what_is_read_before_it_is_written(tmp_path, update):
+    adapts = {'augment_target': 0.6, 'augment_after_kimg': 0.016, 'augment': 'cutout'}
+    with tf.Graph().as_default():
+        spec = build(TRAIN, tmp_path, **{**SHIPPED, **adapts, 'update': update})
+        told = [*v1.get_collection(scalars.COLLECTION), *spec.host_call[1].values()]
+        ran = set().union(*(ancestors(op) | {op} for op in (spec.train_op, *(tensor.op for tensor in told))))
+        earlier = {op: ancestors(op) for op in ran if any(tensor.dtype == tf.resource for tensor in op.inputs)}
+    unordered = [
+        (write.name, other.name)
+        for write in earlier
+        if 'Assign' in write.type or 'ResourceApply' in write.type
+        for other in earlier
+        if other is not write and set(resources(write)) & set(resources(other))
+        if other not in earlier[write] and write not in earlier[other]
+    ]
+    assert len(earlier) > 100
+    assert not unordered
+
+
+def resources(op: tf.Operation) -> list[str]:
+    return [tensor.op.name for tensor in op.inputs if tensor.dtype == tf.resource]
+
+
 def test_one_step_moves_everything_once(tmp_path):
     _, before, after = run_steps(tmp_path, steps=1, **SHIPPED)
     assert after['global_step'] == before['global_step'] + 1

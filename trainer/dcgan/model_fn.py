@@ -42,22 +42,28 @@ def model_fn(
     step = training_step(features, params)
     if not params['use_tpu']:
         scalars.collect(step.scalars)
-    return train_spec(step, v1.train.get_global_step(), params, config)
+    return train_spec(step, params, config)
 
 
 def train_spec(
-    step: TrainingStep, global_step: tf.Tensor, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
+    step: TrainingStep, params: dict[str, Any], config: v1.estimator.tpu.RunConfig
 ) -> v1.estimator.tpu.TPUEstimatorSpec:
-    """The spec of a training step, which writes its scalars for TensorBoard as those of `global_step`."""
-    host_call = scalars.host_call(step.scalars, params['writer'], config.save_summary_steps, global_step)
-    return tpu.TPUEstimatorSpec('train', loss=step.loss, train_op=step.train_op, host_call=host_call)
+    """The spec of a training step, which writes its scalars for TensorBoard."""
+    host_call = scalars.host_call(step.scalars, params['writer'], config.save_summary_steps, step.counted)
+    return tpu.TPUEstimatorSpec('train', loss=step.loss, train_op=step.counted.op, host_call=host_call)
 
 
 class TrainingStep(NamedTuple):
-    """A step of training: its loss, the operation that takes it, and scalars of it by name."""
+    """A step of training.
+
+    Attributes:
+      loss: float32 scalar.
+      counted: int64 scalar, the global step once this step is counted; evaluating it takes the step.
+      scalars: float32 scalars by name.
+    """
 
     loss: tf.Tensor
-    train_op: tf.Operation
+    counted: tf.Tensor
     scalars: dict[str, tf.Tensor]
 
 
@@ -77,8 +83,10 @@ def training_step(batch: Batch, params: dict[str, Any]) -> TrainingStep:
     step = take_step(pairs, params, updates)
     found = scalars.of_step(*step.logits, *step.losses, hparams.loss)
     with tf.control_dependencies(step.moved):  # Else it would be chance whether the old or the new share is read.
-        found.update(adaptive_augmentation.scalars_of(hparams))
-    return TrainingStep(tf.add_n(step.losses), optimization.finish_step(step.moved, params), found)
+        shares = adaptive_augmentation.scalars_of(hparams)
+    # Nor may the step be counted before whether augmentation has begun is read.
+    counted = optimization.finish_step([*step.moved, *shares.values()], params)
+    return TrainingStep(tf.add_n(step.losses), counted, {**found, **shares})
 
 
 class _Step(NamedTuple):

@@ -48,8 +48,12 @@ def minimize_both(loss: tf.Tensor, params: dict[str, Any], updates: Mapping[str,
     ]
 
 
-def finish_step(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Operation:
-    """Updates the generator's EMA after the updates of both networks, and counts the step."""
+def finish_step(moved: Sequence[tf.Operation | tf.Tensor], params: dict[str, Any]) -> tf.Tensor:
+    """Updates the generator's EMA after all that is `moved`, and counts the step.
+
+    Returns:
+      The global step once this step is counted, int64 scalar.
+    """
     hparams, steps = params['hparams'], list(moved)
     global_step = v1.train.get_global_step()
     if hparams.ema_half_life_kimg:
@@ -57,7 +61,7 @@ def finish_step(moved: Sequence[tf.Operation], params: dict[str, Any]) -> tf.Ope
             generator = _variables(networks.GENERATOR)
             steps += ema.update(generator, global_step, hparams.train_batch_size, hparams.ema_half_life_kimg)
     with tf.control_dependencies(steps):
-        return v1.assign_add(global_step, 1).op
+        return tf.identity(v1.assign_add(global_step, 1))
 
 
 def _variables(network: str) -> list[tf.Variable]:

@@ -97,7 +97,7 @@ def _visiting_spec(
     scalars.collect(found)
     after = tf.identity(global_step.assign_add(tf.ensure_shape(taken, [])))
     loss = found['discriminator_loss'] + found['generator_loss']
-    return model_fn.train_spec(model_fn.TrainingStep(loss, after.op, found), after, params, config)
+    return model_fn.train_spec(model_fn.TrainingStep(loss, after, found), params, config)
 
 
 class _StateHook(v1.train.SessionRunHook):

@@ -39,7 +39,7 @@ def lower(hparams: HParams, replicas: int, for_tpu: bool = False) -> Program:
         v1.train.get_or_create_global_step()
         step = model_fn.training_step(dict(zip(inputs, values)), {'hparams': hparams, 'backend': backend})
         names[:] = step.scalars
-        with tf.control_dependencies([step.train_op]):
+        with tf.control_dependencies([step.counted]):
             return [tf.identity(value) for value in step.scalars.values()]
 
     built = v1.wrap_function(take_step, specs)
