@@ -31,7 +31,7 @@ def together(pool: Pool, make: Doubling, batches: list[np.ndarray]) -> list:
 
     def call(number: int) -> None:
         try:
-            got[number] = pool(batches[number])
+            got[number] = pool(batches[number], np.copy)
         except ValueError as error:
             got[number] = str(error)
 
@@ -40,7 +40,7 @@ def together(pool: Pool, make: Doubling, batches: list[np.ndarray]) -> list:
     assert make.begun.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while len(pool._waiting) < len(batches) - 1:
+    while pool._jobs.qsize() < len(batches) - 1:
         pass
     make.go.set()
     for thread in threads:
@@ -75,5 +75,30 @@ def test_an_error_reaches_all_that_shared_the_run_and_no_other():
     assert np.array_equal(got[0], [[2]])
     assert got[1:] == ['below zero'] * 2
     with pytest.raises(ValueError, match='below zero'):
-        pool(rows(-1, 1))
-    assert np.array_equal(pool(rows(4, 1)), [[8]])
+        pool(rows(-1, 1), np.copy)
+    assert np.array_equal(pool(rows(4, 1), np.copy), [[8]])
+
+
+def test_a_form_is_made_in_the_one_thread_and_its_error_is_its_callers_alone():
+    pool, names = Pool(lambda rows: 2 * rows), set()
+
+    def named(made: np.ndarray) -> float:
+        names.add(threading.current_thread().name)
+        return float(made[0, 0])
+
+    def refused(_: np.ndarray) -> None:
+        raise ValueError('no file of this')
+
+    with pytest.raises(ValueError, match='no file of this'):
+        pool(rows(1, 1), refused)
+    assert [pool(rows(number, 1), named) for number in range(3)] == [0, 2, 4]
+    assert names == {'pictures'}
+
+
+def test_the_thread_ends_with_its_pool():
+    before = set(threading.enumerate())
+    pool = Pool(lambda rows: rows)
+    (own,) = set(threading.enumerate()) - before
+    del pool
+    own.join(10)
+    assert not own.is_alive()

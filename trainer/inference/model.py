@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainer import errors
+from trainer.data import images
 from trainer.dcgan.conditioning import UNLABELLED
 from trainer.generator import loading
 from trainer.generator.sampler import CheckpointGenerator, ExportedGenerator
@@ -33,7 +34,7 @@ class Model:
         self.generator, self.title = generator, title
         self.noise_dim = generator.noise_dim
         self.labels = generator.classes.names if generator.classes else ()
-        self._images = Pool(generator.images)
+        self._made = Pool(generator.images)
         self.image_size, _, self.channels = self.of_seeds([0])[0].shape
 
     def of_seeds(self, seeds: Sequence[int], label: str = '') -> np.ndarray:
@@ -49,11 +50,7 @@ class Model:
         Raises:
           errors.UserError: a seed is too large, or the model has no such label.
         """
-        for seed in seeds:
-            if not -_MOST_SEED - 1 <= seed <= _MOST_SEED:
-                raise errors.UserError(f'seed {seed} must be from {-_MOST_SEED - 1} to {_MOST_SEED}')
-        chosen = np.full(len(seeds), self.number_of(label)) if label else None
-        return self._images(self.generator.latents(seeds, chosen))
+        return self._made(self._latents_of_seeds(seeds, label), np.array)
 
     def of_noise(self, noise: np.ndarray, label: str = '') -> np.ndarray:
         """The pictures of N noise vectors, at least one.
@@ -69,14 +66,15 @@ class Model:
           errors.UserError: the noise has another shape, or numbers that are not finite or beyond 100, or the model has
             no such label.
         """
-        if noise.ndim != 2 or noise.shape[1] != self.noise_dim:
-            raise errors.UserError(f'noise of the shape {list(noise.shape)} must have {self.noise_dim} numbers each')
-        if not np.all(np.abs(noise) <= _MOST_NOISE):  # Neither does NaN pass.
-            raise errors.UserError(f'noise must be finite and from {-_MOST_NOISE:g} to {_MOST_NOISE:g}')
-        of_class = np.zeros((len(noise), len(self.labels)), np.float32)
-        if label:
-            of_class[:, self.number_of(label)] = 1
-        return self._images(np.concatenate([noise.astype(np.float32), of_class], axis=1))
+        return self._made(self._latents_of_noise(noise, label), np.array)
+
+    def pngs_of_seeds(self, seeds: Sequence[int], label: str = '') -> list[bytes]:
+        """As `of_seeds`, as PNG files that say that they are generated."""
+        return self._made(self._latents_of_seeds(seeds, label), _pngs)
+
+    def pngs_of_noise(self, noise: np.ndarray, label: str = '') -> list[bytes]:
+        """As `of_noise`, as PNG files that say that they are generated."""
+        return self._made(self._latents_of_noise(noise, label), _pngs)
 
     def label_of(self, seed: int) -> str:
         """The name of the class that a seed decides; '' for none."""
@@ -93,6 +91,26 @@ class Model:
             known = f'it knows {", ".join(self.labels)}' if self.labels else 'it was trained without labels'
             raise errors.UserError(f'label {label!r} is none of this model: {known}')
         return self.labels.index(label)
+
+    def _latents_of_seeds(self, seeds: Sequence[int], label: str) -> np.ndarray:
+        for seed in seeds:
+            if not -_MOST_SEED - 1 <= seed <= _MOST_SEED:
+                raise errors.UserError(f'seed {seed} must be from {-_MOST_SEED - 1} to {_MOST_SEED}')
+        return self.generator.latents(seeds, np.full(len(seeds), self.number_of(label)) if label else None)
+
+    def _latents_of_noise(self, noise: np.ndarray, label: str) -> np.ndarray:
+        if noise.ndim != 2 or noise.shape[1] != self.noise_dim:
+            raise errors.UserError(f'noise of the shape {list(noise.shape)} must have {self.noise_dim} numbers each')
+        if not np.all(np.abs(noise) <= _MOST_NOISE):  # Neither does NaN pass.
+            raise errors.UserError(f'noise must be finite and from {-_MOST_NOISE:g} to {_MOST_NOISE:g}')
+        of_class = np.zeros((len(noise), len(self.labels)), np.float32)
+        if label:
+            of_class[:, self.number_of(label)] = 1
+        return np.concatenate([noise.astype(np.float32), of_class], axis=1)
+
+
+def _pngs(pictures: np.ndarray) -> list[bytes]:
+    return [images.encode_png(pixels, images.GENERATED) for pixels in pictures]
 
 
 def of_run(model_dir: str, checkpoint: str = '') -> Model:

@@ -59,13 +59,14 @@ class Predictor:
             raise errors.UserError(f'instances[{images[0]}]: this server recognises no pictures: {self._why_not}')
         for label, numbers in self._by_label(body, noise).items():
             vectors = [requests.noise_of(body.instances[n], self._model.noise_dim, f'instances[{n}]') for n in numbers]
-            for number, pixels in zip(numbers, self._model.of_noise(np.stack(vectors), label)):
-                found[number] = {**self._named(label), 'image': _png(pixels, GENERATED)}
+            for number, png in zip(numbers, self._model.pngs_of_noise(np.stack(vectors), label)):
+                found[number] = {**self._named(label), 'image': _b64(png)}
         for label, numbers in self._by_label(body, seeds).items():
             chosen = [cast(int, body.instances[number].seed) for number in numbers]
             names = [label] * len(chosen) if label else self._labels_of(chosen)
-            for number, seed, name, pixels in zip(numbers, chosen, names, self._model.of_seeds(chosen, label)):
-                found[number] = {'seed': seed, **self._named(name), 'image': _png(pixels, GENERATED)}
+            made = self._model.pngs_of_seeds(chosen, label)
+            for number, seed, name, png in zip(numbers, chosen, names, made):
+                found[number] = {'seed': seed, **self._named(name), 'image': _b64(png)}
         for number in images:
             found[number] = self._recognised(body, number)
         return [found[number] for number in range(len(body.instances))]
@@ -115,4 +116,8 @@ def _neighbour(neighbour: Neighbour) -> dict[str, Any]:
 
 def _png(pixels: np.ndarray, software: str = '') -> dict[str, str]:
     """uint8 [H, W, C] -> a PNG in base64."""
-    return {'b64': base64.b64encode(encode_png(pixels, software)).decode()}
+    return _b64(encode_png(pixels, software))
+
+
+def _b64(file: bytes) -> dict[str, str]:
+    return {'b64': base64.b64encode(file).decode()}
