@@ -40,7 +40,7 @@ def together(pool: Pool, make: Doubling, batches: list[np.ndarray]) -> list:
     assert make.begun.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while pool._jobs.qsize() < len(batches) - 1:
+    while len(pool._waiting) < len(batches) - 1:
         pass
     make.go.set()
     for thread in threads:

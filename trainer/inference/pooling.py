@@ -1,98 +1,77 @@
-"""Makes the pictures of several callers in one batch, in one thread.
+"""Makes the pictures of several callers in one batch.
 
 A generator makes every picture in a batch of fixed size, so that a seed always gives the same pixels. Callers that come
-while a batch runs share the next one instead of paying for one each. C libraries keep free memory for each thread that
-has needed it: a hundred threads that run a network and compress pictures keep a hundred times as much as one.
+while a batch runs share the next one instead of paying for one each.
 """
 
 from __future__ import annotations
 
-import queue
+import concurrent.futures
 import threading
-import weakref
-from collections.abc import Iterator
-from typing import Any, Callable, Generic, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import numpy as np
+
+from trainer.inference.own_thread import OwnThread
 
 _MOST = 256  # Rows in one run; a caller with more has a run of its own.
 _Result = TypeVar('_Result')
 
 
-class _Job(Generic[_Result]):
+class _Job(NamedTuple):
     """What one caller waits for."""
 
-    def __init__(self, rows: np.ndarray, form: Callable[[np.ndarray], _Result]):
-        self.rows, self._form = rows, form
-        self._result: _Result | None = None
-        self._error: BaseException | None = None
-        self._done = threading.Event()
-
-    def finish(self, made: np.ndarray) -> None:
-        """Gives the caller the form of its part of a run."""
-        try:
-            self._result = self._form(made)
-        except BaseException as error:
-            self._error = error
-        self._done.set()
-
-    def fail(self, error: BaseException) -> None:
-        """Gives the caller an error."""
-        self._error = error
-        self._done.set()
-
-    def wait(self) -> _Result:
-        """What the caller gets."""
-        self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]  # A form may well return None.
+    rows: np.ndarray
+    form: Callable[[np.ndarray], Any]
+    future: concurrent.futures.Future
 
 
 class Pool:
-    """Calls a function of arrays from a thread of its own, with the rows of all that wait."""
+    """Calls a function of arrays in a thread of its own, with the rows of all that wait."""
 
     def __init__(self, make: Callable[[np.ndarray], np.ndarray]):
         """`make`: [N, D] -> [N, ...], each row from its own row alone."""
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        # A daemon, because a model that hangs must not keep a server from its end.
-        threading.Thread(target=_work, args=(make, self._jobs), name='pictures', daemon=True).start()
-        weakref.finalize(self, self._jobs.put, None)
+        self._make, self._thread = make, OwnThread('pictures')
+        self._guard = threading.Lock()
+        self._waiting: list[_Job] = []
 
     def __call__(self, rows: np.ndarray, form: Callable[[np.ndarray], _Result]) -> _Result:
         """[N, D] -> what `form` makes, in that thread, of the function's [N, ...]; raises what either of both raises.
 
-        The array that `form` gets belongs to the run: what is kept of it must be a copy.
+        The array that `form` gets is a part of the whole run's: what is kept of it should be a copy.
         """
-        job = _Job(rows, form)
-        self._jobs.put(job)
-        return job.wait()
+        future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
+        with self._guard:
+            self._waiting.append(_Job(rows, form, future))
+        self._thread.submit(self._run)  # One for each job, of which it takes at least the oldest: none is forgotten.
+        return future.result()
 
-
-def _work(make: Callable[[np.ndarray], np.ndarray], waiting: queue.SimpleQueue[_Job[Any] | None]) -> None:
-    for jobs in _together(waiting):
-        _run(make, jobs)
-
-
-def _together(waiting: queue.SimpleQueue[_Job[Any] | None]) -> Iterator[list[_Job[Any]]]:
-    """Those that wait, as many together as fit into one run, until None comes."""
-    jobs: list[_Job[Any]] = []
-    while (job := waiting.get()) is not None:
-        if jobs and sum(len(other.rows) for other in jobs) + len(job.rows) > _MOST:
-            yield jobs
-            jobs = []
-        jobs.append(job)
-        if waiting.empty():
-            yield jobs
-            jobs = []
-
-
-def _run(make: Callable[[np.ndarray], np.ndarray], jobs: list[_Job[Any]]) -> None:
-    try:
-        made = make(np.concatenate([job.rows for job in jobs]))
-    except BaseException as error:  # Each of the callers is told.
+    def _run(self) -> None:
+        jobs = self._next()
+        if not jobs:  # Those of an earlier caller have made them.
+            return
+        try:
+            made = self._make(np.concatenate([job.rows for job in jobs]))
+        except BaseException as error:  # Each of the callers is told.
+            for job in jobs:
+                job.future.set_exception(error)
+            return
+        begin = 0
         for job in jobs:
-            job.fail(error)
-        return
-    for job, end in zip(jobs, np.cumsum([len(job.rows) for job in jobs]).tolist()):
-        job.finish(made[end - len(job.rows) : end])
+            _finish(job, made[begin : begin + len(job.rows)])
+            begin += len(job.rows)
+
+    def _next(self) -> list[_Job]:
+        """The jobs that waited longest, as many as fit into one run, at least one if any waits."""
+        with self._guard:
+            rows = np.cumsum([len(job.rows) for job in self._waiting])
+            fitting = max(1, int(np.searchsorted(rows, _MOST, side='right')))
+            taken, self._waiting = self._waiting[:fitting], self._waiting[fitting:]
+        return taken
+
+
+def _finish(job: _Job, made: np.ndarray) -> None:
+    try:
+        job.future.set_result(job.form(made))
+    except BaseException as error:
+        job.future.set_exception(error)

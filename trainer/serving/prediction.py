@@ -12,6 +12,7 @@ import numpy as np
 from trainer import errors
 from trainer.data.images import GENERATED, encode_png
 from trainer.inference.model import Model
+from trainer.inference.own_thread import OwnThread
 from trainer.inference.recognition import Neighbour, Recogniser
 from trainer.serving import http, requests
 from trainer.serving.http import Request, Response
@@ -34,6 +35,7 @@ class Predictor:
           most: requests that are worked on together.
         """
         self._model, self._recogniser, self._why_not = model, recogniser, why_not
+        self._recognising = OwnThread('recogniser')
         self._requests, self._pictures = Gate(most, 'predictions'), Gate(PICTURES_TOGETHER, 'pictures')
         self.succeeded = time.monotonic()  # When the latest answer was ready.
 
@@ -68,7 +70,7 @@ class Predictor:
             for number, seed, name, png in zip(numbers, chosen, names, made):
                 found[number] = {'seed': seed, **self._named(name), 'image': _b64(png)}
         for number in images:
-            found[number] = self._recognised(body, number)
+            found[number] = self._recognising.submit(self._recognised, body, number).result()
         return [found[number] for number in range(len(body.instances))]
 
     def _by_label(self, body: Body, numbers: Sequence[int]) -> dict[str, list[int]]:
