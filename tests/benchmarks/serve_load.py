@@ -7,6 +7,9 @@ answer is read to its last byte, parsed, and must hold the PNG of that seed's re
 package, or that of --model_dir. On one core, the server has it alone and the clients have the others; on two, both
 share them on a machine with two. Then servers are stopped in the middle, by SIGTERM and by SIGKILL: an answer is whole,
 a clean refusal, or did not begin.
+
+With --photos, a folder of JPEGs, and --data, the converted images of the model, they send photographs instead, which
+the server recognises.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +37,7 @@ from tests.conftest import ROOT
 from tests.serving.strict_client import Connection, CutShort, ask
 from trainer.pretrained import packing
 
+MOST_PHOTOS = 300
 PNG = b'\x89PNG\r\n\x1a\n'
 
 
@@ -41,9 +46,10 @@ class Served:
 
     Attributes:
       threads: that make predictions.
+      data: converted images by which it recognises photographs; '' for none.
     """
 
-    threads = 128
+    threads, data = 128, ''
 
     def __init__(self, model_dir: str, cores: Sequence[int]):
         command = [
@@ -54,6 +60,8 @@ class Served:
             '--port=0',
             f'--threads={self.threads}',
         ]
+        if self.data:
+            command.append(f'--data={self.data}')
         environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
         self.process = subprocess.Popen(
             command, env=environment, stderr=subprocess.PIPE, text=True,
@@ -99,7 +107,10 @@ class Crowd:
     Attributes:
       times: seconds of each whole answer of 200.
       outcomes: how many of each kind.
+      photos: what they send, in base64; without any, they ask for seeds.
     """
+
+    photos: Sequence[str] = ()
 
     def __init__(self, port: int, clients: int):
         self.times: list[float] = []
@@ -132,9 +143,9 @@ class Crowd:
     def _ask_on(self, connection: Connection, made: random.Random) -> bool:
         """Asks until the end; False if the server has gone."""
         while not self._over.is_set():
-            seed, begun = made.randrange(1 << 31), time.monotonic()
+            instance, begun = self._instance(made), time.monotonic()
             try:
-                answer = connection.ask('POST', '/predict', json.dumps({'instances': [{'seed': seed}]}).encode())
+                answer = connection.ask('POST', '/predict', json.dumps({'instances': [instance]}).encode())
             except CutShort as cut:
                 self._count('HALF AN ANSWER' if cut.received else 'closed before an answer')
                 return False
@@ -145,13 +156,17 @@ class Crowd:
                 self._count(f'refused with {answer.status}')
                 return answer.status != 503 or not answer.closes
             (found,) = answer.json['predictions']
-            assert found['seed'] == seed and base64.b64decode(found['image']['b64']).startswith(PNG)
+            assert found.get('seed') == instance.get('seed')
+            assert base64.b64decode(found.get('sample', found)['image']['b64']).startswith(PNG)
             with self._lock:
                 self.times.append(time.monotonic() - begun)
                 self.outcomes['whole'] += 1
             if answer.closes:
                 return True
         return True
+
+    def _instance(self, made: random.Random) -> dict[str, Any]:
+        return {'image': {'b64': made.choice(self.photos)}} if self.photos else {'seed': made.randrange(1 << 31)}
 
     def _count(self, outcome: str) -> None:
         with self._lock:
@@ -207,8 +222,15 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=30)
     parser.add_argument('--threads', type=int, default=Served.threads)
     parser.add_argument('--model_dir', default='')
+    parser.add_argument('--data', default='')
+    parser.add_argument('--photos', default='')
     options = parser.parse_args()
-    Served.threads = options.threads
+    Served.threads, Served.data = options.threads, options.data
+    if options.photos:
+        files = sorted(pathlib.Path(options.photos).rglob('*.jpg'))[:MOST_PHOTOS]
+        if not files:
+            parser.error(f'--photos={options.photos} has no file *.jpg')
+        Crowd.photos = [base64.b64encode(file.read_bytes()).decode() for file in files]
     cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         model_dir = options.model_dir or stack.enter_context(packing.unpacked('clothes64'))
