@@ -44,11 +44,10 @@ ANSWERS = {
 }
 
 
-def read_commands() -> tuple[list[str], dict[str, str]]:
-    """The commands of the page in their order, with its own variables filled in, and these."""
+def read_commands(page: str, **variables: str) -> tuple[list[str], dict[str, str]]:
+    """The commands of a page in their order, with `variables` and its own ones filled in, and all of these."""
     commands: list[str] = []
-    variables: dict[str, str] = {}
-    for block in re.findall(r'```sh\n(.*?)```', PAGE, re.DOTALL):
+    for block in re.findall(r'```sh\n(.*?)```', page, re.DOTALL):
         for line in block.replace('\\\n', ' ').splitlines():
             line = re.sub(r'\s+#.*', '', line)
             assigned = re.fullmatch(r'(?:export )?([A-Z]+)=(.*)', line)
@@ -61,7 +60,8 @@ def read_commands() -> tuple[list[str], dict[str, str]]:
     return commands, variables
 
 
-COMMANDS, VARIABLES = read_commands()
+COMMANDS, VARIABLES = read_commands(PAGE)
+OF_DATAFLOW, _ = read_commands((ROOT / 'docs' / 'dataflow.md').read_text(), **VARIABLES)
 
 
 def words_of(prefix: str) -> list[list[str]]:
@@ -100,8 +100,8 @@ def test_gcloud_takes_its_commands(tmp_path):
     }
     inline = re.findall(r'`(gcloud [^`]*\$[^`]*)`', PAGE)
     right = [string.Template(command).substitute(VARIABLES) for command in inline]
-    right += [command for command in COMMANDS if command.startswith('gcloud ')]
-    assert len(right) > 25
+    right += [command for command in COMMANDS + OF_DATAFLOW if command.startswith('gcloud ')]
+    assert len(right) > 30
     listed = tmp_path / 'commands.json'
     listed.write_text(json.dumps([{'command_string': command} for command in [*right, *wrong]]))
     settings = {'CONFIG': tmp_path, 'CORE_DISABLE_USAGE_REPORTING': 'true', 'CORE_DISABLE_PROMPTS': '1'}
