@@ -14,15 +14,13 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable
 
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import answer, http_client, ilink, ilink_pictures, terminal_chat, weixin
-from trainer.chatting.answer import Answer, Message
+from trainer.chatting import answer, http_client, terminal_chat, weixin
+from trainer.chatting.answer import Answering
 from trainer.chatting.ilink import Ilink
-from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.weixin import WeixinChat
 from trainer.data import manifest
 from trainer.flags.declaration import ANYWHERE, LOCAL, Options, option
@@ -99,7 +97,7 @@ def load(options: ChatOptions) -> tuple[Model, Recogniser | None]:
     return made, recognition.prepare(made, train, holdout)
 
 
-def _answering(options: ChatOptions) -> Callable[[Message], Answer]:
+def _answering(options: ChatOptions) -> Answering:
     return functools.partial(answer.answer, *load(options))
 
 
@@ -113,12 +111,8 @@ def main() -> None:
         return
     weixin.check(options.credentials)
     given = os.environ.get(_SERVER)
-    base = http_client.base_url(_SERVER, given or ilink.BASE_URL)
-    own = (base,) if given else ()
-    client = Ilink(base_url=base, origins=(*ilink.ORIGINS, *own))
-    cdn = f'{base}/c2c' if given else ilink_pictures.CDN_URL
-    pictures = Pictures(client, cdn, (*ilink_pictures.ORIGINS, *own))
-    WeixinChat(client, pictures, _answering(options), options.credentials, terminal.say).run()
+    client = Ilink(http_client.base_url(_SERVER, given) if given else '')
+    WeixinChat(client, _answering(options), options.credentials, terminal.say).run()
 
 
 if __name__ == '__main__':

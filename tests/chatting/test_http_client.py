@@ -69,8 +69,8 @@ def test_an_answer_in_drops_ends_in_time():
         ([b'HTTP/1.1 204 No\r\n\r\n'], 'HTTP 204'),
         ([b'HTTP/1.1 302 Go\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n'], 'HTTP 302'),
         ([b'HTTP/1.1 500 secret\r\nContent-Length: 0\r\n\r\n'], 'HTTP 500'),
-        ([b'secret\r\n\r\n'], 'BadStatusLine'),
-        ([], 'RemoteDisconnected'),
+        ([b'secret\r\n\r\n'], 'ConnectionError'),
+        ([], 'ConnectionError'),
     ],
 )
 def test_what_is_no_good_answer_is_a_reason(pieces, reason):
