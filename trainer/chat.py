@@ -18,7 +18,7 @@ import sys
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import answer, http_client, terminal_chat, weixin
+from trainer.chatting import answer, http_client, terminal_chat
 from trainer.chatting.answer import Answering
 from trainer.chatting.ilink import Ilink
 from trainer.chatting.weixin import WeixinChat
@@ -109,10 +109,9 @@ def main() -> None:
         with terminal_chat.claimed(options.output_dir):
             terminal_chat.run(sys.stdin, _answering(options), terminal.say, options.output_dir)
         return
-    weixin.check(options.credentials)
     given = os.environ.get(_SERVER)
     client = Ilink(http_client.base_url(_SERVER, given) if given else '')
-    WeixinChat(client, _answering(options), options.credentials, terminal.say).run()
+    WeixinChat(client, options.credentials, terminal.say).run(_answering(options))
 
 
 if __name__ == '__main__':

@@ -47,7 +47,8 @@ class Chat:
         self.client = Ilink(server.url)
         self.client.token = server.token
         answering = functools.partial(answer.answer, self.model, Recognising())
-        self.chat = WeixinChat(self.client, answering, path, self.said.append, self.pauses.append)
+        self.chat = WeixinChat(self.client, path, self.said.append, self.pauses.append)
+        self.chat.answering = answering
 
     def poll(self, times: int = 1) -> None:
         for _ in range(times):
@@ -100,7 +101,7 @@ def test_a_picture_is_decrypted_and_recognised(server, full_urls, key):
             {'aeskey': '00' * 16},
             'Your picture did not arrive here (not encrypted with this key). Please send it again.',
         ),
-        ({'media': {'aes_key': 'AAAA'}}, 'Your picture did not arrive here (the key has another length).'),
+        ({'media': {'aes_key': 'AAAA'}}, 'Your picture did not arrive here (not encrypted with this key).'),
         ({'media': {'full_url': 'http://127.0.0.1:9/x'}}, '(no place of WeChat for the picture)'),
         ({'media': {'full_url': 'https://evil.com\\.qq.com/x'}}, '(no place of WeChat for the picture)'),
         ({'media': {'full_url': '', 'encrypt_query_param': 'gone'}}, '(HTTP 404)'),
@@ -283,7 +284,7 @@ def test_items_keep_their_distance(server):
 @pytest.mark.parametrize(
     ('path', 'faults', 'told'),
     [
-        (PLACE, [{'ret': -2}], '(error -2)'),
+        (PLACE, [{'ret': -2}], '(errcode -2)'),
         (PLACE, [{'ret': 0}], '(no place of WeChat for the picture)'),
         (PLACE, [{'upload_full_url': 'http://10.0.0.1/up'}], '(no place of WeChat for the picture)'),
         (UPLOAD, [400], '(HTTP 400)'),
@@ -313,7 +314,7 @@ def test_a_message_that_breaks_the_program_is_no_end(server, caplog):
     server.script[SEND] = []
     chat = Chat(server)
     numbers = itertools.count()
-    chat.chat._answer = lambda asked: answer.Answer(f'fine {1 / next(numbers):.0f}')
+    chat.chat.answering = lambda asked: answer.Answer(f'fine {1 / next(numbers):.0f}')
     chat.poll()
     assert texts(server) == ['fine 1'] and 'ZeroDivisionError' in caplog.text
 
@@ -363,7 +364,7 @@ def test_a_missing_package_is_named_before_the_work(tmp_path, monkeypatch, packa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(errors.UserError, match=rf"{package} is not installed: run pip install 'tpu-dcgan\[chat\]'"):
-        weixin.check(str(tmp_path / 'absent'))
+        WeixinChat(Ilink(), str(tmp_path / 'absent'), print)
 
 
 def test_a_qr_code_is_drawn():

@@ -57,7 +57,9 @@ def _updates(work: pathlib.Path, random: Random) -> None:
 
 def _chat(path: str) -> WeixinChat:
     client, answering = Ilink(), functools.partial(answer.answer, Drawn('rose'), Recognising())
-    return WeixinChat(client, answering, path, lambda _: None, lambda _: None)
+    chat = WeixinChat(client, path, lambda _: None, lambda _: None)
+    chat.answering = answering
+    return chat
 
 
 KINDS = (Kind('credentials', _write, _credentials), Kind('updates', _write, _updates))

@@ -23,13 +23,12 @@ T = TypeVar('T')
 _PIECE = 1 << 16
 _HOST = re.compile(r'[a-z0-9.-]+(:[0-9]+)?')
 _FOR_SECRETS = ('https://*', *(f'http://{host}{port}' for host in ('127.0.0.1', 'localhost') for port in ('', ':*')))
-_CODES = {'errcode': 'errcode', 'ret': 'error'}  # Where WeChat names an error, and how we call it.
 _MEANINGS = {
-    40164: "this server's address is not in the list of IP addresses of the account",
-    45009: 'the daily limit of the account is used up',
-    45015: 'the person has not written for 48 hours',
-    45047: 'too many messages in a row',
-    48001: 'the account may not do this; it needs to be verified',
+    40164: ", this server's address is not in the list of IP addresses of the account",
+    45009: ', the daily limit of the account is used up',
+    45015: ', the person has not written for 48 hours',
+    45047: ', too many messages in a row',
+    48001: ', the account may not do this; it needs to be verified',
 }
 
 # WeChat's URLs carry access tokens. urllib3 logs all of them at DEBUG, and some in warnings.
@@ -64,7 +63,7 @@ def fetch(url: str, *, timeout_s: float, most_bytes: int, **content: Any) -> tup
     """
     end, body = time.monotonic() + timeout_s, bytearray()
     content['headers'] = {'Accept-Encoding': 'identity', **content.get('headers', {})}  # So that the limit is exact.
-    method = 'POST' if content.keys() & {'data', 'files'} else 'GET'
+    method = 'POST' if content.get('data') or content.get('files') else 'GET'
     usual: dict[str, Any] = {'timeout': timeout_s, 'allow_redirects': False, 'stream': True}
     try:
         with requests.request(method, url, **usual, **content) as answer:
@@ -92,14 +91,13 @@ def read(data: bytes) -> dict[str, Any]:
       Failed: it is none, or names an error.
     """
     try:
-        found = json.loads(data)
+        found = json.loads(data)  # msgspec would refuse all messages for half a character in one.
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Failed('an answer that is not JSON')
-    for name, word in _CODES.items():
-        if code := at(found, name, kind=int):
-            raise Failed(f'{word} {code}' + (f', {_MEANINGS[code]}' if code in _MEANINGS else ''), code=code)
+    if code := at(found, 'errcode', kind=int) or at(found, 'ret', kind=int):
+        raise Failed(f'errcode {code}{_MEANINGS.get(code, "")}', code=code)
     return found
 
 
@@ -137,6 +135,11 @@ def retried(ask: Callable[[], T], pauses: Iterable[float], passes: Callable[[Fai
 def backoff() -> Iterator[float]:
     """Pauses, s, that get longer, up to a minute, at random, so that many clients do not come back together."""
     return (most * random.uniform(0.5, 1) for most in itertools.chain((1, 2, 4, 8, 16, 32), itertools.repeat(60)))
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """The content for WeChat, without the escapes that it would show as they are."""
+    return json.dumps(content, ensure_ascii=False).encode('utf-8', 'replace')
 
 
 def is_of(url: str, origins: Sequence[str]) -> bool:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
-import json
 import secrets
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trainer.chatting import http_client, wechat_crypto
-from trainer.chatting.answer import Answer
 from trainer.chatting.http_client import Failed, at, read, text
 
 EXPIRED, THROTTLED = -14, -2  # Codes of errors.
@@ -38,7 +37,7 @@ class Incoming(NamedTuple):
     """A message from a person.
 
     Attributes:
-      id: of the message; '' if it has none.
+      id: of the message.
       person: who wrote it.
       context: the token that every answer must carry.
       text: its words.
@@ -81,7 +80,7 @@ class Ilink:
           number: that the phone showed.
         """
         query = urllib.parse.urlencode({'qrcode': code, **({'verify_code': number} if number else {})})
-        found = self._ask(f'get_qrcode_status?{query}', None, _POLL_S, {'status': 'wait'})
+        found = self._ask(f'get_qrcode_status?{query}', timeout_s=_POLL_S, late={'status': 'wait'})
         status = text(found, 'status')
         if status == 'scaned_but_redirect':
             self.base_url = self.allowed(f'{self.base_url.partition(":")[0]}://{text(found, "redirect_host")}')
@@ -109,9 +108,9 @@ class Ilink:
         with contextlib.suppress(Failed):
             self._ask(f'msg/{event}', _INFO, timeout_s=3)
 
-    def uploaded(self, to: Incoming, made: Answer) -> dict[str, Any]:
-        """Uploads the picture of the answer to a message, encrypted; returns the item to send."""
-        picture, key, name = made.picture, secrets.token_bytes(16), secrets.token_hex(16)
+    def uploaded(self, to: Incoming, picture: bytes) -> dict[str, Any]:
+        """Uploads a picture for the answer to a message, encrypted; returns the item to send."""
+        key, name = secrets.token_bytes(16), secrets.token_hex(16)
         encrypted = wechat_crypto.encrypted(picture, key)
         file = {
             'filekey': name, 'media_type': _IMAGE_MEDIA, 'rawsize': len(picture), 'filesize': len(encrypted),
@@ -119,10 +118,9 @@ class Ilink:
             'aeskey': key.hex(), 'to_user_id': to.person, 'context_token': to.context, **_INFO,
         }  # fmt: skip
         place = self._ask('getuploadurl', file)
-        address = self._place(at(place, 'upload_full_url'), 'upload', at(place, 'upload_param'), filekey=name)
-        _, headers = http_client.retried(
-            lambda: self._fetch(address, data=encrypted), _CDN_PAUSES_S, lambda error: error.status >= 500
-        )
+        full, parameter = at(place, 'upload_full_url'), at(place, 'upload_param')
+        send = functools.partial(self._cdn, full, 'upload', parameter, encrypted, filekey=name)
+        _, headers = http_client.retried(send, _CDN_PAUSES_S, lambda error: error.status >= 500)
         if not headers.get('x-encrypted-param'):
             raise Failed('the CDN does not say where it has the picture')
         media = {'encrypt_query_param': headers['x-encrypted-param'], 'encrypt_type': 1}
@@ -136,7 +134,7 @@ class Ilink:
           Failed: the CDN does not give it, it is too large, or it cannot be decrypted with the key of the item.
         """
         media = at(image, 'media', kind=dict)
-        data, _ = self._fetch(self._place(at(media, 'full_url'), 'download', at(media, 'encrypt_query_param')))
+        data, _ = self._cdn(at(media, 'full_url'), 'download', at(media, 'encrypt_query_param'))
         key = _key(at(image, 'aeskey'), at(media, 'aes_key'))
         return wechat_crypto.decrypted(data, key) if key else data
 
@@ -146,37 +144,31 @@ class Ilink:
             raise Failed('a server of somebody else')
         return url.rstrip('/')
 
-    def _place(self, full: str, direction: str, parameter: str, **more: str) -> str:
-        """Where a picture lies on the CDN, as newer servers say it in full, and older ones by a parameter."""
-        if parameter and not full:
-            query = urllib.parse.urlencode({'encrypted_query_param': parameter, **more})
-            full = f'{self._cdn_url}/{direction}?{query}'
-        if not http_client.is_of(full, (*_PICTURES, *self._own)):
+    def _cdn(
+        self, full: str, way: str, parameter: str, data: Any = None, **more: str
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """One request to the CDN, whose URLs newer servers give in full, and older ones by a parameter."""
+        query = urllib.parse.urlencode({'encrypted_query_param': parameter, **more})
+        address = full or (f'{self._cdn_url}/{way}?{query}' if parameter else '')
+        if not http_client.is_of(address, (*_PICTURES, *self._own)):
             raise Failed('no place of WeChat for the picture')
-        return full
+        kind = {'Content-Type': 'application/octet-stream'}
+        return http_client.fetch(address, timeout_s=_PICTURE_S, most_bytes=_MOST_PICTURE_BYTES, headers=kind, data=data)
 
-    def _fetch(self, address: str, **content: Any) -> tuple[bytes, Mapping[str, str]]:
-        content['headers'] = {'Content-Type': 'application/octet-stream'}
-        return http_client.fetch(address, timeout_s=_PICTURE_S, most_bytes=_MOST_PICTURE_BYTES, **content)
-
-    def _ask(
-        self,
-        path: str,
-        asked: Mapping[str, Any] | None,
-        timeout_s: float = _USUAL_S,
-        late: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    def _ask(self, path: str, asked: Any = None, timeout_s: float = _USUAL_S, late: Any = None) -> dict[str, Any]:
         """A POST, or a GET for None; `late` is the answer where it is usual that none comes in time."""
-        content: dict[str, Any] = {'headers': _APP}
+        headers, body = dict(_APP), None
         if asked is not None:
-            uin = base64.b64encode(str(secrets.randbits(32)).encode()).decode()
-            own = {'Content-Type': 'application/json', 'AuthorizationType': 'ilink_bot_token', 'X-WECHAT-UIN': uin}
-            signed = {'Authorization': f'Bearer {self.token}'} if self.token else {}
-            body = json.dumps(asked, ensure_ascii=False).encode('utf-8', 'replace')
-            content = {'headers': {**_APP, **own, **signed}, 'data': body}
+            uin, body = base64.b64encode(str(secrets.randbits(32)).encode()).decode(), http_client.as_json(asked)
+            headers.update(
+                {'Content-Type': 'application/json', 'AuthorizationType': 'ilink_bot_token', 'X-WECHAT-UIN': uin}
+            )
+            headers.update({'Authorization': f'Bearer {self.token}'} if self.token else {})
         address = f'{self.base_url}/ilink/bot/{path}'
         try:
-            return read(http_client.fetch(address, timeout_s=timeout_s, most_bytes=_MOST_BYTES, **content)[0])
+            return read(
+                http_client.fetch(address, timeout_s=timeout_s, most_bytes=_MOST_BYTES, headers=headers, data=body)[0]
+            )
         except Failed as error:
             if late is None or not error.timed_out:
                 raise
@@ -190,18 +182,15 @@ def _incoming(message: Any) -> Incoming | None:
         return None
     items = {at(item, 'type', kind=int): item for item in reversed(at(message, 'item_list', kind=list))}
     words = at(items, TEXT, 'text_item', 'text') or at(items, VOICE, 'voice_item', 'text')
-    known_by = message.get('message_id') or message.get('client_id') or message.get('seq')
-    name, context = f'{person} {known_by}' if known_by else '', at(message, 'context_token')
-    return Incoming(name, person, context, words, at(items, IMAGE, 'image_item', kind=dict))
+    known_by = message.get('message_id') or message.get('client_id') or message.get('seq') or secrets.token_hex(8)
+    context, image = at(message, 'context_token'), at(items, IMAGE, 'image_item', kind=dict)
+    return Incoming(f'{person} {known_by}', person, context, words, image)
 
 
 def _key(digits: str, encoded: str) -> bytes:
     """The key of a received picture in one of its three forms; b'' for a picture that is not encrypted."""
     try:
         key = bytes.fromhex(digits) or base64.b64decode(encoded)
-        key = bytes.fromhex(key.decode()) if len(key) == 32 else key
+        return bytes.fromhex(key.decode()) if len(key) == 32 else key
     except ValueError:
         raise Failed('the key is malformed') from None
-    if len(key) not in (0, 16):
-        raise Failed('the key has another length')
-    return key

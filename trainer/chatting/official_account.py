@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Hashable, Mapping
 from concurrent import futures
-from typing import NamedTuple
 
 from absl import logging
 
@@ -26,6 +25,7 @@ from trainer.chatting.wechat_api import OfficialApi
 from trainer.chatting.wechat_crypto import Envelope
 
 Response = tuple[int, str, bytes]  # Status, content type, body.
+Reply = tuple[str, str]  # 'text' and the words, or 'image' and its media id.
 
 _FRESH_S = 300  # A timestamp may differ by so much: clocks differ, and retries take 15 s.
 _IN_TIME_S = 4.2  # Of the 5 s; the rest is for the network.
@@ -33,7 +33,7 @@ _REMEMBERED = 10_000  # Messages.
 _WORKERS, _MOST_WAITING = 4, 64
 _MOST_TEXT = 2000  # Bytes; WeChat takes 2,048.
 _TEXT, _XML = 'text/plain; charset=utf-8', 'application/xml; charset=utf-8'
-_BUSY = 'I have too much to do. Please try again in a minute.'
+_NOTHING, _BUSY = ('text', ''), ('text', 'I have too much to do. Please try again in a minute.')
 _AES_KEY, _API_URL = 'WECHAT_ENCODING_AES_KEY', 'WECHAT_API_URL'
 _FORMS = {
     'WECHAT_TOKEN': ('[A-Za-z0-9]{3,32}', '3 to 32 letters and digits'),
@@ -41,16 +41,6 @@ _FORMS = {
     'WECHAT_APP_SECRET': ('[A-Za-z0-9]{16,128}', 'the appsecret of the account, letters and digits'),
     _AES_KEY: ('([A-Za-z0-9]{43})?', 'the 43 letters and digits of the EncodingAESKey on the page of the account'),
 }
-
-
-class Reply(NamedTuple):
-    """A message for a person: `kind` is 'text' or 'image', `content` the words or the media id; '' for none."""
-
-    kind: str
-    content: str
-
-
-_NOTHING = Reply('text', '')
 
 
 class OfficialAccount:
@@ -101,9 +91,8 @@ class OfficialAccount:
 
     def _check(self, query: Mapping[str, str], name: str, *more: str) -> None:
         """Raises Failed unless the parameter `name` is the signature of the request and of `more`."""
-        if not wechat_crypto.signed(
-            query.get(name, ''), self._token, query['timestamp'], query.get('nonce', ''), *more
-        ):
+        parts = self._token, query['timestamp'], query.get('nonce', ''), *more
+        if not wechat_crypto.signed(query.get(name, ''), *parts):
             raise Failed('the signature is wrong, or the message is not encrypted')
 
     def _opened(self, query: Mapping[str, str], body: bytes) -> dict[str, str]:
@@ -132,11 +121,9 @@ class OfficialAccount:
             promise = self._promises[key]
         try:
             reply = promise.result(self.in_time_s)
-        except futures.TimeoutError:
+        except (futures.TimeoutError, futures.CancelledError):  # The latter if it was late for an earlier request.
             reply = _NOTHING if promise.cancel() else promise.result()  # It may have come just now.
-        except futures.CancelledError:  # It was late for an earlier request, and comes as a message.
-            reply = _NOTHING
-        return (200, _XML, self._sealed(fields, reply)) if reply.content else (200, _TEXT, b'success')
+        return (200, _XML, self._sealed(fields, reply)) if reply[1] else (200, _TEXT, b'success')
 
     def _promised(self, fields: Mapping[str, str]) -> futures.Future[Reply]:
         """The reply to come; whoever cancels it in time gets it as a message of its own."""
@@ -145,7 +132,7 @@ class OfficialAccount:
             if self._waiting.acquire(blocking=False):
                 self._pool.submit(self._work, promise, fields).add_done_callback(lambda _: self._waiting.release())
             else:
-                promise.set_result(Reply('text', _BUSY))
+                promise.set_result(_BUSY)
         except RuntimeError:  # After `close`.
             promise.set_result(_NOTHING)
         return promise
@@ -158,7 +145,7 @@ class OfficialAccount:
             reply = _NOTHING
         if promise.set_running_or_notify_cancel():
             promise.set_result(reply)
-        elif reply.content:
+        elif reply[1]:
             try:
                 self._api.send(fields['FromUserName'], *reply)
             except Failed as error:
@@ -173,8 +160,8 @@ class OfficialAccount:
         upload = functools.partial(self._uploaded, fields['FromUserName'])
         made, media_id = exchange(self._answer, message, fetch if fields['MsgType'] == 'image' else None, upload)
         if media_id and made.picture_says_all:
-            return Reply('image', media_id)
-        return Reply('text', made.text.encode()[:_MOST_TEXT].decode('utf-8', 'ignore'))
+            return 'image', media_id
+        return 'text', made.text.encode()[:_MOST_TEXT].decode('utf-8', 'ignore')
 
     def _uploaded(self, person: str, made: Answer) -> str:
         """The media id of a picture, which is sent at once where a text follows: a reply carries only one of both."""
@@ -185,10 +172,10 @@ class OfficialAccount:
 
     def _sealed(self, fields: Mapping[str, str], reply: Reply) -> bytes:
         """The reply as XML, encrypted where the account encrypts."""
-        now = int(self.clock())
-        content = {'Content': reply.content} if reply.kind == 'text' else {'Image': {'MediaId': reply.content}}
-        head = {'ToUserName': fields['FromUserName'], 'FromUserName': fields['ToUserName']}
-        message = wechat_xml.render({**head, 'CreateTime': now, 'MsgType': reply.kind, **content})
+        now, (kind, what) = int(self.clock()), reply
+        head = {'ToUserName': fields['FromUserName'], 'FromUserName': fields['ToUserName'], 'CreateTime': now}
+        content = {'Content': what} if kind == 'text' else {'Image': {'MediaId': what}}
+        message = wechat_xml.render({**head, 'MsgType': kind, **content})
         if not self._envelope:
             return message
         encrypted, nonce = self._envelope.encrypt(message), secrets.token_hex(8)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import io
 import itertools
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,43 +28,41 @@ _RESEND_PAUSES_S = (2.0, 5.0, 10.0)
 _REMEMBERED = 1000  # Messages: the server repeats some.
 
 
-def check(path: str) -> Credentials:
-    """Checks what can be known before the model is loaded; returns what the file of credentials holds.
-
-    Raises:
-      errors.UserError: the file is not one of credentials, or segno or cryptography is not installed.
-    """
-    wechat_crypto.check_installed('cryptography', 'segno')
-    return credentials.read(path)
-
-
 class WeixinChat:
-    """One bot and the people who write to it."""
+    """One bot and the people who write to it.
+
+    Attributes:
+      answering: answers their messages.
+    """
+
+    answering: Answering
 
     def __init__(
-        self, client: Ilink, answer: Answering, path: str, say: Callable[[str], None], sleep: Any = time.sleep
+        self, client: Ilink, path: str, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
     ):
-        """Takes the protocol, what answers, the file of credentials ('' for none), and what shows a text to the owner.
+        """Takes the protocol, the file of credentials ('' for none), and what shows a text to the owner.
 
         Raises:
-          errors.UserError: as `check`, or the file names a server of somebody else.
+          errors.UserError: the file is not one of credentials, or names a server of somebody else; or segno or
+            cryptography is not installed.
         """
-        self._client, self._answer, self._path, self._say, self._sleep = client, answer, path, say, sleep
-        self._seen: dict[str, None] = {}
-        kept = check(path)
-        self._cursor = kept.cursor
-        if kept.token:
-            try:
+        wechat_crypto.check_installed('cryptography', 'segno')
+        kept = credentials.read(path)
+        try:
+            if kept.token:
                 client.token, client.base_url = kept.token, client.allowed(kept.base_url)
-            except Failed as error:
-                raise errors.UserError(f'--credentials={path} names {error}: remove it, and scan a new code') from None
+        except Failed as error:
+            raise errors.UserError(f'--credentials={path} names {error}: remove it, and scan a new code') from None
+        self._client, self._path, self._say, self._sleep = client, path, say, sleep
+        self._cursor, self._seen = kept.cursor, collections.deque[str](maxlen=_REMEMBERED)
 
-    def run(self) -> None:
-        """Answers until a signal ends the process.
+    def run(self, answering: Answering) -> None:
+        """Answers by `answering` until a signal ends the process.
 
         Raises:
           errors.Transient: nobody scans the QR code, or the server cannot be reached for it.
         """
+        self.answering = answering
         if not self._client.token:
             self._log_in()
         self._client.announce('notifystart')
@@ -84,19 +84,19 @@ class WeixinChat:
         if cursor != self._cursor:  # Before answering, so that no crash makes it answer a message twice.
             self._keep(cursor)
         for message in messages:
-            if not message.id or message.id not in self._seen:
-                self._seen[message.id] = None
+            if message.id not in self._seen:
+                self._seen.append(message.id)
                 self._reply(message)
-        for old in list(self._seen)[:-_REMEMBERED]:
-            del self._seen[old]
         if not messages:
             self._sleep(_PAUSE_S)
 
     def _reply(self, message: Incoming) -> None:
         fetch = functools.partial(self._client.picture, message.image) if message.image else None
-        upload = functools.partial(self._client.uploaded, message)
+        asked = Message(message.text, id=message.id)
         try:
-            made, item = exchange(self._answer, Message(message.text, id=message.id), fetch, upload)
+            made, item = exchange(
+                self.answering, asked, fetch, lambda made: self._client.uploaded(message, made.picture)
+            )
             self._send(message, {'type': ilink.TEXT, 'text_item': {'text': made.text}})
             if item:
                 self._send(message, item)
@@ -129,7 +129,12 @@ class WeixinChat:
                     return self._say('connected: write to the bot in WeChat; Ctrl-C ends it')
                 if status == 'scaned' != before:
                     self._say('scanned: confirm it on the phone')
-                number = self._typed() if status == 'need_verifycode' else ''
+                number = ''
+                if status == 'need_verifycode':
+                    self._say('type the number that WeChat shows on the phone:')
+                    number = sys.stdin.readline().strip()
+                    if not number:
+                        raise errors.UserError('WeChat asks for a number: run this command in a terminal, to type it')
                 self._sleep(_PAUSE_S)
         raise errors.Transient(f'nobody has confirmed one of {_CODES} QR codes: run the command again')
 
@@ -138,13 +143,6 @@ class WeixinChat:
             return retried(ask, itertools.islice(backoff(), _TRIES - 1), lambda _: True, self._sleep)
         except Failed as error:
             raise errors.Transient(f'WeChat does not log this bot in ({error}): try again later') from None
-
-    def _typed(self) -> str:
-        self._say('type the number that WeChat shows on the phone:')
-        try:
-            return input().strip()
-        except EOFError:
-            raise errors.UserError('WeChat asks for a number: run this command in a terminal, to type it') from None
 
     def _keep(self, cursor: str) -> None:
         self._cursor = cursor
