@@ -34,9 +34,10 @@ def api():
 
 
 @pytest.fixture
-def make(api):
+def make(api, monkeypatch):
     """Makes accounts, and closes them."""
     made = []
+    monkeypatch.setattr(http_client, '_FIRST_S', 0.01)
 
     def account(model=None, recogniser=None, in_time_s=5.0, envelope=None, timeout_s=5.0) -> OfficialAccount:
         answering = functools.partial(answer.answer, model or Drawn('rose'), recogniser)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import itertools
 import json
 import logging as python_logging
 import random
 import re
 import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
 import requests
@@ -20,7 +19,9 @@ from absl import logging
 from trainer import errors
 
 T = TypeVar('T')
+Sleep = Callable[[float], None]
 _PIECE = 1 << 16
+_FIRST_S, _LONGEST_S = 1.0, 60.0  # Pauses between tries.
 _HOST = re.compile(r'[a-z0-9.-]+(:[0-9]+)?')
 _FOR_SECRETS = ('https://*', *(f'http://{host}{port}' for host in ('127.0.0.1', 'localhost') for port in ('', ':*')))
 _MEANINGS = {
@@ -119,22 +120,26 @@ def text(found: dict[str, Any], name: str, called: str = '') -> str:
     raise Failed(f'an answer without {called or name}')
 
 
-def retried(ask: Callable[[], T], pauses: Iterable[float], passes: Callable[[Failed], bool], sleep: Any = None) -> T:
-    """What `ask` returns; it is called again after each of the pauses, s, while its failure is one that passes."""
-    for pause in pauses:
+def retried(ask: Callable[[], T], tries: int, passes: Callable[[Failed], bool], sleep: Sleep = time.sleep) -> T:
+    """What `ask` returns, which is called again, after longer and longer pauses, if its failure is one that passes.
+
+    Args:
+      ask: raises Failed.
+      tries: at most; 0 for as many as it takes.
+      passes: whether a failure may pass.
+      sleep: waits for a number of seconds, at most a minute: at random, so that many clients do not come together.
+    """
+    done = 0
+    while True:
         try:
             return ask()
         except Failed as error:
-            if not passes(error):
+            done += 1
+            if done == tries or not passes(error):
                 raise
+            pause = min(_FIRST_S * 2 ** min(done - 1, 9), _LONGEST_S) * random.uniform(0.5, 1)
             logging.warning('WeChat does not answer (%s); again in %.1f s', error, pause)
-            (sleep or time.sleep)(pause)
-    return ask()
-
-
-def backoff() -> Iterator[float]:
-    """Pauses, s, that get longer, up to a minute, at random, so that many clients do not come back together."""
-    return (most * random.uniform(0.5, 1) for most in itertools.chain((1, 2, 4, 8, 16, 32), itertools.repeat(60)))
+            sleep(pause)
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:

@@ -30,7 +30,6 @@ _INFO = {'base_info': {'channel_version': '2.4.8', 'bot_agent': 'tpu-dcgan/0.1.0
 _FROM_PERSON, _FROM_BOT, _FINISHED, _IMAGE_MEDIA = 1, 2, 2, 1
 _USUAL_S, _POLL_S, _PICTURE_S = 15, 40, 30  # WeChat answers a poll after 35 s.
 _MOST_BYTES, _MOST_PICTURE_BYTES = 4 << 20, 20 << 20
-_CDN_PAUSES_S = (0.5, 0.5)
 
 
 class Incoming(NamedTuple):
@@ -80,7 +79,7 @@ class Ilink:
           number: that the phone showed.
         """
         query = urllib.parse.urlencode({'qrcode': code, **({'verify_code': number} if number else {})})
-        found = self._ask(f'get_qrcode_status?{query}', timeout_s=_POLL_S, late={'status': 'wait'})
+        found = self._ask(f'get_qrcode_status?{query}', timeout_s=_POLL_S)
         status = text(found, 'status')
         if status == 'scaned_but_redirect':
             self.base_url = self.allowed(f'{self.base_url.partition(":")[0]}://{text(found, "redirect_host")}')
@@ -91,7 +90,7 @@ class Ilink:
 
     def updates(self, cursor: str) -> tuple[list[Incoming], str]:
         """Waits for messages; returns them and the next cursor. No message for half a minute is usual."""
-        found = self._ask('getupdates', {'get_updates_buf': cursor, **_INFO}, _POLL_S, {})
+        found = self._ask('getupdates', {'get_updates_buf': cursor, **_INFO}, _POLL_S)
         messages = filter(None, map(_incoming, at(found, 'msgs', kind=list)))
         return list(messages), at(found, 'get_updates_buf') or cursor
 
@@ -120,7 +119,7 @@ class Ilink:
         place = self._ask('getuploadurl', file)
         full, parameter = at(place, 'upload_full_url'), at(place, 'upload_param')
         send = functools.partial(self._cdn, full, 'upload', parameter, encrypted, filekey=name)
-        _, headers = http_client.retried(send, _CDN_PAUSES_S, lambda error: error.status >= 500)
+        _, headers = http_client.retried(send, 3, lambda error: error.status >= 500)
         if not headers.get('x-encrypted-param'):
             raise Failed('the CDN does not say where it has the picture')
         media = {'encrypt_query_param': headers['x-encrypted-param'], 'encrypt_type': 1}
@@ -155,8 +154,8 @@ class Ilink:
         kind = {'Content-Type': 'application/octet-stream'}
         return http_client.fetch(address, timeout_s=_PICTURE_S, most_bytes=_MOST_PICTURE_BYTES, headers=kind, data=data)
 
-    def _ask(self, path: str, asked: Any = None, timeout_s: float = _USUAL_S, late: Any = None) -> dict[str, Any]:
-        """A POST, or a GET for None; `late` is the answer where it is usual that none comes in time."""
+    def _ask(self, path: str, asked: Any = None, timeout_s: float = _USUAL_S) -> dict[str, Any]:
+        """A POST, or a GET for None; where WeChat may take its time, no answer in time is one that says to wait."""
         headers, body = dict(_APP), None
         if asked is not None:
             uin, body = base64.b64encode(str(secrets.randbits(32)).encode()).decode(), http_client.as_json(asked)
@@ -170,9 +169,9 @@ class Ilink:
                 http_client.fetch(address, timeout_s=timeout_s, most_bytes=_MOST_BYTES, headers=headers, data=body)[0]
             )
         except Failed as error:
-            if late is None or not error.timed_out:
+            if timeout_s != _POLL_S or not error.timed_out:
                 raise
-            return late
+            return {'status': 'wait'}
 
 
 def _incoming(message: Any) -> Incoming | None:

@@ -17,7 +17,7 @@ from trainer.chatting.http_client import Failed
 BASE_URL = 'https://api.weixin.qq.com'
 _PICTURES = 'https://*.qpic.cn'  # Where WeChat keeps what people send.
 _MOST_BYTES = 10 << 20
-_PICTURE_S, _PAUSE_S = 5, 0.2
+_PICTURE_S = 5
 _STALE = (40001, 40014, 42001)  # The token is wrong, malformed or expired; a new one helps.
 _PASSING = (*_STALE, -1)  # The last is "system busy", which WeChat says to repeat.
 _FIELDS = {'text': 'content', 'image': 'media_id'}  # What the content of each kind of message is called.
@@ -61,7 +61,7 @@ class OfficialApi:
                     self._token = ''
                 raise
 
-        return http_client.retried(ask, [_PAUSE_S], lambda error: error.code in _PASSING or error.status >= 500)
+        return http_client.retried(ask, 2, lambda error: error.code in _PASSING or error.status >= 500)
 
     def _new_token(self) -> str:
         answer = self._answer('stable_token', data=http_client.as_json(self._account))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import functools
 import io
-import itertools
 import secrets
 import sys
 import time
@@ -18,13 +17,12 @@ from trainer import errors
 from trainer.chatting import credentials, ilink, wechat_crypto
 from trainer.chatting.answer import Answering, Message, exchange
 from trainer.chatting.credentials import Credentials
-from trainer.chatting.http_client import Failed, backoff, retried
+from trainer.chatting.http_client import Failed, Sleep, retried
 from trainer.chatting.ilink import Ilink, Incoming
 
-_CODES, _TRIES = 3, 5  # QR codes until the command gives up, and requests for each of their steps.
+_CODES, _TRIES, _SENDS = 3, 5, 4  # QR codes until the command gives up, requests for each step of one, and for an item.
 _OVER = ('expired', 'verify_code_blocked', 'binded_redirect')
 _PAUSE_S = 1.0  # Between two polls without a message, and between two sent items: WeChat throttles bursts.
-_RESEND_PAUSES_S = (2.0, 5.0, 10.0)
 _REMEMBERED = 1000  # Messages: the server repeats some.
 
 
@@ -37,9 +35,7 @@ class WeixinChat:
 
     answering: Answering
 
-    def __init__(
-        self, client: Ilink, path: str, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
-    ):
+    def __init__(self, client: Ilink, path: str, say: Callable[[str], None], sleep: Sleep = time.sleep):
         """Takes the protocol, the file of credentials ('' for none), and what shows a text to the owner.
 
         Raises:
@@ -76,7 +72,7 @@ class WeixinChat:
         """Waits for messages, however long the server is away, and answers them; logs in if the session is lost."""
         ask = functools.partial(self._client.updates, self._cursor)
         try:
-            messages, cursor = retried(ask, backoff(), lambda error: error.code != ilink.EXPIRED, self._sleep)
+            messages, cursor = retried(ask, 0, lambda error: error.code != ilink.EXPIRED, self._sleep)
         except Failed:
             logging.warning('WeChat has ended the session')
             self._log_in()
@@ -108,7 +104,7 @@ class WeixinChat:
     def _send(self, message: Incoming, item: dict[str, Any]) -> None:
         """Sends one item; again, by the same id, where the server is throttled or does not answer."""
         send = functools.partial(self._client.send, message, item, f'tpu-dcgan-{secrets.token_hex(8)}')
-        retried(send, _RESEND_PAUSES_S, lambda error: error.code in (0, ilink.THROTTLED), self._sleep)
+        retried(send, _SENDS, lambda error: error.code in (0, ilink.THROTTLED), self._sleep)
         self._sleep(_PAUSE_S)
 
     def _log_in(self) -> None:
@@ -140,7 +136,7 @@ class WeixinChat:
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         try:
-            return retried(ask, itertools.islice(backoff(), _TRIES - 1), lambda _: True, self._sleep)
+            return retried(ask, _TRIES, lambda _: True, self._sleep)
         except Failed as error:
             raise errors.Transient(f'WeChat does not log this bot in ({error}): try again later') from None
 
