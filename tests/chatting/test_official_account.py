@@ -168,7 +168,8 @@ def test_a_repeated_message_is_answered_once(make, api):
         assert account('POST', query(stamp), message(7, Content='rose')) == first
     assert len(model.asked) == 1 and len(api.uploaded) == 1
     assert account('POST', query(), message(8, Content='rose')) != first
-    assert len(model.asked) == 2
+    assert account('POST', query(), message(7, Content='rose', FromUserName='oOther')) != first
+    assert len(model.asked) == 3
 
 
 def test_repetitions_wait_for_the_first(make, api):

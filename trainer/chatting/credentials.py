@@ -46,10 +46,10 @@ def read(path: str) -> Credentials:
     """
     if not path or not os.path.lexists(path):
         return Credentials()
-    fix = 'remove it, or name another file'
     with disk_errors.explained(f'--credentials={path}'):
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        found = state_file.read(path, Credentials, fix=fix, complaint='is no file of trainer.chat')
+        fix, complaint = 'remove it, or name another file', 'is no file of trainer.chat'
+        found = state_file.read(path, Credentials, fix=fix, complaint=complaint)
     if mode & ~_OWNER_ONLY:
         raise errors.UserError(f'--credentials={path} can be read by others: run chmod 600 {path}')
     return found or Credentials()

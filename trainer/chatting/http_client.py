@@ -8,7 +8,6 @@ import logging as python_logging
 import random
 import re
 import time
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
@@ -22,7 +21,7 @@ T = TypeVar('T')
 Sleep = Callable[[float], None]
 _PIECE = 1 << 16
 _FIRST_S, _LONGEST_S = 1.0, 60.0  # Pauses between tries.
-_HOST = re.compile(r'[a-z0-9.-]+(:[0-9]+)?')
+_ORIGIN = re.compile(r'https?://[a-z0-9.-]+(:[0-9]+)?(?=[/?#]|\Z)', re.ASCII | re.IGNORECASE)  # Without a user.
 _FOR_SECRETS = ('https://*', *(f'http://{host}{port}' for host in ('127.0.0.1', 'localhost') for port in ('', ':*')))
 _MEANINGS = {
     40164: ", this server's address is not in the list of IP addresses of the account",
@@ -155,13 +154,8 @@ def as_json(content: Mapping[str, Any]) -> bytes:
 
 def is_of(url: str, origins: Sequence[str]) -> bool:
     """Whether a URL is of one of these origins, such as 'https://api.weixin.qq.com' or 'https://*.qpic.cn'."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError:
-        return False
-    host = parts.netloc.lower()
-    origin = f'{parts.scheme}://{host}'
-    return bool(_HOST.fullmatch(host)) and any(fnmatch.fnmatchcase(origin, allowed) for allowed in origins)
+    origin = _ORIGIN.match(url)
+    return origin is not None and any(fnmatch.fnmatchcase(origin[0].lower(), allowed) for allowed in origins)
 
 
 def base_url(name: str, value: str) -> str:
