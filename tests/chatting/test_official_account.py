@@ -404,7 +404,14 @@ def test_the_environment_makes_an_account(api):
         ({'WECHAT_TOKEN': 'x' * 33}, 'WECHAT_TOKEN has 33 characters'),
         ({'WECHAT_APP_ID': 'gh_1234567'}, 'WECHAT_APP_ID has 10 characters; it must be the appID'),
         ({'WECHAT_APP_SECRET': f'{SECRET}\n'}, 'WECHAT_APP_SECRET has 33 characters; it must be the appsecret'),
+        ({'WECHAT_ENCODING_AES_KEY': 'short'}, 'WECHAT_ENCODING_AES_KEY has 5 characters'),
         ({'WECHAT_ENCODING_AES_KEY': AES_KEY[1:]}, 'WECHAT_ENCODING_AES_KEY has 42 characters'),
+        ({'WECHAT_ENCODING_AES_KEY': AES_KEY + '='}, 'WECHAT_ENCODING_AES_KEY has 44 characters'),
+        (
+            {'WECHAT_ENCODING_AES_KEY': AES_KEY[:-1] + '!'},
+            'WECHAT_ENCODING_AES_KEY has 43 characters; it must be the 43',
+        ),
+        ({'WECHAT_ENCODING_AES_KEY': AES_KEY[:-1] + '\n'}, 'WECHAT_ENCODING_AES_KEY has 43 characters'),
         ({'WECHAT_API_URL': 'http://example.com'}, 'WECHAT_API_URL=http://example.com must begin with https://'),
         ({'WECHAT_API_URL': 'example.com'}, 'WECHAT_API_URL=example.com must begin with https://'),
     ],
@@ -413,7 +420,7 @@ def test_variables_that_are_half_set_or_malformed_are_refused(changes, message):
     with pytest.raises(errors.UserError, match=message) as caught:
         official_account.from_environment({**GOOD, **changes}, DRAWN)
     assert '\n' not in str(caught.value)
-    for secret in (SECRET, TOKEN, AES_KEY[1:]):
+    for secret in (SECRET, TOKEN, AES_KEY[1:-1]):
         assert secret not in str(caught.value)
 
 
