@@ -56,16 +56,18 @@ class Ilink:
     Attributes:
       token: of the bot; '' before somebody has confirmed a QR code.
       base_url: its server.
+      cursor: behind the last message that was received.
     """
 
     def __init__(self, own_url: str = ''):
         """Takes a server to ask instead of WeChat's, which has the pictures too."""
-        self.token, self.base_url, self._first_url = '', own_url or _URL, own_url or _URL
+        self._first_url = own_url or _URL
+        self.token, self.base_url, self.cursor = '', self._first_url, ''
         self._cdn_url, self._own = f'{own_url}/c2c' if own_url else _CDN_URL, (own_url,) if own_url else ()
 
     def qr_code(self) -> tuple[str, str]:
         """A new QR code, which ends what was before: its id, and what it shows."""
-        self.token, self.base_url = '', self._first_url
+        self.token, self.base_url, self.cursor = '', self._first_url, ''
         found = self._ask('get_bot_qrcode?bot_type=3', {'local_token_list': []})
         return text(found, 'qrcode'), text(found, 'qrcode_img_content')
 
@@ -88,11 +90,11 @@ class Ilink:
             self.token = text(found, 'bot_token')
         return status
 
-    def updates(self, cursor: str) -> tuple[list[Incoming], str]:
-        """Waits for messages; returns them and the next cursor. No message for half a minute is usual."""
-        found = self._ask('getupdates', {'get_updates_buf': cursor, **_INFO}, _POLL_S)
-        messages = filter(None, map(_incoming, at(found, 'msgs', kind=list)))
-        return list(messages), at(found, 'get_updates_buf') or cursor
+    def updates(self) -> list[Incoming]:
+        """Waits for messages, and moves the cursor behind them. No message for half a minute is usual."""
+        found = self._ask('getupdates', {'get_updates_buf': self.cursor, **_INFO}, _POLL_S)
+        self.cursor = at(found, 'get_updates_buf') or self.cursor
+        return list(filter(None, map(_incoming, at(found, 'msgs', kind=list))))
 
     def send(self, to: Incoming, item: Mapping[str, Any], client_id: str) -> None:
         """Answers a message by one item. A repeated call has the same client id."""

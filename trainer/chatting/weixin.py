@@ -46,11 +46,11 @@ class WeixinChat:
         kept = credentials.read(path)
         try:
             if kept.token:
-                client.token, client.base_url = kept.token, client.allowed(kept.base_url)
+                client.token, client.base_url, client.cursor = kept.token, client.allowed(kept.base_url), kept.cursor
         except Failed as error:
             raise errors.UserError(f'--credentials={path} names {error}: remove it, and scan a new code') from None
         self._client, self._path, self._say, self._sleep = client, path, say, sleep
-        self._cursor, self._seen = kept.cursor, collections.deque[str](maxlen=_REMEMBERED)
+        self._seen = collections.deque[str](maxlen=_REMEMBERED)
 
     def run(self, answering: Answering) -> None:
         """Answers by `answering` until a signal ends the process.
@@ -70,15 +70,15 @@ class WeixinChat:
 
     def poll(self) -> None:
         """Waits for messages, however long the server is away, and answers them; logs in if the session is lost."""
-        ask = functools.partial(self._client.updates, self._cursor)
+        before = self._client.cursor
         try:
-            messages, cursor = retried(ask, 0, lambda error: error.code != ilink.EXPIRED, self._sleep)
+            messages = retried(self._client.updates, 0, lambda error: error.code != ilink.EXPIRED, self._sleep)
         except Failed:
             logging.warning('WeChat has ended the session')
             self._log_in()
             return
-        if cursor != self._cursor:  # Before answering, so that no crash makes it answer a message twice.
-            self._keep(cursor)
+        if self._client.cursor != before:  # Before answering, so that no crash makes it answer a message twice.
+            self._keep()
         for message in messages:
             if message.id not in self._seen:
                 self._seen.append(message.id)
@@ -87,12 +87,10 @@ class WeixinChat:
             self._sleep(_PAUSE_S)
 
     def _reply(self, message: Incoming) -> None:
-        fetch = functools.partial(self._client.picture, message.image) if message.image else None
-        asked = Message(message.text, id=message.id)
+        client, asked = self._client, Message(message.text, id=message.id)
+        fetch = functools.partial(client.picture, message.image) if message.image else None
         try:
-            made, item = exchange(
-                self.answering, asked, fetch, lambda made: self._client.uploaded(message, made.picture)
-            )
+            made, item = exchange(self.answering, asked, fetch, lambda made: client.uploaded(message, made.picture))
             self._send(message, {'type': ilink.TEXT, 'text_item': {'text': made.text}})
             if item:
                 self._send(message, item)
@@ -121,7 +119,7 @@ class WeixinChat:
             while status not in _OVER:
                 before, status = status, self._patiently(functools.partial(self._client.scan, code, number))
                 if status == 'confirmed':
-                    self._keep('')
+                    self._keep()
                     return self._say('connected: write to the bot in WeChat; Ctrl-C ends it')
                 if status == 'scaned' != before:
                     self._say('scanned: confirm it on the phone')
@@ -140,9 +138,9 @@ class WeixinChat:
         except Failed as error:
             raise errors.Transient(f'WeChat does not log this bot in ({error}): try again later') from None
 
-    def _keep(self, cursor: str) -> None:
-        self._cursor = cursor
-        credentials.write(self._path, Credentials(self._client.token, self._client.base_url, cursor))
+    def _keep(self) -> None:
+        client = self._client
+        credentials.write(self._path, Credentials(client.token, client.base_url, client.cursor))
 
 
 def drawn(content: str) -> str:
