@@ -8,8 +8,8 @@ import logging as python_logging
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -19,6 +19,7 @@ from trainer import errors
 
 T = TypeVar('T')
 Sleep = Callable[[float], None]
+Answer = tuple[bytes, Mapping[str, str]]  # The body and the headers.
 _PIECE = 1 << 16
 _FIRST_S, _LONGEST_S = 1.0, 60.0  # Pauses between tries.
 _ORIGIN = re.compile(r'https?://[a-z0-9.-]+(:[0-9]+)?(?=[/?#]|\Z)', re.ASCII | re.IGNORECASE)  # Without a user.
@@ -49,7 +50,7 @@ class Failed(Exception):
         self.status, self.code, self.timed_out = status, code, timed_out
 
 
-def fetch(url: str, *, timeout_s: float, most_bytes: int, **content: Any) -> tuple[bytes, Mapping[str, str]]:
+def fetch(url: str, *, timeout_s: float, most_bytes: int, **content: Any) -> Answer:
     """Sends GET, or POST if there are data or files; returns the body and the headers of a 200.
 
     Args:

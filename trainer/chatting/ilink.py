@@ -26,6 +26,7 @@ _URL, _CDN_URL = 'https://ilinkai.weixin.qq.com', 'https://novac2c.cdn.weixin.qq
 _SERVERS = ('https://*.weixin.qq.com',)  # The token is sent nowhere else.
 _PICTURES = ('https://*.qq.com', 'https://*.qpic.cn')
 _APP = {'iLink-App-Id': 'bot', 'iLink-App-ClientVersion': str(2 << 16 | 4 << 8 | 8)}
+_JSON = {'Content-Type': 'application/json', 'AuthorizationType': 'ilink_bot_token'}
 _INFO = {'base_info': {'channel_version': '2.4.8', 'bot_agent': 'tpu-dcgan/0.1.0'}}
 _FROM_PERSON, _FROM_BOT, _FINISHED, _IMAGE_MEDIA = 1, 2, 2, 1
 _USUAL_S, _POLL_S, _PICTURE_S = 15, 40, 30  # WeChat answers a poll after 35 s.
@@ -145,9 +146,7 @@ class Ilink:
             raise Failed('a server of somebody else')
         return url.rstrip('/')
 
-    def _cdn(
-        self, full: str, way: str, parameter: str, data: Any = None, **more: str
-    ) -> tuple[bytes, Mapping[str, str]]:
+    def _cdn(self, full: str, way: str, parameter: str, data: bytes | None = None, **more: str) -> http_client.Answer:
         """One request to the CDN, whose URLs newer servers give in full, and older ones by a parameter."""
         query = urllib.parse.urlencode({'encrypted_query_param': parameter, **more})
         address = full or (f'{self._cdn_url}/{way}?{query}' if parameter else '')
@@ -158,18 +157,14 @@ class Ilink:
 
     def _ask(self, path: str, asked: Any = None, timeout_s: float = _USUAL_S) -> dict[str, Any]:
         """A POST, or a GET for None; where WeChat may take its time, no answer in time is one that says to wait."""
-        headers, body = dict(_APP), None
+        headers, body = _APP, None
         if asked is not None:
-            uin, body = base64.b64encode(str(secrets.randbits(32)).encode()).decode(), http_client.as_json(asked)
-            headers.update(
-                {'Content-Type': 'application/json', 'AuthorizationType': 'ilink_bot_token', 'X-WECHAT-UIN': uin}
-            )
-            headers.update({'Authorization': f'Bearer {self.token}'} if self.token else {})
-        address = f'{self.base_url}/ilink/bot/{path}'
+            uin = base64.b64encode(str(secrets.randbits(32)).encode()).decode()
+            signed = {'Authorization': f'Bearer {self.token}'} if self.token else {}
+            headers, body = {**_APP, **_JSON, 'X-WECHAT-UIN': uin, **signed}, http_client.as_json(asked)
+        url, content = f'{self.base_url}/ilink/bot/{path}', {'headers': headers, 'data': body}
         try:
-            return read(
-                http_client.fetch(address, timeout_s=timeout_s, most_bytes=_MOST_BYTES, headers=headers, data=body)[0]
-            )
+            return read(http_client.fetch(url, timeout_s=timeout_s, most_bytes=_MOST_BYTES, **content)[0])
         except Failed as error:
             if timeout_s != _POLL_S or not error.timed_out:
                 raise
