@@ -47,8 +47,12 @@ class Chat:
         self.client = Ilink(server.url)
         self.client.token = server.token
         answering = functools.partial(answer.answer, self.model, Recognising())
-        self.chat = WeixinChat(self.client, path, self.said.append, self.pauses.append)
+        self.chat = WeixinChat(self.client, path, self.said.append, self._pause)
         self.chat.answering = answering
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        assert len(self.pauses) < 100, 'it tries for ever'
 
     def poll(self, times: int = 1) -> None:
         for _ in range(times):
