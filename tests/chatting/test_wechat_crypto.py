@@ -64,6 +64,14 @@ def test_what_is_not_encrypted_by_the_key_is_refused(broken):
         Envelope(AES_KEY, APP_ID).decrypt(broken)
 
 
+def test_what_is_not_quite_base64_is_refused():
+    """One message has one form, which the signature covers."""
+    sealed = Envelope(AES_KEY, APP_ID).encrypt(b'x')
+    for changed in (sealed[:5] + '!' + sealed[5:], sealed[:5] + '\n' + sealed[5:], f'{sealed} '):
+        with pytest.raises(Failed, match='not an encrypted message'):
+            Envelope(AES_KEY, APP_ID).decrypt(changed)
+
+
 def test_messages_of_another_account_or_key_are_refused():
     with pytest.raises(Failed, match='for another account'):
         Envelope(AES_KEY, 'wxother').decrypt(JUDGE.encrypt('x', APP_ID).decode())

@@ -66,12 +66,7 @@ def fetch(url: str, *, timeout_s: float, most_bytes: int, **content: Any) -> Ans
     content['headers'] = {'Accept-Encoding': 'identity', **content.get('headers', {})}  # So that the limit is exact.
     method = 'POST' if content.get('data') or content.get('files') else 'GET'
     # What takes the place of a password keeps `requests` from sending one of ~/.netrc.
-    usual: dict[str, Any] = {
-        'timeout': timeout_s,
-        'allow_redirects': False,
-        'stream': True,
-        'auth': lambda asked: asked,
-    }
+    usual: dict[str, Any] = dict(timeout=timeout_s, allow_redirects=False, stream=True, auth=lambda asked: asked)
     try:
         with requests.request(method, url, **usual, **content) as answer:
             if answer.status_code != 200:
