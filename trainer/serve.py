@@ -12,6 +12,7 @@ otherwise, and has no password: put it behind a service that asks for one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ from types import ModuleType
 from absl import flags, logging
 
 from trainer import cli, errors, terminal
-from trainer.chatting import official_account
+from trainer.chatting import answer, official_account
 from trainer.chatting.official_account import OfficialAccount
 from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
@@ -110,7 +111,7 @@ def serve(options: ServeOptions) -> int:
         model = sources.load(model_dir, options.checkpoint, saved_model)
         recogniser, why_not = sources.recogniser(model, model_dir, options.data)
         predictor = Predictor(model, recogniser, why_not, options.threads)
-        account = official_account.from_environment(os.environ, model, recogniser)
+        account = official_account.from_environment(os.environ, functools.partial(answer.answer, model, recogniser))
         folder = pages.page_folder(model, model_dir, temporary, options.predict_route)
         app, health = assembled(options, model, predictor, folder, account)
         made = server.Server(app, listening, options.threads, health.drain)

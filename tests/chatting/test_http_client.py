@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import logging
 import socket
 import threading
 import time
@@ -16,13 +18,15 @@ from trainer.chatting.http_client import Failed
 
 
 @contextlib.contextmanager
-def speaking(*pieces: bytes, pause_s: float = 0.0) -> Iterator[str]:
-    """A server that sends these pieces to its first client, whatever is asked."""
+def speaking(*pieces: bytes, pause_s: float = 0.0, heard: list[bytes] | None = None) -> Iterator[str]:
+    """A server that sends these pieces to its first client, whatever is asked; `heard` is what that was."""
     listening = socket.create_server(('127.0.0.1', 0))
 
     def speak() -> None:
         with contextlib.suppress(OSError), listening.accept()[0] as client:
-            client.recv(1 << 16)
+            asked = client.recv(1 << 16)
+            if heard is not None:
+                heard.append(asked)
             for piece in pieces:
                 client.sendall(piece)
                 time.sleep(pause_s)
@@ -60,6 +64,36 @@ def test_an_answer_in_drops_ends_in_time():
         assert failed.timed_out and time.monotonic() - began < 1.5
 
 
+def test_a_compressed_answer_is_not_unpacked():
+    """Its size would have no limit; nobody has asked for it."""
+    packed, heard = gzip.compress(bytes(10**6)), []
+    with speaking(HEAD[:-2] % len(packed) + b'Content-Encoding: gzip\r\n\r\n', packed, heard=heard) as url:
+        assert http_client.fetch(url, timeout_s=5, most_bytes=1000 + len(packed))[0] == packed
+    assert b'Accept-Encoding: identity' in heard[0]
+
+
+def test_no_password_of_this_machine_is_sent(tmp_path, monkeypatch):
+    (tmp_path / 'netrc').write_text('default login somebody password hidden\n')
+    monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
+    heard: list[bytes] = []
+    with speaking(HEAD % 1, b'1', heard=heard) as url:
+        http_client.fetch(url, timeout_s=5, most_bytes=10, headers={'Authorization': 'Bearer mine'})
+    assert b'Authorization: Bearer mine' in heard[0] and b'Basic' not in heard[0]
+
+
+@pytest.mark.parametrize('head', [b'', b'no header\r\n', b'x: y\r\n z\r\n'])
+def test_no_url_is_logged(head, caplog):
+    """At the lowest levels too, also where urllib3 warns of what a server sends."""
+    with contextlib.ExitStack() as levels:
+        for name in ('', 'urllib3', 'urllib3.connectionpool', 'urllib3.connection', 'urllib3.util.retry', 'absl'):
+            levels.enter_context(caplog.at_level(logging.DEBUG, name or None))
+        with speaking(b'HTTP/1.1 200 OK\r\n' + head + b'Content-Length: 1\r\n\r\n', b'1') as url:
+            http_client.fetch(url, timeout_s=5, most_bytes=1000)
+        fails('http://127.0.0.1:1/secret?access_token=secret')
+        fails('http://127.0.0.1:1/\n?access_token=secret')
+    assert 'secret' not in caplog.text and 'access_token' not in caplog.text
+
+
 @pytest.mark.parametrize(
     ('pieces', 'reason'),
     [
@@ -69,8 +103,8 @@ def test_an_answer_in_drops_ends_in_time():
         ([b'HTTP/1.1 204 No\r\n\r\n'], 'HTTP 204'),
         ([b'HTTP/1.1 302 Go\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n'], 'HTTP 302'),
         ([b'HTTP/1.1 500 secret\r\nContent-Length: 0\r\n\r\n'], 'HTTP 500'),
-        ([b'secret\r\n\r\n'], 'BadStatusLine'),
-        ([], 'RemoteDisconnected'),
+        ([b'secret\r\n\r\n'], 'ConnectionError'),
+        ([], 'ConnectionError'),
     ],
 )
 def test_what_is_no_good_answer_is_a_reason(pieces, reason):

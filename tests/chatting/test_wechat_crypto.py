@@ -15,8 +15,8 @@ from tests.fakes import wechat as fake
 from tests.fakes.wechat import AES_KEY, APP_ID
 from trainer import errors
 from trainer.chatting import wechat_crypto, wechat_xml
-from trainer.chatting.wechat_crypto import Envelope, Tampered
-from trainer.chatting.wechat_xml import Malformed
+from trainer.chatting.http_client import Failed
+from trainer.chatting.wechat_crypto import Envelope
 
 JUDGE = PrpCrypto(base64.b64decode(AES_KEY + '='))
 TEXTS = ['', 'x', '你好', *('y' * length for length in (10, 11, 12, 27, 43, 2048))]
@@ -51,7 +51,7 @@ def test_every_changed_byte_is_noticed_or_harmless():
         changed[place] ^= 1
         try:
             Envelope(AES_KEY, APP_ID).decrypt(base64.b64encode(changed).decode())
-        except Tampered:
+        except Failed:
             refused += 1
     assert refused > len(sealed) // 2
 
@@ -60,22 +60,23 @@ def test_every_changed_byte_is_noticed_or_harmless():
     'broken', ['', 'AAAA', '!', '你', 'A' * 43, *(base64.b64encode(bytes(size)).decode() for size in (32, 33))]
 )  # fmt: skip
 def test_what_is_not_encrypted_by_the_key_is_refused(broken):
-    with pytest.raises(Tampered):
+    with pytest.raises(Failed):
         Envelope(AES_KEY, APP_ID).decrypt(broken)
 
 
+def test_what_is_not_quite_base64_is_refused():
+    """One message has one form, which the signature covers."""
+    sealed = Envelope(AES_KEY, APP_ID).encrypt(b'x')
+    for changed in (sealed[:5] + '!' + sealed[5:], sealed[:5] + '\n' + sealed[5:], f'{sealed} '):
+        with pytest.raises(Failed, match='not an encrypted message'):
+            Envelope(AES_KEY, APP_ID).decrypt(changed)
+
+
 def test_messages_of_another_account_or_key_are_refused():
-    with pytest.raises(Tampered, match='for another account'):
+    with pytest.raises(Failed, match='for another account'):
         Envelope(AES_KEY, 'wxother').decrypt(JUDGE.encrypt('x', APP_ID).decode())
-    with pytest.raises(Tampered):
+    with pytest.raises(Failed):
         Envelope('B' * 43, APP_ID).decrypt(JUDGE.encrypt('x' * 99, APP_ID).decode())
-
-
-@pytest.mark.parametrize('key', ['', 'short', AES_KEY + '=', AES_KEY[:-1] + '!', AES_KEY[:-1] + '\n'])
-def test_a_malformed_key_is_refused_and_not_shown(key):
-    with pytest.raises(errors.UserError, match='WECHAT_ENCODING_AES_KEY has [0-9]+ characters') as caught:
-        Envelope(key, APP_ID)
-    assert not key or key not in str(caught.value)
 
 
 def test_without_cryptography_it_says_what_to_install(monkeypatch):
@@ -89,15 +90,15 @@ def test_without_cryptography_it_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize('size', [0, 1, 15, 16, 17, 1000])
 def test_files_in_both_directions(size):
     key, data = bytes(range(16)), bytes(index % 251 for index in range(size))
-    assert fake.decrypted(wechat_crypto.encrypt_file(data, key), key) == data
-    assert wechat_crypto.decrypt_file(fake.encrypted(data, key), key) == data
+    assert fake.decrypted(wechat_crypto.encrypted(data, key), key) == data
+    assert wechat_crypto.decrypted(fake.encrypted(data, key), key) == data
 
 
 def test_a_file_with_another_key_or_cut_short_is_refused():
     sealed = fake.encrypted(b'a picture', b'k' * 16)
     for data, key in ((sealed, b'j' * 16), (sealed[:-1], b'k' * 16), (b'', b'k' * 16), (sealed, b'k')):
-        with pytest.raises(Tampered):
-            wechat_crypto.decrypt_file(data, key)
+        with pytest.raises(Failed):
+            wechat_crypto.decrypted(data, key)
 
 
 def test_replies_are_read_by_the_judge():
@@ -129,7 +130,7 @@ BOMB = (
     ids=itertools.count(),
 )  # fmt: skip
 def test_what_is_no_message_is_refused(data):
-    with pytest.raises(Malformed):
+    with pytest.raises(Failed):
         wechat_xml.parse(data)
 
 

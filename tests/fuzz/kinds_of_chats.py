@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import pathlib
-from email.message import Message as Headers
 from unittest import mock
 
 from tests.chatting.drawn import Drawn, Recognising
@@ -16,7 +15,6 @@ from tests.fuzz.runner import Kind
 from trainer.chatting import answer, credentials, http_client
 from trainer.chatting.credentials import Credentials
 from trainer.chatting.ilink import Ilink
-from trainer.chatting.ilink_pictures import Pictures
 from trainer.chatting.weixin import WeixinChat
 
 _KEPT, _UPDATES = 'weixin.json', 'updates.json'
@@ -46,18 +44,22 @@ def _credentials(work: pathlib.Path, random: Random) -> None:
 def _updates(work: pathlib.Path, random: Random) -> None:
     data = damaged_json((work / _UPDATES).read_text(), random).encode('utf-8', 'surrogateescape')
 
-    def fetch(url: str, *_: object, **__: object) -> tuple[bytes, Headers]:
-        return (data if url.endswith('getupdates') else b'{}'), Headers()
+    answers = iter([data])  # Then a good one: a chat asks until it gets one.
+
+    def fetch(url: str, **_: object) -> tuple[bytes, dict[str, str]]:
+        return (next(answers, b'{}') if url.endswith('getupdates') else b'{}'), {}
 
     chat = _chat(str(work / _KEPT))
-    with mock.patch.object(http_client, 'fetch', fetch), mock.patch('trainer.chatting.login.log_in'):
+    with mock.patch.object(http_client, 'fetch', fetch), mock.patch.object(WeixinChat, '_log_in'):
         chat.poll()
     assert os.stat(work / _KEPT).st_mode & 0o777 == 0o600 and credentials.read(str(work / _KEPT)).token
 
 
 def _chat(path: str) -> WeixinChat:
     client, answering = Ilink(), functools.partial(answer.answer, Drawn('rose'), Recognising())
-    return WeixinChat(client, Pictures(client), answering, path, lambda _: None, lambda _: None)
+    chat = WeixinChat(client, path, lambda _: None, lambda _: None)
+    chat.answering = answering
+    return chat
 
 
 KINDS = (Kind('credentials', _write, _credentials), Kind('updates', _write, _updates))

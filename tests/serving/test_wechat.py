@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import urllib.parse
 
@@ -12,7 +13,7 @@ from wechatpy.utils import WeChatSigner
 from tests.fakes.wechat import ACCOUNT, AES_KEY, APP_ID, PERSON, SECRET, TOKEN, FakeOfficialApi
 from tests.serving.running import running
 from tests.serving.strict_client import ask
-from trainer.chatting import official_account
+from trainer.chatting import answer, official_account
 
 TEXT = (
     f'<xml><ToUserName>{ACCOUNT}</ToUserName><FromUserName>{PERSON}</FromUserName><CreateTime>1</CreateTime>'
@@ -37,25 +38,27 @@ def environment(url: str) -> dict[str, str]:
 
 def test_a_message_gets_a_picture_and_a_forged_one_nothing(parts, tmp_path):
     model, recogniser = parts
+    answering = functools.partial(answer.answer, model, recogniser)
     now, judge = str(int(time.time())), WeChatCrypto(TOKEN, AES_KEY, APP_ID)
     with FakeOfficialApi() as api:
-        account = official_account.from_environment(environment(api.url), model, recogniser)
+        account = official_account.from_environment(environment(api.url), answering)
         with running(model, tmp_path, recogniser, account=account) as one:
             shaken = path(timestamp=now, nonce='a b&c', signature=signed(now, 'a b&c'), echostr='583')
             assert ask(one.port, 'GET', shaken).body == b'583'
             encrypted = judge.encrypt_message(TEXT, 'n', now)
             proof = wechatpy.utils.to_text(encrypted).partition('<MsgSignature><![CDATA[')[2].partition(']')[0]
             sent = path(timestamp=now, nonce='n', msg_signature=proof)
-            answer = ask(one.port, 'POST', sent, encrypted.encode(), **{'Content-Type': 'text/xml'})
-            assert answer.status == 200 and answer.headers['content-type'] == 'application/xml; charset=utf-8'
-            found = wechatpy.utils.to_text(answer.body)
+            got = ask(one.port, 'POST', sent, encrypted.encode(), **{'Content-Type': 'text/xml'})
+            assert got.status == 200 and got.headers['content-type'] == 'application/xml; charset=utf-8'
+            found = wechatpy.utils.to_text(got.body)
             fields = {
                 name: found.partition(f'<{name}><![CDATA[')[2].partition(']')[0] for name in ('MsgSignature', 'Nonce')
             }
             stamp = found.partition('<TimeStamp>')[2].partition('</')[0].replace('<![CDATA[', '').replace(']]>', '')
-            plain = judge.decrypt_message(answer.body, fields['MsgSignature'], stamp, fields['Nonce'])
+            plain = judge.decrypt_message(got.body, fields['MsgSignature'], stamp, fields['Nonce'])
             assert '<MsgType><![CDATA[image]]>' in plain and api.count('/cgi-bin/media/upload') == 1
             forged = ask(one.port, 'POST', path(timestamp=now, nonce='n', msg_signature='0' * 40), encrypted.encode())
+            assert ask(one.port, 'PUT', shaken).status == 405
             assert forged.status == 403 and api.count('/cgi-bin/media/upload') == 1
         account.close()
 

@@ -9,15 +9,18 @@ import dataclasses
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from absl import logging
 
 from trainer import errors
 from trainer.chatting import captions
+from trainer.chatting.http_client import Failed
 from trainer.inference.model import Model
 from trainer.inference.recognition import Recogniser
 
+T = TypeVar('T')
 _OWN_SEEDS = 1_000_000  # A label alone gets one of these, which is short enough to be sent back.
 _LOOKED_AT = 200  # Characters of a text.
 _LISTED = 500  # Characters of a list of labels: platforms carry about 2,000 bytes.
@@ -58,6 +61,9 @@ class Answer:
     picture_says_all: bool = False
 
 
+Answering = Callable[[Message], Answer]
+
+
 def answer(model: Model, recogniser: Recogniser | None, message: Message) -> Answer:
     """Answers a message; never raises, whatever was sent.
 
@@ -77,9 +83,29 @@ def answer(model: Model, recogniser: Recogniser | None, message: Message) -> Ans
         return Answer(_TROUBLE)
 
 
-def without_picture(made: Answer, reason: Exception) -> str:
-    """The text of an answer whose picture could not be sent."""
-    return f'{made.text.rstrip(".")}. The picture could not be sent ({reason}).'
+def exchange(
+    answering: Answering, message: Message, fetch: Callable[[], bytes] | None, upload: Callable[[Answer], T]
+) -> tuple[Answer, T | None]:
+    """Answers a message where pictures come and go by requests of their own; says so where one of them fails.
+
+    Args:
+      answering: answers it.
+      message: without its picture.
+      fetch: downloads its picture; None if it has none.
+      upload: uploads the picture of the answer.
+
+    Returns:
+      The answer, and what `upload` has returned; None without a picture.
+    """
+    try:
+        made = answering(dataclasses.replace(message, picture=fetch()) if fetch else message)
+    except Failed as error:
+        return Answer(f'Your picture did not arrive here ({error}). Please send it again.'), None
+    try:
+        return made, upload(made) if made.picture else None
+    except Failed as error:
+        logging.warning('a picture was not sent: %s', error)
+        return Answer(f'{made.text.rstrip(".")}. The picture could not be sent ({error}).'), None
 
 
 def help_text(model: Model, recogniser: Recogniser | None) -> str:

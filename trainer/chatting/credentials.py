@@ -23,12 +23,19 @@ class Credentials:
       base_url: the server that it is for.
       cursor: behind the last message that was received.
       made_by: whose file it is, so that no other is replaced.
+
+    Raises:
+      ValueError: it is another program's.
     """
 
     token: str = ''
     base_url: str = ''
     cursor: str = ''
     made_by: str = _MADE_BY
+
+    def __post_init__(self) -> None:
+        if self.made_by != _MADE_BY:
+            raise ValueError('it is of another program')
 
 
 def read(path: str) -> Credentials:
@@ -41,13 +48,11 @@ def read(path: str) -> Credentials:
         return Credentials()
     with disk_errors.explained(f'--credentials={path}'):
         mode = stat.S_IMODE(os.stat(path).st_mode)
-    fix = 'remove it, or name another file'
-    found = state_file.read(path, Credentials, fix=fix, complaint='is no file of trainer.chat')
-    if found is None or found.made_by != _MADE_BY:
-        raise errors.UserError(f'--credentials={path} is no file of trainer.chat: {fix}')
+        fix, complaint = 'remove it, or name another file', 'is no file of trainer.chat'
+        found = state_file.read(path, Credentials, fix=fix, complaint=complaint)
     if mode & ~_OWNER_ONLY:
         raise errors.UserError(f'--credentials={path} can be read by others: run chmod 600 {path}')
-    return found
+    return found or Credentials()
 
 
 def write(path: str, credentials: Credentials) -> None:

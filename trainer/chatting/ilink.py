@@ -1,187 +1,192 @@
-"""The requests of WeChat's iLink bot protocol: a QR code to log in, a long poll for messages, no public server.
+"""WeChat's iLink bot protocol: a QR code to log in, a long poll for messages, pictures on a CDN, no public server.
 
-Source: Tencent/openclaw-weixin (MIT), docs/protocol.md and src/api, version 2.4.8, and what issues of other clients
-found beyond it: without the two iLink-App headers getupdates answers -14 (QwenLM/qwen-code#2908), and without the
-context token getuploadurl answers -2 (NousResearch/hermes-agent#83761).
+Source: Tencent/openclaw-weixin (MIT), docs/protocol.md, src/api and src/cdn, version 2.4.8, and what issues of other
+clients found beyond it: without the two iLink-App headers getupdates answers -14 (QwenLM/qwen-code#2908), without the
+context token getuploadurl answers -2 (NousResearch/hermes-agent#83761), and pictures need mid_size, and their key as
+base64 of its hexadecimal digits (Lingtai-AI/lingtai#82).
 """
 
 from __future__ import annotations
 
 import base64
-import dataclasses
-import json
+import contextlib
+import functools
+import hashlib
 import secrets
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from trainer.chatting import http_client
-from trainer.chatting.http_client import Failed
-from trainer.chatting.ilink_messages import Incoming, dicts, incoming
+from trainer.chatting import http_client, wechat_crypto
+from trainer.chatting.http_client import Failed, at, read, text
 
-BASE_URL = 'https://ilinkai.weixin.qq.com'
-ORIGINS = ('https://*.weixin.qq.com',)  # The token is sent nowhere else.
-_VERSION = (2, 4, 8)  # Of the protocol.
-_AGENT = 'tpu-dcgan/0.1.0'
-_FROM_BOT, _FINISHED, _BOT_TYPE = 2, 2, 3
-_STALE = -14
-_USUAL_S, _POLL_S, _MOST_POLL_S, _SLACK_S = 15, 35, 60, 5
-_MOST_BYTES = 4 << 20
+EXPIRED, THROTTLED = -14, -2  # Codes of errors.
+TEXT, IMAGE, VOICE = 1, 2, 3  # Types of items.
+_URL, _CDN_URL = 'https://ilinkai.weixin.qq.com', 'https://novac2c.cdn.weixin.qq.com/c2c'
+_SERVERS = ('https://*.weixin.qq.com',)  # The token is sent nowhere else.
+_PICTURES = ('https://*.qq.com', 'https://*.qpic.cn')
+_APP = {'iLink-App-Id': 'bot', 'iLink-App-ClientVersion': str(2 << 16 | 4 << 8 | 8)}
+_JSON = {'Content-Type': 'application/json', 'AuthorizationType': 'ilink_bot_token'}
+_INFO = {'base_info': {'channel_version': '2.4.8', 'bot_agent': 'tpu-dcgan/0.1.0'}}
+_FROM_PERSON, _FROM_BOT, _FINISHED, _IMAGE_MEDIA = 1, 2, 2, 1
+_USUAL_S, _POLL_S, _PICTURE_S = 15, 40, 30  # WeChat answers a poll after 35 s.
+_MOST_BYTES, _MOST_PICTURE_BYTES = 4 << 20, 20 << 20
 
 
-class Refused(Exception):
-    """The server answers with an error. The message has no secrets.
+class Incoming(NamedTuple):
+    """A message from a person.
 
     Attributes:
-      code: its ret or errcode.
+      id: of the message.
+      person: who wrote it.
+      context: the token that every answer must carry.
+      text: its words.
+      image: the image_item; empty for none.
     """
 
-    def __init__(self, code: int):
-        super().__init__(f'error {code}')
-        self.code = code
-
-
-class Expired(Refused):
-    """The bot token is no longer valid: somebody has to scan a new QR code."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Scan:
-    """How far a QR code is: its status in the words of the protocol, and what comes with 'confirmed'."""
-
-    status: str
-    token: str = ''
-    base_url: str = ''
+    id: str
+    person: str
+    context: str
+    text: str
+    image: dict[str, Any]
 
 
 class Ilink:
-    """The requests of one bot; for one thread."""
+    """The requests of one bot; for one thread. Each raises http_client.Failed if it does not succeed.
 
-    def __init__(self, token: str = '', base_url: str = BASE_URL, origins: tuple[str, ...] = ORIGINS):
-        """Takes the bot token, the server, and where the server may send the client."""
-        self.token, self.base_url, self._origins = token, base_url, origins
-        self._poll_s = float(_POLL_S)
+    Attributes:
+      token: of the bot; '' before somebody has confirmed a QR code.
+      base_url: its server.
+      cursor: behind the last message that was received.
+    """
+
+    def __init__(self, own_url: str = ''):
+        """Takes a server to ask instead of WeChat's, which has the pictures too."""
+        self._first_url = own_url or _URL
+        self.token, self.base_url, self.cursor = '', self._first_url, ''
+        self._cdn_url, self._own = f'{own_url}/c2c' if own_url else _CDN_URL, (own_url,) if own_url else ()
 
     def qr_code(self) -> tuple[str, str]:
-        """A new QR code: its id, and what it shows."""
-        found = self._post(f'get_bot_qrcode?bot_type={_BOT_TYPE}', {'local_token_list': []}, plain=True)
-        return _text(found, 'qrcode'), _text(found, 'qrcode_img_content')
+        """A new QR code, which ends what was before: its id, and what it shows."""
+        self.token, self.base_url, self.cursor = '', self._first_url, ''
+        found = self._ask('get_bot_qrcode?bot_type=3', {'local_token_list': []})
+        return text(found, 'qrcode'), text(found, 'qrcode_img_content')
 
-    def scan(self, code: str, verification: str = '') -> Scan:
-        """Waits for the next step of a QR code; 'wait' if there is none for a while.
+    def scan(self, code: str, number: str = '') -> str:
+        """Waits for the next status of a QR code, in the words of the protocol; 'wait' if there is none for a while.
+
+        When it is 'confirmed', this client has its token.
 
         Args:
           code: its id.
-          verification: the number that the phone showed.
+          number: that the phone showed.
         """
-        query = {'qrcode': code, **({'verify_code': verification} if verification else {})}
-        try:
-            found = self._get(f'get_qrcode_status?{urllib.parse.urlencode(query)}')
-        except Failed as error:
-            if error.timed_out:
-                return Scan('wait')
-            raise
-        status = _text(found, 'status')
+        query = urllib.parse.urlencode({'qrcode': code, **({'verify_code': number} if number else {})})
+        found = self._ask(f'get_qrcode_status?{query}', timeout_s=_POLL_S)
+        status = text(found, 'status')
         if status == 'scaned_but_redirect':
-            scheme = urllib.parse.urlsplit(self.base_url).scheme
-            self.base_url = self.allowed(f'{scheme}://{_text(found, "redirect_host")}')
-        if status != 'confirmed':
-            return Scan(status)
-        base_url = found.get('baseurl') or self.base_url
-        return Scan(status, _text(found, 'bot_token'), self.allowed(str(base_url)))
+            self.base_url = self.allowed(f'{self.base_url.partition(":")[0]}://{text(found, "redirect_host")}')
+        elif status == 'confirmed':
+            self.base_url = self.allowed(at(found, 'baseurl') or self.base_url)
+            self.token = text(found, 'bot_token')
+        return status
 
-    def updates(self, cursor: str) -> tuple[list[Incoming], str]:
-        """Waits for messages; returns them and the next cursor. No message for half a minute is usual.
-
-        Raises:
-          Expired: the token is no longer valid.
-        """
-        try:
-            found = self._post('getupdates', {'get_updates_buf': cursor}, self._poll_s + _SLACK_S)
-        except Failed as error:
-            if error.timed_out:
-                return [], cursor
-            raise
-        suggested = found.get('longpolling_timeout_ms')
-        if isinstance(suggested, (int, float)):
-            self._poll_s = min(max(suggested / 1000, 1), _MOST_POLL_S)
-        next_cursor = found.get('get_updates_buf')
-        read = [incoming(message) for message in dicts(found.get('msgs'))]
-        return [message for message in read if message], next_cursor if isinstance(next_cursor, str) else cursor
+    def updates(self) -> list[Incoming]:
+        """Waits for messages, and moves the cursor behind them. No message for half a minute is usual."""
+        found = self._ask('getupdates', {'get_updates_buf': self.cursor, **_INFO}, _POLL_S)
+        self.cursor = at(found, 'get_updates_buf') or self.cursor
+        return list(filter(None, map(_incoming, at(found, 'msgs', kind=list))))
 
     def send(self, to: Incoming, item: Mapping[str, Any], client_id: str) -> None:
-        """Answers a message by one item. A repeated call has the same client id.
-
-        Raises:
-          Refused: too fast, or the context is too old.
-        """
+        """Answers a message by one item. A repeated call has the same client id."""
         message = {
             'from_user_id': '', 'to_user_id': to.person, 'client_id': client_id, 'message_type': _FROM_BOT,
-            'message_state': _FINISHED, 'context_token': to.context, 'item_list': [dict(item)],
+            'message_state': _FINISHED, 'context_token': to.context, 'item_list': [item],
         }  # fmt: skip
-        self._post('sendmessage', {'msg': message})
-
-    def upload_place(self, to: Incoming, file: Mapping[str, Any]) -> dict[str, Any]:
-        """Where a picture for this person is to be sent: upload_full_url, or upload_param."""
-        return self._post('getuploadurl', {'to_user_id': to.person, 'context_token': to.context, **file})
+        self._ask('sendmessage', {'msg': message, **_INFO})
 
     def announce(self, event: str) -> None:
         """Says that the client starts ('notifystart') or stops ('notifystop'), as far as the server listens."""
-        self._post(f'msg/{event}', {}, timeout_s=3)
+        with contextlib.suppress(Failed):
+            self._ask(f'msg/{event}', _INFO, timeout_s=3)
 
-    def _get(self, path: str) -> dict[str, Any]:
-        data, _ = http_client.fetch(
-            f'{self.base_url}/ilink/bot/{path}', None, _app(), timeout_s=_POLL_S + _SLACK_S, most_bytes=_MOST_BYTES
-        )
-        return _checked(data)
+    def uploaded(self, to: Incoming, picture: bytes) -> dict[str, Any]:
+        """Uploads a picture for the answer to a message, encrypted; returns the item to send."""
+        key, name = secrets.token_bytes(16), secrets.token_hex(16)
+        encrypted = wechat_crypto.encrypted(picture, key)
+        file = {
+            'filekey': name, 'media_type': _IMAGE_MEDIA, 'rawsize': len(picture), 'filesize': len(encrypted),
+            'rawfilemd5': hashlib.md5(picture, usedforsecurity=False).hexdigest(), 'no_need_thumb': True,
+            'aeskey': key.hex(), 'to_user_id': to.person, 'context_token': to.context, **_INFO,
+        }  # fmt: skip
+        place = self._ask('getuploadurl', file)
+        full, parameter = at(place, 'upload_full_url'), at(place, 'upload_param')
+        send = functools.partial(self._cdn, full, 'upload', parameter, encrypted, filekey=name)
+        _, headers = http_client.retried(send, 3, lambda error: error.status >= 500)
+        if not headers.get('x-encrypted-param'):
+            raise Failed('the CDN does not say where it has the picture')
+        media = {'encrypt_query_param': headers['x-encrypted-param'], 'encrypt_type': 1}
+        media['aes_key'] = base64.b64encode(key.hex().encode()).decode()
+        return {'type': IMAGE, 'image_item': {'media': media, 'mid_size': len(encrypted)}}
 
-    def _post(
-        self, path: str, content: Mapping[str, Any], timeout_s: float = _USUAL_S, plain: bool = False
-    ) -> dict[str, Any]:
-        """One POST with the token and, unless it is `plain`, with base_info."""
-        info = {} if plain else {'base_info': {'channel_version': '.'.join(map(str, _VERSION)), 'bot_agent': _AGENT}}
-        headers = {
-            'Content-Type': 'application/json',
-            'AuthorizationType': 'ilink_bot_token',
-            'X-WECHAT-UIN': base64.b64encode(str(secrets.randbits(32)).encode()).decode(),
-            **({'Authorization': f'Bearer {self.token}'} if self.token and not plain else {}),
-            **_app(),
-        }
-        body = json.dumps({**content, **info}, ensure_ascii=False).encode('utf-8', 'replace')
-        data, _ = http_client.fetch(
-            f'{self.base_url}/ilink/bot/{path}', body, headers, timeout_s=timeout_s, most_bytes=_MOST_BYTES
-        )
-        return _checked(data)
+    def picture(self, image: Mapping[str, Any]) -> bytes:
+        """The file that an image_item is about.
+
+        Raises:
+          Failed: the CDN does not give it, it is too large, or it cannot be decrypted with the key of the item.
+        """
+        media = at(image, 'media', kind=dict)
+        data, _ = self._cdn(at(media, 'full_url'), 'download', at(media, 'encrypt_query_param'))
+        key = _key(at(image, 'aeskey'), at(media, 'aes_key'))
+        return wechat_crypto.decrypted(data, key) if key else data
 
     def allowed(self, url: str) -> str:
         """The address of a server, if the token may be sent there; else raises Failed."""
-        url = url.rstrip('/')
-        if not http_client.is_of(url, self._origins):
+        if not http_client.is_of(url.rstrip('/'), (*_SERVERS, *self._own)):
             raise Failed('a server of somebody else')
-        return url
+        return url.rstrip('/')
+
+    def _cdn(self, full: str, way: str, parameter: str, data: bytes | None = None, **more: str) -> http_client.Answer:
+        """One request to the CDN, whose URLs newer servers give in full, and older ones by a parameter."""
+        query = urllib.parse.urlencode({'encrypted_query_param': parameter, **more})
+        address = full or (f'{self._cdn_url}/{way}?{query}' if parameter else '')
+        if not http_client.is_of(address, (*_PICTURES, *self._own)):
+            raise Failed('no place of WeChat for the picture')
+        kind = {'Content-Type': 'application/octet-stream'}
+        return http_client.fetch(address, timeout_s=_PICTURE_S, most_bytes=_MOST_PICTURE_BYTES, headers=kind, data=data)
+
+    def _ask(self, path: str, asked: Any = None, timeout_s: float = _USUAL_S) -> dict[str, Any]:
+        """A POST, or a GET for None; where WeChat may take its time, no answer in time is one that says to wait."""
+        headers, body = _APP, None
+        if asked is not None:
+            uin = base64.b64encode(str(secrets.randbits(32)).encode()).decode()
+            signed = {'Authorization': f'Bearer {self.token}'} if self.token else {}
+            headers, body = {**_APP, **_JSON, 'X-WECHAT-UIN': uin, **signed}, http_client.as_json(asked)
+        url, content = f'{self.base_url}/ilink/bot/{path}', {'headers': headers, 'data': body}
+        try:
+            return read(http_client.fetch(url, timeout_s=timeout_s, most_bytes=_MOST_BYTES, **content)[0])
+        except Failed as error:
+            if timeout_s != _POLL_S or not error.timed_out:
+                raise
+            return {'status': 'wait'}
 
 
-def _app() -> dict[str, str]:
-    major, minor, patch = _VERSION
-    return {'iLink-App-Id': 'bot', 'iLink-App-ClientVersion': str(major << 16 | minor << 8 | patch)}
+def _incoming(message: Any) -> Incoming | None:
+    """A message of a person, in a chat with the bot alone; None for others."""
+    person = at(message, 'from_user_id')
+    if not person or at(message, 'message_type', kind=int) != _FROM_PERSON or message.get('group_id'):
+        return None
+    items = {at(item, 'type', kind=int): item for item in reversed(at(message, 'item_list', kind=list))}
+    words = at(items, TEXT, 'text_item', 'text') or at(items, VOICE, 'voice_item', 'text')
+    known_by = message.get('message_id') or message.get('client_id') or message.get('seq') or secrets.token_hex(8)
+    context, image = at(message, 'context_token'), at(items, IMAGE, 'image_item', kind=dict)
+    return Incoming(f'{person} {known_by}', person, context, words, image)
 
 
-def _checked(data: bytes) -> dict[str, Any]:
-    """The answer as a dict without error; Failed if it is something else, Expired or Refused for an error."""
+def _key(digits: str, encoded: str) -> bytes:
+    """The key of a received picture in one of its three forms; b'' for a picture that is not encrypted."""
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Failed('an answer that is no JSON object')
-    for code in (found.get('errcode'), found.get('ret')):
-        if isinstance(code, int) and code:
-            raise Expired(code) if code == _STALE else Refused(code)
-    return found
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    if not isinstance(value, str) or not value:
-        raise Failed(f'an answer without {name}')
-    return value
+        key = bytes.fromhex(digits) or base64.b64decode(encoded)
+        return bytes.fromhex(key.decode()) if len(key) == 32 else key
+    except ValueError:
+        raise Failed('the key is malformed') from None

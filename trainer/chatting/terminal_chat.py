@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from trainer import errors
-from trainer.chatting.answer import Answer, Message
+from trainer.chatting.answer import Answer, Answering, Message
 from trainer.filesystem import disk_errors, files, outputs
 
 _MADE_BY = 'trainer.chat'
@@ -26,7 +26,7 @@ def claimed(output_dir: str) -> Iterator[None]:
         yield
 
 
-def run(lines: Iterable[str], answer: Callable[[Message], Answer], say: Callable[[str], None], output_dir: str) -> None:
+def run(lines: Iterable[str], answer: Answering, say: Callable[[str], None], output_dir: str) -> None:
     """Answers each line; writes pictures to a folder, and names them.
 
     Args:
@@ -44,7 +44,7 @@ def run(lines: Iterable[str], answer: Callable[[Message], Answer], say: Callable
             say(path)
 
 
-def _answered(line: str, number: str, answer: Callable[[Message], Answer]) -> Answer:
+def _answered(line: str, number: str, answer: Answering) -> Answer:
     try:
         if not files.leads_to_regular(line):
             return answer(Message(line, id=number))

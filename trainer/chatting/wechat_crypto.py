@@ -9,25 +9,28 @@ initial vector too, over 16 random bytes, the length in network order, the messa
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
-import re
+import importlib.util
 import secrets
 import struct
-from typing import TYPE_CHECKING
+from typing import Any
 
 from trainer import errors
+from trainer.chatting.http_client import Failed
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import Cipher
-
-_AES_KEY = re.compile('[A-Za-z0-9]{43}')
-_RANDOM, _LENGTH, _CBC_BLOCK, _ECB_BLOCK = 16, 4, 32, 16  # Bytes.
+_RANDOM, _HEAD, _ACCOUNT_KEY = 16, 20, 32  # Bytes.
 
 
-class Tampered(Exception):
-    """A message that does not come from the holder of the key, or not for this account."""
+def check_installed(*packages: str) -> None:
+    """Checks for packages of the extra `chat`.
+
+    Raises:
+      errors.UserError: one of them is not installed.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise errors.UserError(f"{package} is not installed: run pip install 'tpu-dcgan[chat]', which chats need")
 
 
 def signature(*parts: str) -> str:
@@ -40,93 +43,64 @@ def signed(given: str, *parts: str) -> bool:
     return hmac.compare_digest(given.encode('utf-8', 'replace'), signature(*parts).encode())
 
 
+def encrypted(data: bytes, key: bytes) -> bytes:
+    """The data as AES and PKCS #7 make them: in CBC mode by the 32 bytes of an account's key, in ECB mode by 16."""
+    cipher, padding = _aes(key)
+    work, pad = cipher.encryptor(), padding.padder()
+    return work.update(pad.update(data) + pad.finalize()) + work.finalize()
+
+
+def decrypted(data: bytes, key: bytes) -> bytes:
+    """Undoes `encrypted`.
+
+    Raises:
+      Failed: the data are not whole, or not encrypted with this key.
+    """
+    try:
+        cipher, padding = _aes(key)
+        work, pad = cipher.decryptor(), padding.unpadder()
+        return pad.update(work.update(data) + work.finalize()) + pad.finalize()
+    except ValueError:
+        raise Failed('not encrypted with this key') from None
+
+
+def _aes(key: bytes) -> tuple[Any, Any]:
+    """The cipher of a key, and its padding."""
+    from cryptography.hazmat.primitives import padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    mode = modes.CBC(key[:16]) if len(key) == _ACCOUNT_KEY else modes.ECB()
+    return Cipher(algorithms.AES(key), mode), padding.PKCS7(8 * len(key))
+
+
 class Envelope:
     """Encrypts and decrypts the messages of one official account."""
 
     def __init__(self, encoding_aes_key: str, app_id: str):
-        """Takes the EncodingAESKey and the app id.
+        """Takes the EncodingAESKey, of 43 letters and digits, and the app id.
 
         Raises:
-          errors.UserError: the key is not one, or cryptography is not installed. The message does not show the key.
+          errors.UserError: cryptography is not installed.
         """
-        if not _AES_KEY.fullmatch(encoding_aes_key):
-            raise errors.UserError(
-                f'WECHAT_ENCODING_AES_KEY has {len(encoding_aes_key)} characters, or others than letters and digits: '
-                'give the 43 letters and digits of the EncodingAESKey on the page of the account'
-            )
+        check_installed('cryptography')
         self._key, self._app_id = base64.b64decode(encoding_aes_key + '='), app_id.encode()
-        self._cipher()
 
     def encrypt(self, message: bytes) -> str:
         """The content of the element Encrypt."""
-        plain = secrets.token_bytes(_RANDOM) + struct.pack('>I', len(message)) + message + self._app_id
-        work = self._cipher().encryptor()
-        return base64.b64encode(work.update(padded(plain, _CBC_BLOCK)) + work.finalize()).decode()
+        head = secrets.token_bytes(_RANDOM) + struct.pack('>I', len(message))
+        return base64.b64encode(encrypted(head + message + self._app_id, self._key)).decode()
 
-    def decrypt(self, encrypted: str) -> bytes:
+    def decrypt(self, sealed: str) -> bytes:
         """The message in the element Encrypt, whose signature the caller has checked before.
 
         Raises:
-          Tampered: it is not base64, not whole, padded wrongly, or for another account.
+          Failed: it is not base64, not whole, padded wrongly, or for another account.
         """
         try:
-            work = self._cipher().decryptor()
-            plain = unpadded(work.update(base64.b64decode(encrypted, validate=True)) + work.finalize(), _CBC_BLOCK)
-        except (binascii.Error, ValueError) as error:
-            raise Tampered(f'not encrypted with this key ({type(error).__name__})') from None
-        (length,) = struct.unpack('>I', plain[_RANDOM : _RANDOM + _LENGTH].rjust(_LENGTH, b'\0'))
-        message, app_id = plain[_RANDOM + _LENGTH :][:length], plain[_RANDOM + _LENGTH :][length:]
-        if not hmac.compare_digest(app_id, self._app_id):
-            raise Tampered('for another account')
-        return message
-
-    def _cipher(self) -> Cipher:
-        return _aes(self._key, self._key[:16])
-
-
-def encrypt_file(data: bytes, key: bytes) -> bytes:
-    """A file for iLink: AES-128-ECB with 16 bytes of key."""
-    work = _aes(key).encryptor()
-    return work.update(padded(data, _ECB_BLOCK)) + work.finalize()
-
-
-def decrypt_file(data: bytes, key: bytes) -> bytes:
-    """A file from iLink.
-
-    Raises:
-      Tampered: it is not whole, or not encrypted with this key.
-    """
-    try:
-        work = _aes(key).decryptor()
-        return unpadded(work.update(data) + work.finalize(), _ECB_BLOCK)
-    except ValueError:
-        raise Tampered('not encrypted with this key') from None
-
-
-def padded(data: bytes, block: int) -> bytes:
-    """PKCS #7: a whole number of blocks, whose last bytes say how many there are of them."""
-    count = block - len(data) % block
-    return data + bytes([count]) * count
-
-
-def unpadded(data: bytes, block: int) -> bytes:
-    """Undoes `padded`.
-
-    Raises:
-      ValueError: the last bytes are no padding.
-    """
-    count = data[-1] if data else 0
-    if not 1 <= count <= block or data[-count:] != bytes([count]) * count:
-        raise ValueError('no padding')
-    return data[:-count]
-
-
-def _aes(key: bytes, vector: bytes = b'') -> Cipher:
-    """AES in CBC mode if there is an initial vector, else in ECB mode."""
-    try:
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    except ImportError:
-        raise errors.UserError(
-            "this chat encrypts, and cryptography is not installed: run pip install 'tpu-dcgan[chat]'"
-        ) from None
-    return Cipher(algorithms.AES(key), modes.CBC(vector) if vector else modes.ECB())
+            plain = decrypted(base64.b64decode(sealed, validate=True), self._key)
+            end = _HEAD + struct.unpack_from('>I', plain, _RANDOM)[0]
+        except (ValueError, struct.error):
+            raise Failed('not an encrypted message') from None
+        if not hmac.compare_digest(plain[end:], self._app_id):
+            raise Failed('for another account')
+        return plain[_HEAD:end]

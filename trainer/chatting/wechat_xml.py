@@ -2,81 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
+from xml.etree import ElementTree
 from xml.parsers import expat
 
-MOST_BYTES = 64 << 10  # A message has at most 2,048 bytes of text, and encryption takes 4 bytes for 3.
-_DEEPEST = 8
+from trainer.chatting.http_client import Failed
 
-
-class Malformed(Exception):
-    """What was sent is not a message."""
-
-
-class _Reader:
-    """Collects the texts of the elements below the root."""
-
-    def __init__(self) -> None:
-        self.fields: dict[str, str] = {}
-        self._path: list[str] = []
-
-    def start(self, name: str, _: object) -> None:
-        self._path.append(name)
-        if len(self._path) > _DEEPEST:
-            raise Malformed('too deep')
-        if len(self._path) == 2 and self.fields.setdefault(name, ''):
-            raise Malformed('an element twice')
-
-    def text(self, text: str) -> None:
-        if len(self._path) == 2:
-            self.fields[self._path[1]] += text
-
-    def end(self, _: str) -> None:
-        self._path.pop()
+_MOST_BYTES = 64 << 10  # A message has at most 2,048 bytes of text, and encryption takes 4 bytes for 3.
+_TOO_DEEP = '/'.join('*' * 8)
 
 
 def _refuse(*_: object) -> None:
     """Entities of a DTD could grow without bound, or name files."""
-    raise Malformed('a DTD')
+    raise Failed('this is no message (a DTD)', 400)
 
 
 def parse(data: bytes) -> dict[str, str]:
     """The texts of the elements directly below the root, by their names.
 
     Raises:
-      Malformed: more than MOST_BYTES, not XML, with a DTD, too deep, or with an element twice.
+      Failed: more than 64 KiB, with status 413; not XML, with a DTD, too deep, or with an element twice, with 400.
     """
-    if len(data) > MOST_BYTES:
-        raise Malformed(f'more than {MOST_BYTES:,} bytes')
-    reader, parser = _Reader(), expat.ParserCreate()
-    parser.StartElementHandler, parser.CharacterDataHandler = reader.start, reader.text
-    parser.EndElementHandler = reader.end
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
+    if len(data) > _MOST_BYTES:
+        raise Failed(f'more than {_MOST_BYTES:,} bytes', 413)
+    guard = expat.ParserCreate()  # It stops where a DTD begins; ElementTree would read that to its end.
+    guard.StartDoctypeDeclHandler = _refuse
     try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # The latter for an unknown encoding.
-        raise Malformed(type(error).__name__) from None
-    return reader.fields
+        guard.Parse(data, True)
+        root = ElementTree.fromstring(data)
+    except (SyntaxError, expat.ExpatError, LookupError, ValueError) as error:  # The latter two for unknown encodings.
+        raise Failed(f'this is no message ({type(error).__name__})', 400) from None
+    fields = {field.tag: (field.text or '') + ''.join(below.tail or '' for below in field) for field in root}
+    if len(fields) < len(root) or root.find(_TOO_DEEP) is not None:
+        raise Failed('this is no message (too deep, or an element twice)', 400)
+    return fields
 
 
-Field = Union[str, int, Mapping[str, str]]
-
-
-def render(fields: Mapping[str, Field]) -> bytes:
-    """The fields as <xml>: texts as CDATA, numbers as they are."""
-    return f'<xml>{_elements(fields)}</xml>'.encode()
-
-
-def _elements(fields: Mapping[str, Any]) -> str:
-    return ''.join(f'<{name}>{_content(value)}</{name}>' for name, value in fields.items())
+def render(fields: dict[str, Any]) -> bytes:
+    """The fields as <xml>: texts as CDATA, numbers as they are, dicts as elements of their own."""
+    return _content({'xml': fields}).encode()
 
 
 def _content(value: Any) -> str:
+    if isinstance(value, dict):
+        return ''.join(f'<{name}>{_content(part)}</{name}>' for name, part in value.items())
     if isinstance(value, int):
         return str(value)
-    if not isinstance(value, str):
-        return _elements(value)
     # XML 1.0 has no control characters, and CDATA cannot hold its own end.
     allowed = ''.join(character for character in value if character in '\t\n' or character.isprintable())
     return f'<![CDATA[{allowed.replace("]]>", "]]]]><![CDATA[>")}]]>'

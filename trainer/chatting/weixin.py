@@ -3,166 +3,157 @@
 from __future__ import annotations
 
 import collections
-import contextlib
-import dataclasses
+import functools
+import io
 import secrets
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from absl import logging
 
 from trainer import errors
-from trainer.chatting import answer, credentials, login, wechat_crypto
-from trainer.chatting.answer import Answer, Message
+from trainer.chatting import credentials, ilink, wechat_crypto
+from trainer.chatting.answer import Answering, Message, exchange
 from trainer.chatting.credentials import Credentials
-from trainer.chatting.http_client import Failed
-from trainer.chatting.ilink import Expired, Ilink, Refused
-from trainer.chatting.ilink_messages import TEXT, Incoming
-from trainer.chatting.ilink_pictures import Pictures
-from trainer.chatting.patience import Patience
-from trainer.chatting.wechat_crypto import Tampered
+from trainer.chatting.http_client import Failed, Sleep, retried
+from trainer.chatting.ilink import Ilink, Incoming
 
-_LEAST_S = 1.0  # Between two polls without a message, and between two sent items: WeChat throttles bursts.
-_THROTTLED, _RESEND_PAUSES_S = -2, (2.0, 5.0, 10.0)
+_CODES, _TRIES, _SENDS = 3, 5, 4  # QR codes until the command gives up, requests for each step of one, and for an item.
+_OVER = ('expired', 'verify_code_blocked', 'binded_redirect')
+_PAUSE_S = 1.0  # Between two polls without a message, and between two sent items: WeChat throttles bursts.
 _REMEMBERED = 1000  # Messages: the server repeats some.
 
 
-def check(path: str) -> None:
-    """Checks what can be known before the model is loaded.
-
-    Raises:
-      errors.UserError: the file is not one of credentials, or segno or cryptography is not installed.
-    """
-    wechat_crypto.encrypt_file(b'', bytes(16))
-    if not credentials.read(path).token:
-        login.drawn('a code')
-
-
 class WeixinChat:
-    """One bot and the people who write to it."""
+    """One bot and the people who write to it.
 
-    def __init__(
-        self,
-        client: Ilink,
-        pictures: Pictures,
-        answering: Callable[[Message], Answer],
-        path: str,
-        say: Callable[[str], None],
-        sleep: Callable[[float], None] = time.sleep,
-    ):
-        """Takes the protocol, what answers, the file of credentials ('' for none), and what shows a text to the owner.
+    Attributes:
+      answering: answers their messages.
+    """
+
+    answering: Answering
+
+    def __init__(self, client: Ilink, path: str, say: Callable[[str], None], sleep: Sleep = time.sleep):
+        """Takes the protocol, the file of credentials ('' for none), and what shows a text to the owner.
 
         Raises:
-          errors.UserError: as `check`, or the file names a server of somebody else.
+          errors.UserError: the file is not one of credentials, or names a server of somebody else; or segno or
+            cryptography is not installed.
         """
-        check(path)
-        self._client, self._pictures, self._answer = client, pictures, answering
-        self._path, self._say, self._sleep, self._patience = path, say, sleep, Patience(sleep)
-        self._first_url, self._last_sent = client.base_url, 0.0
-        self._seen: collections.OrderedDict[str, None] = collections.OrderedDict()
-        self._kept = credentials.read(path)
-        if self._kept.token:
-            try:
-                client.token, client.base_url = self._kept.token, client.allowed(self._kept.base_url)
-            except Failed as error:
-                raise errors.UserError(f'--credentials={path} names {error}: remove it, and scan a new code') from None
+        wechat_crypto.check_installed('cryptography', 'segno')
+        kept = credentials.read(path)
+        try:
+            if kept.token:
+                client.token, client.base_url, client.cursor = kept.token, client.allowed(kept.base_url), kept.cursor
+        except Failed as error:
+            raise errors.UserError(f'--credentials={path} names {error}: remove it, and scan a new code') from None
+        self._client, self._path, self._say, self._sleep = client, path, say, sleep
+        self._seen = collections.deque[str](maxlen=_REMEMBERED)
 
-    def run(self) -> None:
-        """Answers until a signal ends the process.
+    def run(self, answering: Answering) -> None:
+        """Answers by `answering` until a signal ends the process.
 
         Raises:
           errors.Transient: nobody scans the QR code, or the server cannot be reached for it.
         """
+        self.answering = answering
         if not self._client.token:
             self._log_in()
-        self._announce('notifystart')
+        self._client.announce('notifystart')
         try:
             while True:
                 self.poll()
         finally:
-            self._announce('notifystop')
+            self._client.announce('notifystop')
 
     def poll(self) -> None:
-        """Waits for messages once, and answers them; logs in again if the session is lost, pauses if a poll fails."""
-        began = time.monotonic()
+        """Waits for messages, however long the server is away, and answers them; logs in if the session is lost."""
+        before = self._client.cursor
         try:
-            messages, cursor = self._client.updates(self._kept.cursor)
-        except Expired:
+            messages = retried(self._client.updates, 0, lambda error: error.code != ilink.EXPIRED, self._sleep)
+        except Failed:
             logging.warning('WeChat has ended the session')
             self._log_in()
             return
-        except (Failed, Refused) as error:
-            self._patience.wait(error)
-            return
-        self._patience.reset()
-        if cursor != self._kept.cursor:  # Before answering, so that no crash makes it answer a message twice.
-            self._keep(dataclasses.replace(self._kept, cursor=cursor))
+        if self._client.cursor != before:  # Before answering, so that no crash makes it answer a message twice.
+            self._keep()
         for message in messages:
-            if self._is_new(message):
+            if message.id not in self._seen:
+                self._seen.append(message.id)
                 self._reply(message)
-        if not messages and time.monotonic() - began < _LEAST_S:
-            self._sleep(_LEAST_S)
-
-    def _is_new(self, message: Incoming) -> bool:
-        if message.id and message.id in self._seen:
-            return False
-        self._seen[message.id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return True
+        if not messages:
+            self._sleep(_PAUSE_S)
 
     def _reply(self, message: Incoming) -> None:
+        client, asked = self._client, Message(message.text, id=message.id)
+        fetch = functools.partial(client.picture, message.image) if message.image else None
         try:
-            made = self._answered(message)
-            text = made.text
-            picture: Mapping[str, Any] = {}
-            if made.picture:
-                try:
-                    picture = self._pictures.item(message, made.picture)
-                except (Failed, Refused) as error:
-                    logging.warning('WeChat: a picture was not sent: %s', error)
-                    text = answer.without_picture(made, error)
-            for item in ({'type': TEXT, 'text_item': {'text': text}}, picture):
-                if item:
-                    self._send(message, item)
-        except (Failed, Refused) as error:
+            made, item = exchange(self.answering, asked, fetch, lambda made: client.uploaded(message, made.picture))
+            self._send(message, {'type': ilink.TEXT, 'text_item': {'text': made.text}})
+            if item:
+                self._send(message, item)
+        except Failed as error:
             logging.warning('WeChat: an answer was not delivered: %s', error)
         except Exception:  # A bug must not end the chat of everybody; what was sent is not logged.
             logging.exception('WeChat: no answer')
 
-    def _answered(self, message: Incoming) -> Answer:
-        if not message.image:
-            return self._answer(Message(message.text, id=message.id))
-        try:
-            return self._answer(Message(picture=self._pictures.picture(message.image), id=message.id))
-        except (Failed, Tampered) as error:
-            return Answer(f'Your picture did not arrive here ({error}). Please send it again.')
-
-    def _send(self, message: Incoming, item: Mapping[str, Any]) -> None:
+    def _send(self, message: Incoming, item: dict[str, Any]) -> None:
         """Sends one item; again, by the same id, where the server is throttled or does not answer."""
-        client_id = f'tpu-dcgan-{secrets.token_hex(8)}'
-        for pause in (*_RESEND_PAUSES_S, None):
-            self._sleep(max(self._last_sent + _LEAST_S - time.monotonic(), 0))
-            self._last_sent = time.monotonic()
-            try:
-                return self._client.send(message, item, client_id)
-            except (Failed, Refused) as error:
-                again = isinstance(error, Failed) or error.code == _THROTTLED
-                if pause is None or not again:
-                    raise
-            self._sleep(pause)
-        return None
+        send = functools.partial(self._client.send, message, item, f'tpu-dcgan-{secrets.token_hex(8)}')
+        retried(send, _SENDS, lambda error: error.code in (0, ilink.THROTTLED), self._sleep)
+        self._sleep(_PAUSE_S)
 
     def _log_in(self) -> None:
-        scan = login.log_in(self._client, self._first_url, self._say, self._patience)
-        self._client.token, self._client.base_url = scan.token, scan.base_url
-        self._keep(Credentials(scan.token, scan.base_url))
+        """Shows QR codes until one is confirmed on the phone.
 
-    def _keep(self, content: Credentials) -> None:
-        self._kept = content
-        credentials.write(self._path, content)
+        Raises:
+          errors.Transient: nobody confirms one, or the server cannot be reached.
+          errors.UserError: WeChat asks for a number, and nobody can type it.
+        """
+        for _ in range(_CODES):
+            code, content = self._patiently(self._client.qr_code)
+            self._say(f'{drawn(content)}\nscan this with WeChat, or open {content} on the phone')
+            status = number = ''
+            while status not in _OVER:
+                before, status = status, self._patiently(functools.partial(self._client.scan, code, number))
+                if status == 'confirmed':
+                    self._keep()
+                    return self._say('connected: write to the bot in WeChat; Ctrl-C ends it')
+                if status == 'scaned' != before:
+                    self._say('scanned: confirm it on the phone')
+                number = ''
+                if status == 'need_verifycode':
+                    self._say('type the number that WeChat shows on the phone:')
+                    number = sys.stdin.readline().strip()
+                    if not number:
+                        raise errors.UserError('WeChat asks for a number: run this command in a terminal, to type it')
+                self._sleep(_PAUSE_S)
+        raise errors.Transient(f'nobody has confirmed one of {_CODES} QR codes: run the command again')
 
-    def _announce(self, event: str) -> None:
-        with contextlib.suppress(Failed, Refused):
-            self._client.announce(event)
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return retried(ask, _TRIES, lambda _: True, self._sleep)
+        except Failed as error:
+            raise errors.Transient(f'WeChat does not log this bot in ({error}): try again later') from None
+
+    def _keep(self) -> None:
+        client = self._client
+        credentials.write(self._path, Credentials(client.token, client.base_url, client.cursor))
+
+
+def drawn(content: str) -> str:
+    """A QR code of half blocks.
+
+    Raises:
+      errors.Transient: the content does not fit into a QR code.
+    """
+    import segno
+
+    lines = io.StringIO()
+    try:
+        segno.make_qr(content, error='l').terminal(out=lines, compact=True)
+    except ValueError as error:
+        raise errors.Transient(f'WeChat gives what is no QR code ({error}): try again later') from None
+    return lines.getvalue()
