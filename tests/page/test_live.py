@@ -13,7 +13,8 @@ from tests.page.test_page import make_page, read, unit
 from trainer import operations
 from trainer.operations import Network, Tracer
 from trainer.page import builder, live_packing, network_packing
-from trainer.page.content import Finder, Live, Page
+from trainer.page.content import Page
+from trainer.page.live_content import Finder, Live
 
 
 def small_network() -> Network:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainer.page import network_packing, packing
-from trainer.page.content import Finder, Live
+from trainer.page.live_content import Finder, Live
 
 _DIGITS = 4
 # Of the numbers of a vector, by the bits of the network. Cosines of 180 photographs of clothes with their nearest
@@ -34,17 +34,14 @@ def start(live: Live) -> dict[str, Any]:
     }
 
 
-def later(live: Live) -> dict[str, Any]:
-    """The data of the scripts that the tab loads, by their names."""
-    made: dict[str, Any] = {}
-    if live.network:
-        made['live'] = network_packing.packed(live.network, live.bits)
-    if live.finder:
-        made['finder'] = _finder(live.finder)
-    return made
+def network(live: Live) -> dict[str, Any]:
+    """The data of the script `live`; only if the tab has a network."""
+    assert live.network
+    return network_packing.packed(live.network, live.bits)
 
 
-def _finder(finder: Finder) -> dict[str, Any]:
+def finder(finder: Finder) -> dict[str, Any]:
+    """The data of the script `finder`."""
     axes = finder.axes
     return {
         'network': network_packing.packed(finder.network, finder.bits),

@@ -20,9 +20,13 @@ BORDER = 1  # px of each tile's edge repeated around it; else scaled tiles would
 
 _THUMBNAIL_PIXELS = 18_000_000  # 4,394 thumbnails of 64 px, 11,250 of 40 px.
 _SMALLEST, _LARGEST, _STEP = 16, 128, 8
+_SMALL, _SMALL_QUALITY = 40, 60  # px and quality of thumbnails where room is short.
+_THUMBNAIL_QUALITY = 78
+# Of the sheets of samples, 0 for lossless; below them the most pixels that the first and the second are for. The last
+# is only for pages without room.
+SAMPLE_QUALITIES = (0, 92, 80, 60)
 _LOSSLESS_PIXELS = 2_000_000  # 488 samples of 64 px: about 4 MB.
 _FINE_PIXELS = 6_000_000
-_THUMBNAIL_QUALITY, _FINE_QUALITY, _PLAIN_QUALITY = 78, 92, 80
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,34 +44,40 @@ class Sheet:
     count: int
 
 
-def thumbnail_side(count: int, image_size: int) -> int:
+def thumbnail_side(count: int, image_size: int, small: bool = False) -> int:
     """The side in px at which `count` pictures of `image_size` px are shown: fewer pictures are shown larger."""
     side = int(math.sqrt(_THUMBNAIL_PIXELS / max(count, 1))) // _STEP * _STEP
-    return min(image_size, max(_SMALLEST, min(side, _LARGEST)))
+    return min(image_size, max(_SMALLEST, min(side, _SMALL if small else _LARGEST)))
 
 
-def thumbnails(pictures: Images, image_size: int) -> Iterator[Sheet]:
-    """Yields the sheets of a data set, its pictures scaled down to `thumbnail_side`."""
-    side = thumbnail_side(len(pictures), image_size)
+def thumbnails(pictures: Images, image_size: int, small: bool = False) -> Iterator[Sheet]:
+    """Yields the sheets of a data set, its pictures scaled down to `thumbnail_side`; small ones are also coarser."""
+    side = thumbnail_side(len(pictures), image_size, small)
+    quality = _SMALL_QUALITY if small else _THUMBNAIL_QUALITY
     for batch in pictures.batches(TILES):
-        small = batch if side == image_size else np.stack([_shrink(picture, side) for picture in batch])
-        yield Sheet(_webp(_lay_out(small), quality=_THUMBNAIL_QUALITY), '.webp', len(batch))
+        shown = batch if side == image_size else np.stack([_shrink(picture, side) for picture in batch])
+        yield Sheet(_webp(_lay_out(shown), quality=quality), '.webp', len(batch))
 
 
-def samples(pixels: np.ndarray) -> Iterator[Sheet]:
+def sample_quality(pixels: np.ndarray, coarseness: int = 0) -> int:
+    """The place in SAMPLE_QUALITIES of the sheets of these pictures: at least `coarseness`, more if they are many."""
+    total = pixels[..., 0].size
+    return max(coarseness, 0 if total <= _LOSSLESS_PIXELS else 1 if total <= _FINE_PIXELS else 2)
+
+
+def samples(pixels: np.ndarray, coarseness: int = 0) -> Iterator[Sheet]:
     """Yields the sheets of generated pictures uint8 [N, H, W, C], unscaled, because people look for their flaws.
 
     Up to two megapixels the sheets are lossless. Larger ones are JPEG without chroma subsampling, because subsampling
-    would hide noise in colour.
+    would hide noise in colour. `coarseness` is the least place in SAMPLE_QUALITIES.
     """
-    total = pixels[..., 0].size
+    quality = SAMPLE_QUALITIES[sample_quality(pixels, coarseness)]
     for begin in range(0, len(pixels), TILES):
         tiles = pixels[begin : begin + TILES]
         sheet = _lay_out(tiles)
-        if total <= _LOSSLESS_PIXELS:
+        if quality == 0:
             yield Sheet(_webp(sheet, lossless=True), '.webp', len(tiles))
         else:
-            quality = _FINE_QUALITY if total <= _FINE_PIXELS else _PLAIN_QUALITY
             yield Sheet(_encode(sheet, 'JPEG', quality=quality, subsampling=0), '.jpg', len(tiles))
 
 
