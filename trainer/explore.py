@@ -118,7 +118,8 @@ def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, hold
     compared = page_parts.compare(samples, train, holdout, extractor, options.neighbours)
     serve = cli.command('trainer.serve', model_dir=options.model_dir, checkpoint=made.which)
     live = live_generator.embedded(made.generator, made.hparams, command, serve)
-    live = dataclasses.replace(live, finder=compared.finder, finder_note=compared.finder_note)
+    found = compared.finder and dataclasses.replace(compared.finder, bits=live.bits)
+    live = dataclasses.replace(live, finder=found, finder_note=compared.finder_note)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
     title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
     return Page(

@@ -106,8 +106,10 @@ def _most(pack: Callable[[int], Fitted], total: int, fewest: int) -> Fitted | No
     least = min(_FEWEST, fewest)
     sizes[least] = pack(least).size
     for _ in range(_TRIES):
-        count = min(max(_meeting(sizes, room), low + 1), high - 1)
-        if high <= fewest or count in sizes or (best and count - low < _CLOSE * low):
+        count = min(_meeting(sizes, room), high - 1)
+        if count <= low:  # The line has steps.
+            count = (low + high) // 2
+        if high <= fewest or count in sizes or (best and count < total and count - low < _CLOSE * low):
             break
         tried = pack(count)
         sizes[count] = tried.size
@@ -117,6 +119,9 @@ def _most(pack: Callable[[int], Fitted], total: int, fewest: int) -> Fitted | No
         low, best = count, tried
         if count == total or tried.size >= _ENOUGH * room:
             break
+    if low < fewest < high:
+        tried = pack(fewest)
+        return tried if tried.size <= room else None
     return best if low >= fewest else None
 
 

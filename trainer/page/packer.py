@@ -86,15 +86,16 @@ class Packer:
         """The tab of new pictures in this form; the page must have one."""
         live = self._part(form, count).live
         assert live
-        finder, note = live.finder, live.finder_note
+        finder, note = live.finder, live.finder_note  # Also those of a smaller tab.
         if form.light and live.network and live.smaller and live.smaller.network:
             live = live.smaller
         while live.smaller and not form.generator:
             live = live.smaller
         if finder and not form.finder:
             finder, note = None, f'Pictures of your own find no room on this page. A server compares them: {live.serve}'
-        bits = _LIGHT_BITS if form.light else live.bits
-        return dataclasses.replace(live, finder=finder and dataclasses.replace(finder, bits=bits), finder_note=note)
+        if finder and form.light:
+            finder = dataclasses.replace(finder, bits=_LIGHT_BITS)
+        return dataclasses.replace(live, finder=finder, finder_note=note)
 
     def _set(self, form: Form, count: int) -> tuple[dict[str, Any], Files]:
         """What lies in `start` of the data set, and its files."""

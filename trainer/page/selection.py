@@ -64,7 +64,7 @@ def _wanted(page: Page) -> Iterator[tuple[np.ndarray, float]]:
     """Yields the numbers of images that should stay, the most wanted first, and their largest share of all."""
     assert page.dataset and page.generated
     layers = [np.asarray(layer.nearest.indices) for layer in reversed(page.generated.to_training)]
-    ranks = range(max(layer.shape[1] for layer in layers))
+    ranks = range(layers[0].shape[1])
     yield np.concatenate([layer[:, rank] for rank in ranks for layer in layers]), _NEAR_SAMPLES
     yield np.array([number for cluster in page.dataset.clusters for number in cluster], int), _DUPLICATES
     if page.dataset.density is not None:
