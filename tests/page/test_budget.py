@@ -92,7 +92,8 @@ def test_each_cut_comes_in_its_order_is_said_and_keeps_the_page_in_its_bounds(pa
         assert dict(start['facts'])['On this page'] == fitted.said and caplog.messages[-1].endswith(fitted.said)
         count = start['thumbnails']['count']
         expected = ORDER[0 if count < IMAGES else 1 : number + 1]  # Where a cut makes room, images come back.
-        assert tuple(words for words in ORDER if words in fitted.said) == expected
+        gone = ORDER[2] if ORDER[-1] in expected else ''
+        assert [words for words in ORDER if words in fitted.said] == [words for words in expected if words != gone]
         assert budget._FORMS[number][1] <= count
         counts.append(count)
     assert max(counts[:2]) < IMAGES
