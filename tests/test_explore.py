@@ -129,6 +129,12 @@ def test_a_page_of_some_images_says_so_and_removes_what_a_larger_one_left(tmp_pa
     left = {path.name for path in (folder / 'sprites').iterdir()}
     assert left == {'images-000.webp', 'samples-000.webp', 'notes.txt', 'images-of-mine.webp'}
     assert not (folder / 'data' / 'finder.js').exists()
+    elsewhere = tmp_path / 'elsewhere'
+    (folder / 'sprites').rename(elsewhere)
+    (folder / 'sprites').symlink_to(elsewhere)
+    (elsewhere / 'images-007.webp').write_bytes(b'mine')
+    explore.explore(options)
+    assert (elsewhere / 'images-007.webp').exists()  # What lies behind a link need not be ours.
 
 
 @pytest.mark.parametrize(('count', 'rule'), [(99, 'at least 100'), (1001, 'at most 1,000: one page shows all of them')])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from trainer.filesystem import files as filesystem
 from trainer.page.content import Page
 from trainer.page.packer import INDEX, Form, Packer
 from trainer.page.publish import publish, remove
+from trainer.storage.refusals import ADMIN, explained
 
 NAMES = (INDEX, 'code', 'data', 'sprites')  # The names at the top of a page's folder.
 # Only a page has files of these names, in a folder that belongs to one.
-_OURS = re.compile(r'data/(start|dataset|neighbours|live|finder)\.js|sprites/(images|samples)-\d{3,}\.(webp|jpg)')
+_OURS = re.compile(
+    r'data/(start|dataset|neighbours|live|finder)\.js|sprites/(images-\d{3,}\.webp|samples-\d{3,}\.(webp|jpg))'
+)
 
 
 def write_page(output_dir: str, page: Page) -> None:
@@ -44,8 +47,17 @@ def write(output_dir: str, files: Mapping[str, bytes]) -> None:
     """
     for name, data in files.items():
         publish(output_dir, name, data)
+    for name in _left_behind(output_dir):
+        if name not in files:
+            remove(output_dir, name)
+
+
+def _left_behind(output_dir: str) -> Iterator[str]:
+    """Yields the names of a page's files in its folder; none that lie behind a link."""
     for folder in NAMES[1:]:
-        for name in filesystem.names_in(os.path.join(output_dir, folder)):
-            inside = f'{folder}/{name}'
-            if inside not in files and _OURS.fullmatch(inside):
-                remove(output_dir, inside)
+        path = os.path.join(output_dir, folder)
+        if os.path.islink(path):
+            continue
+        with explained(path, ADMIN):
+            names = filesystem.names_in(path)
+        yield from (f'{folder}/{name}' for name in names if _OURS.fullmatch(f'{folder}/{name}'))

@@ -125,10 +125,11 @@ def _set(page: Page, small: bool) -> tuple[dict[str, Any], Files]:
     part = page.dataset
     assert part
     size = next(iter(part.images.batches(1))).shape[1]
-    described, files = _sheets('images', sprites.thumbnails(part.images, size, small))
+    side = sprites.thumbnail_side(len(part.images), size, part.total, small)
+    described, files = _sheets('images', sprites.thumbnails(part.images, side, small))
     start = {
         **described,
-        'side': sprites.thumbnail_side(len(part.images), size, small),
+        'side': side,
         'numbers': list(part.numbers) or None,
         'total': part.total,
     }

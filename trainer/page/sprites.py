@@ -19,7 +19,7 @@ TILES = _ROWS * COLUMNS  # In a sheet: 1,666 px by 2,640 px at 64 px, which a ph
 BORDER = 1  # px of each tile's edge repeated around it; else scaled tiles would show the edges of their neighbours.
 
 _THUMBNAIL_PIXELS = 18_000_000  # 4,394 thumbnails of 64 px, 11,250 of 40 px.
-_SMALLEST, _LARGEST, _STEP = 16, 128, 8
+_SMALLEST, _LARGEST, _LARGEST_OF_PART, _STEP = 16, 128, 64, 8
 _SMALL, _SMALL_QUALITY = 40, 60  # px and quality of thumbnails where room is short.
 _THUMBNAIL_QUALITY = 78
 # Of the sheets of samples, 0 for lossless; below them the most pixels that the first and the second are for. The last
@@ -44,18 +44,26 @@ class Sheet:
     count: int
 
 
-def thumbnail_side(count: int, image_size: int, small: bool = False) -> int:
-    """The side in px at which `count` pictures of `image_size` px are shown: fewer pictures are shown larger."""
+def thumbnail_side(count: int, image_size: int, total: int = 0, small: bool = False) -> int:
+    """The side in px at which pictures are shown: fewer pictures are shown larger.
+
+    Args:
+      count: how many.
+      image_size: of each, px.
+      total: of how many these are the ones that have room, 0 if they are all; more than _LARGEST_OF_PART would take the
+        room that was to be saved.
+      small: whether room is very short.
+    """
     side = int(math.sqrt(_THUMBNAIL_PIXELS / max(count, 1))) // _STEP * _STEP
-    return min(image_size, max(_SMALLEST, min(side, _SMALL if small else _LARGEST)))
+    largest = _SMALL if small else max(_LARGEST_OF_PART, thumbnail_side(total, image_size)) if total else _LARGEST
+    return min(image_size, max(_SMALLEST, min(side, largest)))
 
 
-def thumbnails(pictures: Images, image_size: int, small: bool = False) -> Iterator[Sheet]:
-    """Yields the sheets of a data set, its pictures scaled down to `thumbnail_side`; small ones are also coarser."""
-    side = thumbnail_side(len(pictures), image_size, small)
+def thumbnails(pictures: Images, side: int, small: bool = False) -> Iterator[Sheet]:
+    """Yields the sheets of a data set, its pictures scaled down to `side`; small ones are also coarser."""
     quality = _SMALL_QUALITY if small else _THUMBNAIL_QUALITY
     for batch in pictures.batches(TILES):
-        shown = batch if side == image_size else np.stack([_shrink(picture, side) for picture in batch])
+        shown = batch if side == batch.shape[1] else np.stack([_shrink(picture, side) for picture in batch])
         yield Sheet(_webp(_lay_out(shown), quality=quality), '.webp', len(batch))
 
 
