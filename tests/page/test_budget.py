@@ -27,7 +27,7 @@ ORDER = (
     'the generator in 8 bits instead of 16',
     'of 24 --neighbours',
     'small, coarse thumbnails',
-    'no search with a picture of your own',
+    'no search with a picture',
     'no generator',
 )
 

@@ -1,7 +1,7 @@
 """Keeps a page small enough to be opened: what is left out when it would be too large, and what is said of it.
 
-Every size is that of the packed files. The tail of the training images goes first, as far as a page still shows the
-set; then what nobody misses at once: lossless samples, 16 bits a weight, long lists of neighbours; then more. The
+Every size is that of the packed files. The tail of the training images goes first, as long as a page still shows the
+set; then what is not missed at once: lossless samples, 16 bits a weight, long lists of neighbours; then more. The
 sample grid stays, and the generator goes last.
 """
 
@@ -97,19 +97,20 @@ def _most(pack: Callable[[int], Fitted], total: int, fewest: int) -> Fitted | No
     before it meets the room.
     """
     room, count = _room(), min(total, max(_FIRST, fewest))
-    tried = pack(count)
-    sizes = {count: tried.size}
-    if tried.size <= room and (count == total or tried.size >= _ENOUGH * room):
-        return tried
-    low, best = (count, tried) if tried.size <= room else (0, None)
-    high = count if best is None else total + 1
-    least = min(_FEWEST, fewest)
-    sizes[least] = pack(least).size
+    best = pack(count)
+    if best.size <= room and (count == total or best.size >= _ENOUGH * room):
+        return best
+    sizes, low, high = {count: best.size}, count, total + 1
+    if best.size > room:
+        best, low, high = pack(fewest), fewest, count
+        if best.size > room:
+            return None
+    sizes[fewest] = pack(fewest).size
     for _ in range(_TRIES):
         count = min(_meeting(sizes, room), high - 1)
         if count <= low:  # The line has steps.
             count = (low + high) // 2
-        if high <= fewest or count in sizes or (best and count < total and count - low < _CLOSE * low):
+        if count in sizes or (count < total and count - low < _CLOSE * low):
             break
         tried = pack(count)
         sizes[count] = tried.size
@@ -119,10 +120,7 @@ def _most(pack: Callable[[int], Fitted], total: int, fewest: int) -> Fitted | No
         low, best = count, tried
         if count == total or tried.size >= _ENOUGH * room:
             break
-    if low < fewest < high:
-        tried = pack(fewest)
-        return tried if tried.size <= room else None
-    return best if low >= fewest else None
+    return best
 
 
 def _meeting(sizes: dict[int, int], room: int) -> int:
@@ -163,7 +161,8 @@ def _left_out_of_live(page: Page, packer: Packer, form: Form, count: int) -> Ite
     if page.live.finder and not live.finder:
         yield f'no search with a picture of your own (this has it: {page.live.serve})'
     elif live.finder and form.numbers < finder_fitting.MOST_NUMBERS and live.finder.axes is not None:
-        yield f'{len(live.finder.axes)} numbers of each training image to find it by'
+        few, all_of_them = live.finder.axes.shape
+        yield f'a coarser search with a picture of your own ({few} of {all_of_them} numbers of each image)'
 
 
 def _megabytes() -> str:
