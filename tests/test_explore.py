@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,14 @@ from trainer import errors, explore
 from trainer.data import image_set
 from trainer.dcgan import hparams
 from trainer.evaluation import page_parts
-from trainer.evaluation.page_parts import Samples
+from trainer.evaluation.page_parts import Compared, Samples
 from trainer.explore import ExploreOptions
 from trainer.features import extraction
 from trainer.features.pixels import Pixels
 from trainer.features.space import Space
 from trainer.generator import sampler
+from trainer.page import budget, selection
+from trainer.page.content import DatasetPart, Generated, Page
 
 
 def write_run(folder) -> hparams.HParams:
@@ -25,6 +29,14 @@ def write_run(folder) -> hparams.HParams:
     made = tiny_hparams()
     conftest.write_run(folder, 5, made)
     return made
+
+
+def parts_of(compared: Compared) -> tuple[Generated, DatasetPart]:
+    """The tabs with the neighbours of all training images."""
+    count = compared.generated.to_training[0].nearest.indices.shape[1]
+    page = Page('A run', (), compared.dataset, compared.generated, vectors=compared.vectors, neighbours=count)
+    whole = selection.part(page, len(compared.dataset.images), count)
+    return whole.generated, whole.dataset
 
 
 def test_a_run_becomes_a_page(tmp_path, dataset32):
@@ -37,7 +49,7 @@ def test_a_run_becomes_a_page(tmp_path, dataset32):
     facts = dict(start['facts'])
     assert facts['Checkpoint'] == 'last, step 5'
     assert facts['Training images'] == '24 of 32 px'
-    assert facts['Compared by'] == Pixels.title
+    assert facts['Compared by'] == Pixels.title and 'On this page' not in facts
     generated = start['generated']
     assert generated['seeds'] == list(range(100))
     assert generated['command'] == f"python -m trainer.generate --model_dir='{tmp_path}/my run' --checkpoint=last"
@@ -53,7 +65,7 @@ def test_samples_are_found_beside_their_models(dataset32):
     pixels = smooth_images(40, 32, seed=99)
     pixels[4] = train.pixels()[17]
     compared = page_parts.compare(Samples(pixels, range(40), 'make'), train, holdout, Pixels(), 6)
-    generated, dataset = compared.generated, compared.dataset
+    generated, dataset = parts_of(compared)
     raw = extraction.of_set(train, Pixels())['grey16']
     space = Space.of(raw)
     train_rows, made = space.embed(raw), space.embed(extraction.of_pixels(pixels, Pixels())['grey16'])
@@ -81,7 +93,7 @@ def test_an_extractor_with_two_layers_offers_both(dataset32):
 
     train, _ = image_set.open_both(dataset32)
     compared = page_parts.compare(Samples(smooth_images(30, 32), range(30), 'make'), train, None, Two(), 3)
-    generated, dataset = compared.generated, compared.dataset
+    generated, dataset = parts_of(compared)
     for layers in (generated.to_training, generated.from_training, dataset.nearest):
         assert [layer.likeness for layer in layers] == ['colour and texture', 'shape']
     np.testing.assert_array_equal(generated.nearest_cosines, generated.to_training[1].nearest.cosines[:, 0])
@@ -96,6 +108,33 @@ def test_a_sample_of_the_page_is_that_of_its_seed(tmp_path, dataset32):
     (picture,) = generator.images(generator.latents([17]))
     np.testing.assert_array_equal(sheet[1:33, 17 * 34 + 1 : 17 * 34 + 33], picture)
     assert unpack(read(tmp_path / 'page', 'neighbours')['samples'][0])[0].shape == (24, 24)
+
+
+def test_a_page_of_some_images_says_so_and_removes_what_a_larger_one_left(tmp_path, dataset32, caplog):
+    write_run(tmp_path)
+    folder = tmp_path / 'explore'
+    options = ExploreOptions(str(tmp_path), dataset32, count=100, extractor='pixels', neighbours=5)
+    explore.explore(options)
+    for name in ('images-007.webp', 'samples-001.jpg', 'notes.txt', 'images-of-mine.webp'):
+        (folder / 'sprites' / name).write_bytes(b'old')
+    (folder / 'data' / 'finder.js').write_bytes(b'old')
+    with caplog.at_level('INFO'):
+        explore.explore(dataclasses.replace(options, images=12))
+    start = read(folder, 'start')
+    said = dict(start['facts'])['On this page']
+    assert said.startswith('12 of 24 training images') and said.endswith('(as --images=12 asks)')
+    assert said in caplog.text and f'of at most {budget.MOST_BYTES / 1e6:g} MB, with' in caplog.text
+    assert (start['thumbnails']['count'], start['thumbnails']['total']) == (12, 24)
+    assert len(start['thumbnails']['numbers']) == len(read(folder, 'dataset')['names']) == 12
+    left = {path.name for path in (folder / 'sprites').iterdir()}
+    assert left == {'images-000.webp', 'samples-000.webp', 'notes.txt', 'images-of-mine.webp'}
+    assert not (folder / 'data' / 'finder.js').exists()
+    elsewhere = tmp_path / 'elsewhere'
+    (folder / 'sprites').rename(elsewhere)
+    (folder / 'sprites').symlink_to(elsewhere)
+    (elsewhere / 'images-007.webp').write_bytes(b'mine')
+    explore.explore(options)
+    assert (elsewhere / 'images-007.webp').exists()  # What lies behind a link need not be ours.
 
 
 @pytest.mark.parametrize(('count', 'rule'), [(99, 'at least 100'), (1001, 'at most 1,000: one page shows all of them')])

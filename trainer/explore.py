@@ -6,7 +6,8 @@
 Each sample has its seed, its nearest training images by colour and by shape, and a mark if it is likely a copy. A
 second tab shows the data set with its duplicates and outliers. In a third the page makes new pictures itself, walks
 from one to another, and finds the training images nearest to a picture of yours. The page is a folder of files; it
-needs no server or network.
+needs no server or network. It stays under 15 MB: of many training images it has some, and its first lines say how many
+and what else is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from trainer.flags.declaration import ANYWHERE, Options, option
 from trainer.generator import loading
 from trainer.generator.loading import TrainedGenerator
 from trainer.model_dir import run_data
-from trainer.page import builder
+from trainer.page import budget, builder
 from trainer.page.content import Page
 from trainer.quiet import quieten_tensorflow
 
@@ -69,6 +70,14 @@ class ExploreOptions(Options):
         upper=1000,
         why='the page holds all of them',
     )
+    images: int = option(
+        0,
+        'Number of training images on the page; 0 is as many as there is room for.',
+        unit='images',
+        lower=0,
+        upper=100_000,
+        why='a browser shows no more',
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,7 +103,7 @@ def explore(options: ExploreOptions) -> str:
     with outputs.claimed('--output_dir', options.folder, _MADE_BY, builder.NAMES, environ=os.environ):
         page = _page(options, made, train, holdout)
         with disk_errors.explained(f'--output_dir={options.folder}'):
-            builder.write_page(options.folder, page)
+            builder.write(options.folder, budget.fitted(page, options.images).files)
     return os.path.join(options.folder, builder.INDEX)
 
 
@@ -113,7 +122,15 @@ def _page(options: ExploreOptions, made: TrainedGenerator, train: ImageSet, hold
     live = dataclasses.replace(live, finder=found, finder_note=compared.finder_note)
     facts = [*_facts_of_run(options, made), *_facts_of_sizes(train, holdout), ('Compared by', extractor.title)]
     title = f'What {os.path.basename(os.path.normpath(options.model_dir))} learned'
-    return Page(title, facts, compared.dataset, compared.generated, live)
+    return Page(
+        title,
+        facts,
+        compared.dataset,
+        compared.generated,
+        live,
+        vectors=compared.vectors,
+        neighbours=options.neighbours,
+    )
 
 
 def _facts_of_run(options: ExploreOptions, made: TrainedGenerator) -> list[tuple[str, str]]:

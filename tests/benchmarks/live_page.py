@@ -29,7 +29,7 @@ from trainer import operations
 from trainer.features import squeezenet
 from trainer.features.squeezenet import SqueezeNet
 from trainer.generator import tracing
-from trainer.page import builder, content, network_packing
+from trainer.page import builder, content, live_content, network_packing
 
 _ORT = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
 _TIMES = """
@@ -102,10 +102,10 @@ def main() -> None:
 def _write(folder: pathlib.Path, network: operations.Network, arguments: argparse.Namespace) -> None:
     extractor = SqueezeNet()
     vectors = np.eye(8, 512, dtype=np.float32)
-    finder = content.Finder(
+    finder = live_content.Finder(
         extractor.network(), squeezenet.MEAN_BGR, np.zeros(512, np.float32), None, vectors, range(8), vectors
     )
-    live = content.Live(100, arguments.image_size, 3, network=network, finder=finder)
+    live = live_content.Live(100, arguments.image_size, 3, network=network, finder=finder)
     builder.write_page(str(folder), content.Page('A generator', [], None, live=live))
 
 

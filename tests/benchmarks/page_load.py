@@ -26,12 +26,12 @@ from tests.conftest import smooth_images
 from tests.page.test_page import Pictures
 from trainer.data import image_set
 from trainer.data.image_set import Entry
-from trainer.page import builder
+from trainer.page import budget, builder
 from trainer.page.content import DatasetPart, Generated, Layer, Nearest, Page, Scale
 
 _NEIGHBOURS = 24
 _OPENINGS = 5
-_LIMIT_MB, _LIMIT_S = 15, 2
+_LIMIT_S = 2
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
             sizes[path.parent.name if path.parent.name != 'sprites' else path.name.split('-')[0]] += path.stat().st_size
         for part, size in sizes.most_common():
             print(f'{part if part != folder.name else "index.html":12s} {size / 1e6:7.2f} MB')
-        print(f'{"in all":12s} {sum(sizes.values()) / 1e6:7.2f} MB (at most {_LIMIT_MB})')
+        print(f'{"in all":12s} {sum(sizes.values()) / 1e6:7.2f} MB (at most {budget.MOST_BYTES / 1e6:g})')
         with serve(folder) as address:
             for kind, place in (('from disk', f'file://{folder}'), ('over http', address)):
                 first = _measure(place, '')

@@ -11,8 +11,9 @@ from playwright.sync_api import expect
 from convert import marks
 from tests.browser.conftest import Tab, expect_focus, serve
 from tests.page.test_page import Pictures, make_page, read, smooth_images, unpack
+from tests.page.test_selection import compared
 from trainer.data.image_set import Entry
-from trainer.page import builder
+from trainer.page import builder, selection
 
 
 def test_the_data_set_shows_advice_outliers_labels_and_duplicates(tab):
@@ -33,6 +34,32 @@ def test_the_data_set_shows_advice_outliers_labels_and_duplicates(tab):
     expect(page.locator('dialog h2')).to_be_focused()
     page.keyboard.press('Escape')
     expect_focus(page, 'training image 21,')
+
+
+def test_a_page_with_some_of_the_images_calls_them_by_their_numbers_in_the_set(browser, tmp_path):
+    part = selection.part(compared(samples=30, count=120), 60, 6)
+    builder.write_page(str(tmp_path), part)
+    numbers = list(part.dataset.numbers)
+    place = next(place for place, number in enumerate(numbers) if number > place + 20)
+    tab = Tab(browser, f'file://{tmp_path}')
+    page = tab.open('#tab=dataset')
+    panel = page.get_by_role('tabpanel', name='Data set')
+    expect(panel.locator('.count')).to_have_text('60 images on this page, of 120 in the set')
+    panel.get_by_role('button', name=re.compile(f'^training image {numbers[place]},')).click()
+    dialog = page.get_by_role('dialog')
+    expect(dialog.locator('h2')).to_have_text(f'Training image {numbers[place]}')
+    assert page.evaluate('location.hash').endswith(f'image={numbers[place]}')
+    expect(dialog.get_by_text('% of the images on this page')).to_be_visible()
+    near = dialog.get_by_role('list', name='Nearest training images by shape').get_by_role('button')
+    expect(near).to_have_count(6)
+    layer = part.dataset.nearest[1].nearest
+    first, cosine = numbers[layer.indices[place, 0]], layer.cosines[place, 0]
+    expect(near.first).to_have_attribute('aria-label', re.compile(f'^training image {first},.*cosine {cosine:.2f}$'))
+    page.keyboard.press('Escape')
+    absent = next(number for number in range(120) if number not in numbers)
+    page.goto(f'{tab.address}/index.html#tab=dataset&image={absent}')
+    expect(dialog).to_be_hidden()
+    tab.close()
 
 
 def test_suspicious_labels_are_listed_with_the_label_that_fits(tab):

@@ -25,7 +25,8 @@ from trainer.features import extraction, registry
 from trainer.features.space import Space
 from trainer.generator import loading, tracing
 from trainer.page import builder, network_packing
-from trainer.page.content import Live, Page
+from trainer.page.content import Page
+from trainer.page.live_content import Live
 from trainer.pretrained import packing
 
 COMMAND = 'python -m trainer.generate --model_dir=x'

@@ -17,7 +17,8 @@ from trainer.features import squeezenet
 from trainer.features.squeezenet import SqueezeNet
 from trainer.generator import tracing
 from trainer.page import builder, network_packing
-from trainer.page.content import Finder, Live, Page
+from trainer.page.content import Page
+from trainer.page.live_content import Finder, Live
 
 COUNT = 2
 RUN = """async ([data, keys, wasm, inputs]) => {

@@ -21,7 +21,8 @@ from tests.conftest import smooth_images
 from trainer.data import images
 from trainer.dcgan import noise
 from trainer.page import builder
-from trainer.page.content import Live, Page
+from trainer.page.content import Page
+from trainer.page.live_content import Live
 
 NOISE_DIM, SIDE = 8, 32
 LABELS = ('hat', 'shoe')

@@ -42,6 +42,14 @@ def test_thumbnails_shrink_as_images_become_many(count, size, side):
     assert sprites.thumbnail_side(count, size) == side
 
 
+@pytest.mark.parametrize(
+    ('count', 'size', 'total', 'small', 'side'),
+    [(2000, 128, 0, False, 88), (2000, 128, 9000, False, 64), (2000, 128, 2100, False, 88), (2000, 128, 0, True, 40)],
+)
+def test_thumbnails_of_a_part_leave_the_room_that_it_was_to_save(count, size, total, small, side):
+    assert sprites.thumbnail_side(count, size, total, small) == side
+
+
 def test_large_thumbnails_are_scaled_down(tmp_path):
     part = dataclasses.replace(make_page().dataset, images=Pictures(smooth_images(60, 160)))
     builder.write_page(str(tmp_path), Page('Big', (), part))
@@ -52,12 +60,16 @@ def test_large_thumbnails_are_scaled_down(tmp_path):
 @pytest.mark.filterwarnings('ignore:unclosed <ssl.SSLSocket:ResourceWarning')  # google-cloud-storage leaves them.
 def test_a_bucket_gets_files_that_a_browser_shows(gcs):
     folder = f'{gcs.bucket}/some/page'
+    for name in ('images-009.webp', 'mine.webp'):  # The first is of an earlier, larger page.
+        publish.publish(folder, f'sprites/{name}', b'old')
     builder.write_page(folder, make_page())
     with tf.io.gfile.GFile(f'{folder}/data/start.js') as file:
         assert read_script(file.read())['title'] == 'A run'
     bucket, name = storage.split(folder)
     blobs = {blob.name[len(name) + 1 :]: blob for blob in storage.client().list_blobs(bucket, prefix=name)}
-    assert {'index.html', 'code/page.css', 'sprites/images-000.webp', 'sprites/samples-000.webp'} <= set(blobs)
+    sheets = {'sprites/images-000.webp', 'sprites/samples-000.webp'}
+    assert {'index.html', 'code/page.css'} <= set(blobs)
+    assert {path for path in blobs if path.startswith('sprites/')} == sheets | {'sprites/mine.webp'}
     for path, blob in blobs.items():
         assert blob.content_type == publish.CONTENT_TYPES[pathlib.PurePosixPath(path).suffix], path
         assert blob.cache_control == 'no-cache'

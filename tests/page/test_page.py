@@ -7,6 +7,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -83,9 +84,19 @@ def read(folder: pathlib.Path, name: str) -> dict:
 
 def unpack(layer: dict) -> tuple[np.ndarray, np.ndarray]:
     kind = {2: '<u2', 4: '<u4'}[layer['width']]
+    if 'deflated' in layer:
+        return unpack_deflated(layer)
     indices = np.frombuffer(base64.b64decode(layer['indices']), kind).reshape(-1, layer['count'])
     cosines = np.frombuffer(base64.b64decode(layer['cosines']), np.int8).reshape(indices.shape)
     return indices, cosines / 100
+
+
+def unpack_deflated(layer: dict) -> tuple[np.ndarray, np.ndarray]:
+    width, count = layer['width'], layer['count']
+    planes = np.frombuffer(zlib.decompress(base64.b64decode(layer['deflated'])), np.uint8).reshape(width + 1, -1)
+    indices = sum(plane.astype(int) << 8 * place for place, plane in enumerate(planes[:-1]))
+    cosines = np.cumsum(planes[-1].view(np.int8).reshape(count, -1), axis=0, dtype=np.int8)
+    return np.asarray(indices).reshape(-1, count), cosines.T / 100
 
 
 @pytest.fixture(scope='module')

@@ -12,11 +12,11 @@ from trainer.dcgan.hparams import HParams
 from trainer.generator import tracing
 from trainer.generator.sampler import CheckpointGenerator, ExportedGenerator, Generator
 from trainer.operations import Network
-from trainer.page import network_packing
-from trainer.page.content import Live
+from trainer.page import budget, network_packing
+from trainer.page.live_content import Live
 
 DIRECTIONS = 5  # Sliders.
-MOST_BYTES = 7_500_000  # Of the weights in base64: half of the 15 MB that a page may take.
+MOST_BYTES = budget.MOST_BYTES // 2  # Of the weights in base64.
 _MOST_LEVELS = 3.0  # Grey levels of difference, on average: more is another generator.
 _SEEDS = 16
 _HERE = 'Pictures are made on this page by the generator itself'
@@ -30,20 +30,43 @@ def embedded(generator: CheckpointGenerator, hparams: HParams, command: str, ser
       hparams: of its run.
       command: makes a picture again if ` --seeds=SEED` is appended.
       serve: the command that makes pictures where they cannot be made here.
+
+    Returns:
+      The tab with the most bits a weight that fit into half of a page; its `smaller` has fewer, or no network.
     """
     weights = generator.weights()
     network = tracing.network(weights, hparams.architecture)
     described = _described(generator, hparams.image_size, hparams.channels)
-    live = dataclasses.replace(described, command=command, directions=tracing.directions(weights, DIRECTIONS))
-    for bits in network_packing.PRECISIONS:
-        size = len(network_packing.packed(network, bits)['bytes'])
-        if size <= MOST_BYTES:
-            return _judged(live, generator, network, bits, size, serve)
-    note = (
-        f'This generator is too large for a page: its {network.size:,} weights take {size / 1e6:.1f} MB in {bits} '
-        f'bits, and a page may use {MOST_BYTES / 1e6:.1f} MB for them. A server makes its pictures: {serve}'
+    live = dataclasses.replace(
+        described, command=command, serve=serve, directions=tracing.directions(weights, DIRECTIONS)
     )
-    return _refused(live, note)
+    sizes = {bits: len(network_packing.packed(network, bits)['bytes']) for bits in network_packing.PRECISIONS}
+    fitting = {bits: size for bits, size in sizes.items() if size <= MOST_BYTES}
+    if not fitting:
+        least = min(sizes)
+        return _refused(
+            live,
+            f'This generator is too large for a page: its {network.size:,} weights take {sizes[least] / 1e6:.1f} MB '
+            f'in {least} bits, and a page may use {MOST_BYTES / 1e6:.1f} MB. A server makes its pictures: {serve}',
+        )
+    no_room = f'The generator finds no room on this page beside all the rest. A server makes its pictures: {serve}'
+    made, found = dataclasses.replace(live, note=no_room), ''
+    for bits in sorted(fitting):
+        mean, found = _apart(generator, network, bits)
+        if mean <= _MOST_LEVELS:
+            note = (
+                f'{_HERE}: {network.size:,} weights in {bits} bits. They differ from those of the trainer by {found}.'
+            )
+            made = dataclasses.replace(live, network=network, bits=bits, note=note, smaller=made)
+    if not made.network:
+        bits = max(fitting)
+        return _refused(
+            live,
+            f'In {bits} bits this generator would make other pictures: they differ by {found}. '
+            f'A server makes the true ones: {serve}',
+        )
+    logging.info('live generator: %s', made.note)
+    return made
 
 
 def served(generator: CheckpointGenerator | ExportedGenerator, side: int, channels: int, predict: str) -> Live:
@@ -67,19 +90,11 @@ def difference(generator: Generator, network: Network) -> np.ndarray:
     return np.abs(made.astype(np.int16) - generator.images(latents))
 
 
-def _judged(live: Live, generator: CheckpointGenerator, network: Network, bits: int, size: int, serve: str) -> Live:
+def _apart(generator: CheckpointGenerator, network: Network, bits: int) -> tuple[float, str]:
+    """How much the pictures differ in so many bits: grey levels on average, and in words."""
     apart = difference(generator, network_packing.rounded(network, bits))
     mean, most = float(apart.mean()), int(apart.max())
-    found = f'{mean:.2f} grey levels of 255 on average and {most} at most, over the pictures of {_SEEDS} seeds'
-    logging.info('live generator: %d bits, %.1f MB, differs by %s', bits, size / 1e6, found)
-    if mean > _MOST_LEVELS:
-        return _refused(
-            live,
-            f'In {bits} bits this generator would make other pictures: they differ by {found}. '
-            f'A server makes the true ones: {serve}',
-        )
-    note = f'{_HERE}: {network.size:,} weights in {bits} bits. They differ from those of the trainer by {found}.'
-    return dataclasses.replace(live, network=network, bits=bits, note=note)
+    return mean, f'{mean:.2f} grey levels of 255 on average and {most} at most, over the pictures of {_SEEDS} seeds'
 
 
 def _refused(live: Live, note: str) -> Live:

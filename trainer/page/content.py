@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from trainer.data.image_set import Entry
-from trainer.operations import Network
+from trainer.page.live_content import Live
 
 
 class Images(Protocol):
@@ -46,6 +46,20 @@ class Layer:
 
     likeness: str
     nearest: Nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Vectors:
+    """What a page is compared by, so that a part of the training images can be compared anew.
+
+    Attributes:
+      likeness: as of a `Layer`.
+      images, samples: float32 [N, D] and [M, D], of length 1.
+    """
+
+    likeness: str
+    images: np.ndarray
+    samples: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +137,7 @@ class DatasetPart:
     """The tab of the data set.
 
     Attributes:
-      images: the pictures; number i here is number i everywhere on the page.
+      images: the pictures; index i here is index i everywhere on the page.
       entries: name and label of each.
       label_names: the names that the labels index, () if there are none.
       density: float32 [N], higher is more typical, or None; the page sorts by it.
@@ -132,6 +146,8 @@ class DatasetPart:
       notes: advice in words, shown on top.
       figures: shown below the notes.
       suspects: images whose labels are probably wrong, the least confident first.
+      numbers: of these images in the whole data set, rising; () if these are all of it.
+      total: images of the whole data set; 0 if these are all of it.
     """
 
     images: Images
@@ -143,70 +159,8 @@ class DatasetPart:
     notes: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     suspects: Sequence[Suspect] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Finder:
-    """What the page needs to find the training images nearest to any picture, by the late layer of the extractor.
-
-    Attributes:
-      network: of one input, a picture [side, side, 3] as `mean` says; its output is a vector [D].
-      mean: of blue, green and red; the network's input is a picture in this order, 0 to 255, minus these.
-      centre: float32 [D], taken from the output; the rest is scaled to length 1.
-      axes: float32 [d, D], orthonormal rows, on which vectors are projected; None keeps them whole.
-      images: float32 [N, d], of training images, projected.
-      numbers: of these images in the data set.
-      samples: float32 [M, d], of the samples of the page.
-      note: what is lost, in a sentence; '' if nothing is.
-      bits: of each weight of the network, 16 or 8.
-    """
-
-    network: Network
-    mean: tuple[float, float, float]
-    centre: np.ndarray
-    axes: np.ndarray | None
-    images: np.ndarray
-    numbers: Sequence[int]
-    samples: np.ndarray
-    note: str = ''
-    bits: int = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Live:
-    """The tab in which the page makes new pictures, by itself or through a server.
-
-    Attributes:
-      noise_dim: length of the noise.
-      side: of the pictures, px.
-      channels: 3 or 1.
-      labels: the names of the classes, () for an unconditional generator.
-      shares: of images without a class and of each class, float64 [1 + K], by which a seed decides its class.
-      directions: D vectors, float32 [noise_dim], of length 1, for the sliders.
-      command: makes a picture again if ` --seeds=SEED` is appended; '' shows none.
-      network: makes pictures in the browser from the noise and, with classes, from a one-hot vector; None if it is not
-        on the page.
-      bits: of each of its weights, 16 or 8.
-      note: in a sentence, how much its pictures differ from the generator's, or why it is not on the page.
-      predict: address of a server that makes pictures and finds images, '' if there is none; used for what the page
-        cannot do itself.
-      finder: finds the nearest training images; None if it is not on the page.
-      finder_note: why it is not.
-    """
-
-    noise_dim: int
-    side: int
-    channels: int
-    labels: Sequence[str] = ()
-    shares: Sequence[float] = ()
-    directions: Sequence[np.ndarray] | np.ndarray = ()
-    command: str = ''
-    network: Network | None = None
-    bits: int = 16
-    note: str = ''
-    predict: str = ''
-    finder: Finder | None = None
-    finder_note: str = ''
+    numbers: Sequence[int] = ()
+    total: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +173,9 @@ class Page:
       dataset: the tab of the data set; None only if there is nothing of it to show.
       generated: the tab of the samples, which needs that of the data set; None for a page of the data set alone.
       live: the tab of new pictures, or None.
+      vectors: from the early layer to the late one. Where a page has them, its neighbours and its finder are made from
+        them for the training images that are on it, whichever these are; () leaves neighbours and finder as they are.
+      neighbours: of each picture, where they are made from the vectors.
     """
 
     title: str
@@ -226,3 +183,5 @@ class Page:
     dataset: DatasetPart | None
     generated: Generated | None = None
     live: Live | None = None
+    vectors: tuple[Vectors, ...] = ()
+    neighbours: int = 24

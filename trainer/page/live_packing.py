@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from trainer.page import network_packing, packing
-from trainer.page.content import Finder, Live
+from trainer.page.live_content import Finder, Live
 
 _DIGITS = 4
 # Of the numbers of a vector, by the bits of the network. Cosines of 180 photographs of clothes with their nearest
 # training images changed by 0.001 and at most 0.005; with the network in 8 bits by 0.004 and at most 0.02.
 _LARGEST = {16: 63, 8: 31}
+_LARGEST_OF_AXES = 127  # Of an axis: this changes a cosine by less than 0.001.
 
 
 def start(live: Live) -> dict[str, Any]:
@@ -34,23 +35,20 @@ def start(live: Live) -> dict[str, Any]:
     }
 
 
-def later(live: Live) -> dict[str, Any]:
-    """The data of the scripts that the tab loads, by their names."""
-    made: dict[str, Any] = {}
-    if live.network:
-        made['live'] = network_packing.packed(live.network, live.bits)
-    if live.finder:
-        made['finder'] = _finder(live.finder)
-    return made
+def network(live: Live) -> dict[str, Any]:
+    """The data of the script `live`; only if the tab has a network."""
+    assert live.network
+    return network_packing.packed(live.network, live.bits)
 
 
-def _finder(finder: Finder) -> dict[str, Any]:
+def finder(finder: Finder) -> dict[str, Any]:
+    """The data of the script `finder`."""
     axes = finder.axes
     return {
         'network': network_packing.packed(finder.network, finder.bits),
         'mean': list(finder.mean),
         'centre': packing.as_base64(finder.centre.astype('<f4')),
-        'axes': None if axes is None else packing.as_base64(axes.astype('<f4')),
+        'axes': None if axes is None else _rows(axes, _LARGEST_OF_AXES),
         'length': finder.images.shape[1],
         'images': _rows(finder.images, _LARGEST[finder.bits]),
         'numbers': None if len(finder.numbers) == finder.numbers[-1] + 1 else [int(i) for i in finder.numbers],

@@ -38,3 +38,21 @@ def publish(folder: str, name: str, data: bytes) -> None:
         blob = gcs.blob(path)
         blob.cache_control = 'no-cache'  # Else a rewritten page would show old pictures beside new data for an hour.
         blob.upload_from_string(data, CONTENT_TYPES[os.path.splitext(name)[1]], timeout=_TIMEOUT_S)
+
+
+def remove(folder: str, name: str) -> None:
+    """Removes one file of a page; a folder of this name stays.
+
+    Args:
+      folder: local or gs://.
+      name: of the file in it, with '/' between folders.
+
+    Raises:
+      errors.UserError: Cloud Storage refuses it.
+    """
+    path = os.path.join(folder, name)
+    if gcs.is_remote(path):
+        with explained(path, ADMIN):
+            gcs.blob(path).delete(timeout=_TIMEOUT_S)
+    elif files.is_regular(path):
+        os.remove(path)

@@ -49,7 +49,7 @@
   };
 
   /**
-   * Reads neighbours out of a packed layer.
+   * Reads neighbours out of a packed layer, whose bytes are in base64 or those of `explore.inflateLayers`.
    * @param {{count: number, width: number, indices: (string|ArrayBuffer), cosines: (string|Int8Array)}} layer
    * @param {number} row whose neighbours
    * @returns {Array<{index: number, cosine: number}>} nearest first

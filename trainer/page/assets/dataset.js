@@ -14,6 +14,7 @@
     const grid = new explore.Grid('Training images', 88, function (index) { return tile(index, marking); });
     let filled = null;
     let marking = null;
+    const total = explore.data.start.thumbnails.total;
     const fill = function (data) {
       marking = data.names.some(Boolean) ? explore.markMode(data, grid) : null;
       const chosen = {order: 'record', label: ''};
@@ -33,6 +34,7 @@
         empty.textContent = inGroups ? 'No image was found twice.' : 'No image has this label.';
         count.textContent = inGroups ? explore.count(clusters.length, 'group') + ' of duplicates'
           : explore.count(items.length, 'image');
+        if (total) count.textContent += ' on this page, of ' + explore.number(total) + ' in the set';
       };
       const change = function (name, value) {
         chosen[name] = value;
@@ -62,11 +64,17 @@
     };
   };
 
+  /** The number in the data set of a training image of the page, which may have only some of them. */
+  explore.numberOf = function (index) {
+    const numbers = explore.data.start.thumbnails.numbers;
+    return numbers ? numbers[index] : index;
+  };
+
   /** Says what a training image is, for ears and tooltips. Its name may not be loaded yet. */
   explore.describeImage = function (index) {
     const data = explore.data.dataset;
     const name = data ? data.names[index] : '';
-    return 'training image ' + index + (name ? ', ' + name : '') + (data && labelOf(data, index) ? ', ' + labelOf(data, index) : '');
+    return 'training image ' + explore.numberOf(index) + (name ? ', ' + name : '') + (data && labelOf(data, index) ? ', ' + labelOf(data, index) : '');
   };
 
   /** @returns {string} the label's name, '' if there is none. */

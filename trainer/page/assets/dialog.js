@@ -62,6 +62,9 @@
         next.disabled = neighbour(1) === undefined;
         const needed = kind === 'sample' ? ['dataset'] : ['dataset', 'neighbours'];
         return Promise.all(needed.map(explore.load)).then(function (loaded) {
+          if (kind === 'sample') return loaded;
+          return explore.inflateLayers(loaded[1].samples.concat(loaded[1].images)).then(function () { return loaded; });
+        }).then(function (loaded) {
           fill(kind, index, kind === 'sample' ? explore.sampleDetail(index)
             : explore.imageDetail(index, loaded[0], loaded[1]));
           // What was chosen is gone with what it lay in; arrows that were pressed stay where they are.

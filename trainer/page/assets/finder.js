@@ -29,11 +29,11 @@
   function make(data) {
     return Promise.all([
       explore.makeNetwork(data.network, explore.wasmAllowed()), explore.inflate(data.images.whole),
-      explore.inflate(data.samples.whole),
+      explore.inflate(data.samples.whole), data.axes ? explore.inflate(data.axes.whole) : null,
     ]).then(function (ready) {
       return {
         network: ready[0], mean: data.mean, side: data.network.inputs[0][0], centre: floats(data.centre),
-        axes: data.axes && floats(data.axes), length: data.length, images: rows(ready[1], data.images, data.numbers),
+        axes: data.axes && rows(ready[3], data.axes, null), length: data.length, images: rows(ready[1], data.images, data.numbers),
         samples: rows(ready[2], data.samples, null),
       };
     });
@@ -58,18 +58,23 @@
     const length = Math.sqrt(centred.reduce(function (sum, value) { return sum + value * value; }, 0)) || 1;
     const unit = centred.map(function (value) { return value / length; });
     if (!finder.axes) return unit;
-    return Float32Array.from({length: finder.length}, function (_, k) {
-      return unit.reduce(function (sum, value, i) { return sum + value * finder.axes[k * unit.length + i]; }, 0);
-    });
+    return products(finder.axes, unit);
   }
 
-  function nearest(kept, vector, count) {
+  /** The product of a vector with each of the kept ones. */
+  function products(kept, vector) {
     const size = kept.factors.length;
     const sums = new Float32Array(size);
     vector.forEach(function (value, k) {
       for (let i = 0; i < size; i += 1) sums[i] += value * kept.whole[k * size + i];
     });
-    const order = Array.from(sums, function (sum, i) { return {index: i, cosine: Math.min(1, sum * kept.factors[i])}; });
+    return sums.map(function (sum, i) { return sum * kept.factors[i]; });
+  }
+
+  function nearest(kept, vector, count) {
+    const order = Array.from(products(kept, vector), function (product, i) {
+      return {index: i, cosine: Math.min(1, product)};
+    });
     order.sort(function (a, b) { return b.cosine - a.cosine || a.index - b.index; });
     return order.slice(0, count).map(function (entry) {
       return {index: kept.numbers ? kept.numbers[entry.index] : entry.index, cosine: entry.cosine};

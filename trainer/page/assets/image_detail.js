@@ -11,7 +11,8 @@
    * @returns {{title: string, body: Array<Node>}}
    */
   explore.imageDetail = function (index, data, neighbours) {
-    const facts = [['Number', explore.number(index)]];
+    const number = explore.number(explore.numberOf(index));
+    const facts = [['Number', number]];
     if (data.names[index]) facts.unshift(['File', data.names[index]]);
     if (explore.labelOf(data, index)) facts.push(['Label', explore.labelOf(data, index)]);
     const suspect = data.suspects.filter(function (one) { return one.number === index; })[0];
@@ -21,7 +22,7 @@
     }
     if (data.density) facts.push(['Typical', typical(data.density, index)]);
     const left = explore.element('div', {class: 'subject'}, [
-      explore.large('thumbnails', index, 'training image ' + index),
+      explore.large('thumbnails', index, 'training image ' + explore.numberOf(index)),
       explore.facts(explore.element('dl', {class: 'facts'}), facts),
     ]);
     const right = explore.element('div', {}, []);
@@ -39,7 +40,7 @@
     if (neighbours.images.length) {
       right.append(explore.neighbourhood('Nearest training images', 'image', neighbours.images, index));
     }
-    return {title: 'Training image ' + explore.number(index), body: [left, right]};
+    return {title: 'Training image ' + number, body: [left, right]};
   };
 
   /**
@@ -59,6 +60,6 @@
 
   function typical(density, index) {
     const lower = density.filter(function (value) { return value < density[index]; }).length;
-    return 'more than ' + explore.percent(lower / density.length) + ' of the images';
+    return 'more than ' + explore.percent(lower / density.length) + ' of the images' + (explore.data.start.thumbnails.numbers ? ' on this page' : '');
   }
 })();

@@ -19,8 +19,14 @@
    * @param {number} index
    */
   explore.open = function (kind, index) {
-    setAddress(kind + '=' + (kind === 'sample' ? start.generated.seeds[index] : index));
+    setAddress(kind + '=' + (kind === 'sample' ? start.generated.seeds[index] : explore.numberOf(index)));
   };
+
+  /** The place on the page of a training image by its number, -1 if it is not here. */
+  function placeOf(number) {
+    const numbers = start.thumbnails && start.thumbnails.numbers;
+    return numbers ? numbers.indexOf(number) : number;
+  }
 
   function setAddress(detail) {
     location.hash = 'tab=' + active + (detail ? '&' + detail : '');
@@ -34,7 +40,7 @@
     if (tab === 'live') tabs.live.follow(wanted);
     const kind = wanted.has('sample') && start.generated ? 'sample' : 'image';
     const number = wanted.has(kind) ? Number(wanted.get(kind)) : -1;
-    const index = kind === 'sample' ? start.generated.seeds.indexOf(number) : number;
+    const index = kind === 'sample' ? start.generated.seeds.indexOf(number) : placeOf(number);
     const sheets = start[kind === 'sample' ? 'samples' : 'thumbnails'];
     if (sheets && index >= 0 && index < sheets.count) {
       return dialog.show(kind, index);

@@ -22,6 +22,41 @@
   };
 
   /**
+   * Inflates the neighbours that trainer/page/packing.py has deflated, once, for `explore.neighbours`.
+   * @param {Array<Object>} layers
+   * @returns {Promise}
+   */
+  explore.inflateLayers = function (layers) {
+    return Promise.all(layers.filter(function (layer) { return layer.deflated; }).map(function (layer) {
+      const text = layer.deflated;
+      return explore.inflate(text).then(function (buffer) {
+        if (layer.deflated) spread(layer, new Uint8Array(buffer));
+        layer.deflated = '';
+      });
+    }));
+  };
+
+  /** Puts the bytes of each number side by side, and adds the steps of the cosines up. */
+  function spread(layer, bytes) {
+    const count = layer.count;
+    const size = bytes.length / (layer.width + 1);
+    const indices = new Uint8Array(layer.width * size);
+    for (let plane = 0; plane < layer.width; plane += 1) {
+      for (let i = 0; i < size; i += 1) indices[layer.width * i + plane] = bytes[plane * size + i];
+    }
+    const cosines = new Int8Array(size);
+    const rows = size / count;
+    for (let k = 0; k < count; k += 1) {
+      for (let row = 0; row < rows; row += 1) {
+        const at = row * count + k;
+        cosines[at] = (k ? cosines[at - 1] : 0) + bytes[layer.width * size + k * rows + row]; // Wraps, as the steps do.
+      }
+    }
+    layer.indices = indices.buffer;
+    layer.cosines = cosines;
+  }
+
+  /**
    * @param {ArrayBuffer} buffer the bytes of a network
    * @returns {function(Object): Object<string, Float32Array>} the arrays of one of its operations
    */
