@@ -49,6 +49,23 @@ def test_own_schema_round_trip(channels):
     np.testing.assert_array_equal(record.pixels(HWC), pixels)
 
 
+def test_pixels_that_begin_as_a_jpeg_are_pixels():
+    (pixels,) = smooth_images(1, 32)
+    pixels[0, 0] = 0xFF, 0xD8, 0xFF
+    for serialized in (records.encode_example(pixels, 0, 'pink.png'), tpu_dcgan_record(pixels)):
+        np.testing.assert_array_equal(records.decode_example(serialized).pixels(HWC), pixels)
+
+
+def test_a_file_in_the_place_of_pixels_is_read_whatever_its_length():
+    (pixels,) = smooth_images(1, 32)
+    file = tf.io.encode_jpeg(pixels, quality=100).numpy()
+    square = file[:2] + b'\xff\xfe' + (3 * 32**2 - len(file) - 2).to_bytes(2, 'big')  # A comment to that length.
+    file = square + bytes(3 * 32**2 - len(file) - 4) + file[2:]
+    assert len(file) == 32 * 32 * 3
+    record = records.decode_example(example(image=bytes_feature(file)))
+    assert (record.encoding, record.height, record.width) == (ENCODED, 32, 32)
+
+
 def test_a_record_is_always_the_same_bytes():
     (pixels,) = smooth_images(1, 32)
     assert len({records.encode_example(pixels, 1, 'a.png') for _ in range(20)}) == 1

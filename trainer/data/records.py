@@ -35,6 +35,7 @@ LABEL_KEYS = {RAW: 'label', ENCODED: 'image/class/label'}
 BY_KEY = 'label_by'
 BY_MODEL = 'model'
 _MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')  # How a JPEG or PNG file begins.
+_END = (b'\xff\xd9', b'IEND\xaeB`\x82')  # How most of them end.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,12 +143,21 @@ def decode_example(serialized: bytes) -> Record:
     if ENCODED_KEY in features:
         return _decode_encoded(features, ENCODED_KEY)
     if _RAW_KEY in features:
-        as_file = _bytes_of(features, _RAW_KEY).startswith(_MAGIC)
-        return _decode_encoded(features, _RAW_KEY) if as_file else _decode_raw(features)
+        return _decode_encoded(features, _RAW_KEY) if _is_file(features) else _decode_raw(features)
     raise errors.DataError(
         f'the record has no image: it has the keys {sorted(features)}, but neither {_RAW_KEY!r} (raw uint8) nor '
         f'{ENCODED_KEY!r} (JPEG, PNG); make records with python -m convert.images_to_tfrecords'
     )
+
+
+def _is_file(features: Mapping[str, tf.train.Feature]) -> bool:
+    """Whether 'image' is a JPEG or PNG file; pixels may begin as one, such as those of a picture with a pink corner."""
+    data = _bytes_of(features, _RAW_KEY)
+    if not data.startswith(_MAGIC):
+        return False
+    if set(_GEOMETRY_KEYS) <= set(features):
+        return math.prod(_int_of(features, key, 0) for key in _GEOMETRY_KEYS) != len(data)
+    return data.endswith(_END) or not _is_square(len(data))
 
 
 def _decode_raw(features: Mapping[str, tf.train.Feature]) -> Record:
@@ -174,6 +184,10 @@ def _decode_encoded(features: Mapping[str, tf.train.Feature], key: str) -> Recor
     return Record(
         ENCODED, key if key != ENCODED_KEY else '', data, height, width, channels, HWC, label, _filename_of(features)
     )
+
+
+def _is_square(size: int) -> bool:
+    return any(math.isqrt(size // channels) ** 2 * channels == size for channels in (3, 1))
 
 
 def _square_geometry(size: int) -> tuple[int, int, int]:
