@@ -6,11 +6,13 @@ import dataclasses
 import io
 import pathlib
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, expect_focus, serve
@@ -105,6 +107,15 @@ def open_live(tab: Tab, fragment: str = '', query: str = ''):
     tab.page.goto(f'{tab.address}/index.html{query}#tab=live{fragment}')
     tab.page.wait_for_selector('#panel-live[data-made]')
     return tab.page
+
+
+def until(page: BrowserPage, holds: Callable[[], bool]) -> None:
+    """Waits, at most 10 s, for what no locator can tell."""
+    for _ in range(100):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    assert holds()
 
 
 def pixels_of(canvas) -> np.ndarray:
@@ -247,8 +258,7 @@ def test_a_walk_goes_along_the_sphere(opened, made):
     rounded = network_packing.rounded(made.network, 16)
     expected = operations.pixels(operations.run(rounded, vector, one_hot[:1] * 0.75 + one_hot[1:] * 0.25))[0]
     large = walk(page).get_by_role('img', name='picture at 25% of the way')
-    page.wait_for_timeout(100)
-    assert np.abs(pixels_of(large) - expected).max() <= 1
+    until(page, lambda: np.abs(pixels_of(large) - expected).max() <= 1)
 
 
 def test_play_moves_and_pause_stops(opened):
@@ -282,15 +292,13 @@ def test_sliders_move_the_picture_along_their_directions(opened, made):
     expect(stage(page).locator('code')).to_have_count(0)
     vector = noise.from_seeds(tf.constant([1234]), made.live.noise_dim).numpy()
     vector = vector + 4 * made.live.directions[1] - 2.5 * made.live.directions[3]
-    page.wait_for_timeout(100)
-    moved = pixels_of(stage(page).locator('canvas'))
-    assert np.abs(moved - made.images(vector.astype(np.float32), [0])[0]).max() <= 1
+    moved, of_seed = made.images(vector.astype(np.float32), [0])[0], made.of_seeds([1234], 0)[0][0]
+    assert np.abs(moved - of_seed).max() > 2
+    until(page, lambda: np.abs(pixels_of(stage(page).locator('canvas')) - moved).max() <= 1)
     page.get_by_role('button', name='Reset').click()
     expect(stage(page).locator('code')).to_contain_text('--seeds=1234 --label=hat')
     expect(sliders.nth(1)).to_have_value('0')
-    page.wait_for_timeout(100)
-    back = pixels_of(stage(page).locator('canvas'))
-    assert np.abs(back - made.of_seeds([1234], 0)[0][0]).max() <= 1 < np.abs(back - moved).max()
+    until(page, lambda: np.abs(pixels_of(stage(page).locator('canvas')) - of_seed).max() <= 1)
 
 
 def test_a_training_image_is_found_and_marked(opened, made, tmp_path):

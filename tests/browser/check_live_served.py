@@ -12,9 +12,9 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.check_live import own, pixels_of, show_seed, stage, walk
+from tests.browser.check_live import own, pixels_of, show_seed, stage, until, walk
 from tests.browser.check_looks import CONTRASTS
 from tests.browser.conftest import Tab
 from tests.conftest import smooth_images
@@ -103,6 +103,13 @@ def served(browser, tmp_path):
         tab.close()
 
 
+def is_moved(asked: dict, shown: Locator) -> bool:
+    """Whether the server was asked for a shoe by its noise, and the page shows it."""
+    if len(asked.get('noise', ())) != NOISE_DIM or asked['label'] != 'shoe':
+        return False
+    return np.array_equal(pixels_of(shown.locator('canvas')), picture(asked))
+
+
 def test_the_server_makes_the_pictures(served):
     tab, handler = served
     page = tab.open()
@@ -115,16 +122,12 @@ def test_the_server_makes_the_pictures(served):
     page.get_by_role('combobox', name=re.compile('^Label')).select_option('shoe')
     tile = page.get_by_role('grid', name='New pictures').get_by_role('button').nth(1)
     expect(tile).to_have_attribute('aria-label', re.compile('shoe$'))
-    page.wait_for_timeout(300)
-    assert handler.asked[-1]['label'] == 'shoe'
+    expect(stage(page).get_by_role('img')).to_have_attribute('aria-label', re.compile('^chosen picture, .*shoe$'))
     page.get_by_label('Direction 1').fill('4')
-    page.wait_for_timeout(300)
-    moved = handler.asked[-1]
-    assert len(moved['noise']) == NOISE_DIM and moved['label'] == 'shoe'
-    np.testing.assert_array_equal(pixels_of(stage(page).locator('canvas')), picture(moved))
+    until(page, lambda: any(is_moved(asked, stage(page)) for asked in handler.asked))
     walk(page).get_by_role('slider').fill('0.3')
-    page.wait_for_timeout(300)
-    assert len(handler.asked[-1]['noise']) == NOISE_DIM
+    share = walk(page).get_by_role('img', name='picture at 30% of the way')
+    until(page, lambda: any(np.array_equal(pixels_of(share), picture(asked)) for asked in handler.asked))
 
 
 def test_the_server_says_what_is_on_a_picture(served, tmp_path):
