@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any, Callable, NoReturn
 
 import apache_beam as beam
@@ -40,8 +41,8 @@ def run(runner: RunnerOptions, job: Work, build: Callable[[beam.Pipeline], None]
       errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours.
     """
     try:
-        with quiet.running(_LEVELS[runner.runner]):
-            graph = beam.Pipeline(runner=_engine(runner), options=_options(runner, job))
+        with quiet.running(_LEVELS[runner.runner]), _engine(runner, job) as engine:
+            graph = beam.Pipeline(runner=engine, options=_options(runner, job))
             build(graph)
             _finish(graph.run())
     except errors.UserError:
@@ -69,21 +70,28 @@ def explained(error: Exception) -> errors.UserError:
         return kind(errors.one_line(found[-1][1]))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     if any(sign in text for sign in _WORKER_LOST):
-        return WorkerLost(
-            errors.one_line(
-                f'a worker of Apache Beam ended in the middle ({lines[-1]}): nothing is written, start again; if it '
-                'happens again, look for a lack of memory'
-            )
-        )
+        return _worker_lost(lines[-1])
     return errors.UserError(errors.one_line(f'Apache Beam failed: {lines[-1]}'))
 
 
-def _engine(runner: RunnerOptions) -> Any:
+def _worker_lost(said: str) -> WorkerLost:
+    return WorkerLost(
+        errors.one_line(
+            f'a worker of Apache Beam ended in the middle ({said}): nothing is written, start again; if it happens '
+            'again, look for a lack of memory'
+        )
+    )
+
+
+@contextlib.contextmanager
+def _engine(runner: RunnerOptions, job: Work) -> Iterator[Any]:
     if runner.runner == DATAFLOW:
         from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
-        return DataflowRunner()
-    return processes.runner()
+        yield DataflowRunner()
+    else:
+        with processes.runner(job.waiting, _worker_lost) as engine:
+            yield engine
 
 
 def _options(runner: RunnerOptions, job: Work) -> PipelineOptions:

@@ -127,7 +127,7 @@ class Disk:
         return self._files[name]
 
     def _left(self) -> Iterator[tuple[int, Waiting]]:
-        for name in sorted(os.listdir(self._folder)):
+        for name in sorted(name for name in os.listdir(self._folder) if name.startswith(_PREFIX)):
             file = self._opened(name).fileno()
             for number in range(os.fstat(file).st_size // self._record_bytes):
                 position = number * self._record_bytes
