@@ -38,7 +38,7 @@ def run(runner: RunnerOptions, job: Work, build: Callable[[beam.Pipeline], None]
     """Builds a pipeline, runs it, and waits for its end.
 
     Raises:
-      errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours.
+      errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours, or `WorkerLost`.
     """
     try:
         with quiet.running(_LEVELS[runner.runner]), _engine(runner, job) as engine:
