@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
+import tempfile
 from typing import Any
 
 from absl import logging
@@ -11,12 +13,15 @@ from convert import rejection
 from convert.distributed import pipeline, runners, work
 from convert.distributed.work import Work
 from convert.listing import sources
-from convert.options import ConvertOptions, RunnerOptions
+from convert.options import DIRECT, ConvertOptions, RunnerOptions
 from convert.output import preview, staging, writer
 from convert.output.moments import Moments
 from convert.pictures.depth import Levels
 from convert.stages import describing, planning
 from trainer.data import manifest
+
+# Of `direct`. A worker that the system has ended for lack of memory may end again, and again.
+_ATTEMPTS = 3
 
 
 class Driver:
@@ -35,12 +40,12 @@ class Driver:
         runners.check(self._runner, options)
         parts = work.share_listing(listing, stage.shared)
         job = Work(options, listing.labels, Levels().white, stage.shared, parts)
-        facts = self._run(job)
+        facts = self._run(job, stage)
         white = pipeline.white_of(facts['highest'], job.white)
         if white != job.white:
             describing.say_white(white)
             job = Work(options, listing.labels, white, stage.shared, parts)
-            facts = self._run(job)
+            facts = self._run(job, stage)
         planned = planning.plan(facts['kept'], options)
         planning.check(planned, len(listing.names), facts['rejected'], options)
         _gather_rejections(facts, job, stage.folder)
@@ -50,10 +55,30 @@ class Driver:
         written = describing.Written(splits, moments, facts['rejected'], facts['synthetic'], white)
         return describing.describe(written, listing.labels, options)
 
-    def _run(self, job: Work) -> dict[str, Any]:
+    def _run(self, job: Work, stage: staging.Stage) -> dict[str, Any]:
         logging.info('%d parts of the listing are in %s', job.parts, job.shared)
-        runners.run(self._runner, job, lambda graph: pipeline.build(graph, job))
+        if self._runner.runner != DIRECT:
+            self._run_once(job)
+        else:
+            with tempfile.TemporaryDirectory(dir=stage.folder) as folder:
+                self._run_repeatedly(dataclasses.replace(job, waiting=folder))
         return work.load_facts(job.shared)
+
+    def _run_repeatedly(self, job: Work) -> None:
+        """Repeats what a lost worker has not done, as Dataflow does by itself; images that wait are not fitted again.
+
+        Raises:
+          runners.WorkerLost: in the last attempt too.
+        """
+        for attempt in range(2, _ATTEMPTS + 1):
+            try:
+                return self._run_once(job)
+            except runners.WorkerLost:
+                logging.warning('a worker ended in the middle: attempt %d of %d goes on from there', attempt, _ATTEMPTS)
+        return self._run_once(job)
+
+    def _run_once(self, job: Work) -> None:
+        runners.run(self._runner, job, lambda graph: pipeline.build(graph, job))
 
 
 def _gather_rejections(facts: dict[str, Any], job: Work, folder: str) -> None:

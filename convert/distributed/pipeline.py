@@ -115,9 +115,9 @@ def _near_borders(image: tuple, counted: borders.Counted) -> Iterator[tuple]:
 
 def _with_shard(image: tuple, counted: borders.Counted, table: dict[str, list]) -> Iterator[tuple]:
     if counted.plan:
-        chosen, place, _, name, pixels = image
+        chosen, place, _, name, where = image
         split = counted.plan.split(chosen)
-        yield (split, borders.shard_of(table[split], place)), (place, name, pixels)
+        yield (split, borders.shard_of(table[split], place)), (place, name, where)
 
 
 def _save_facts(

@@ -8,7 +8,8 @@ import logging
 import os
 import re
 import shlex
-from typing import Any, Callable
+from collections.abc import Iterator
+from typing import Any, Callable, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions, WorkerOptions
@@ -29,15 +30,19 @@ _LEVELS = {
 _WORKER_LOST = ('Channel closed', 'Multiplexer hanging up')
 
 
+class WorkerLost(errors.Transient):
+    """A worker process ended in the middle, and Beam cannot say why."""
+
+
 def run(runner: RunnerOptions, job: Work, build: Callable[[beam.Pipeline], None]) -> None:
     """Builds a pipeline, runs it, and waits for its end.
 
     Raises:
-      errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours.
+      errors.UserError: it fails; of the kind that a worker has raised, if it was one of ours, or `WorkerLost`.
     """
     try:
-        with quiet.running(_LEVELS[runner.runner]):
-            graph = beam.Pipeline(runner=_engine(runner), options=_options(runner, job))
+        with quiet.running(_LEVELS[runner.runner]), _engine(runner, job) as engine:
+            graph = beam.Pipeline(runner=engine, options=_options(runner, job))
             build(graph)
             _finish(graph.run())
     except errors.UserError:
@@ -65,26 +70,32 @@ def explained(error: Exception) -> errors.UserError:
         return kind(errors.one_line(found[-1][1]))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     if any(sign in text for sign in _WORKER_LOST):
-        return errors.Transient(
-            errors.one_line(
-                f'a worker of Apache Beam ended in the middle ({lines[-1]}): nothing is written, start again; if it '
-                'happens again, look for a lack of memory'
-            )
-        )
+        return _worker_lost(lines[-1])
     return errors.UserError(errors.one_line(f'Apache Beam failed: {lines[-1]}'))
 
 
-def _engine(runner: RunnerOptions) -> Any:
+def _worker_lost(said: str) -> WorkerLost:
+    return WorkerLost(
+        errors.one_line(
+            f'a worker of Apache Beam ended in the middle ({said}): nothing is written, start again; if it happens '
+            'again, look for a lack of memory'
+        )
+    )
+
+
+@contextlib.contextmanager
+def _engine(runner: RunnerOptions, job: Work) -> Iterator[Any]:
     if runner.runner == DATAFLOW:
         from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
-        return DataflowRunner()
-    return processes.runner()
+        yield DataflowRunner()
+    else:
+        with processes.runner(job.waiting, _worker_lost) as engine:
+            yield engine
 
 
 def _options(runner: RunnerOptions, job: Work) -> PipelineOptions:
-    words = shlex.split(runner.beam_flags)
-    _check_names(words)
+    words = _checked_words(runner.beam_flags)
     if runner.runner != DATAFLOW:
         return PipelineOptions([f'--direct_num_workers={job.options.workers or os.cpu_count() or 1}', *words])
     found = PipelineOptions([f'--temp_location={job.shared}/beam', *words])
@@ -99,16 +110,30 @@ def _options(runner: RunnerOptions, job: Work) -> PipelineOptions:
     return found
 
 
-def _check_names(words: list[str]) -> None:
-    """Refuses what Beam would drop with a warning, such as a misspelt --max_num_workers."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler='resolve')
+def _checked_words(beam_flags: str) -> list[str]:
+    """Splits the options, and refuses values that would end in Beam's usage text, and names that it would drop."""
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise errors.UserError(
+                errors.one_line(
+                    f'--beam_flags={beam_flags} is not what Apache Beam takes ({message}): correct the value'
+                )
+            )
+
+    parser = Parser(add_help=False, allow_abbrev=False, conflict_handler='resolve')
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(parser)
+    try:
+        words = shlex.split(beam_flags)
+    except ValueError as error:
+        parser.error(str(error))
     _, unknown = parser.parse_known_args(words)
     if unknown:
         raise errors.UserError(
             f'--beam_flags has {unknown[0]}, which is no option of Apache Beam: look for a typing error'
         )
+    return words
 
 
 def check(runner: RunnerOptions, options: ConvertOptions) -> None:

@@ -16,7 +16,7 @@ import apache_beam as beam
 import numpy as np
 
 from convert import rejection
-from convert.distributed import borders, work
+from convert.distributed import borders, waiting, work
 from convert.distributed.work import Work
 from convert.output import writer
 from convert.output.moments import Moments
@@ -51,31 +51,35 @@ _PILLOW = _Pillow()
 
 
 class Fit(beam.DoFn):
-    """(file, name) -> (digest, (file, name, synthetic, pixels)); rejections and highest values beside."""
+    """(file, name) -> (digest, (file, name, synthetic, where)); rejections and highest values beside."""
 
     def __init__(self, job: Work):
         self._job = job
 
     def setup(self) -> None:
-        """Prepares Pillow."""
+        """Prepares Pillow, and opens the room for the pixels."""
+        self._room = waiting.room(self._job)
         _PILLOW.acquire(self._job.options.max_megapixels)
 
     def teardown(self) -> None:
         """Restores Pillow's settings."""
         _PILLOW.release()
+        self._room.close()
 
     def process(self, element: tuple[int, bytes]) -> Iterator[Any]:
         """Gives an image, or a rejection."""
         file, name = element
         options = self._job.options
-        outcome = fitting.fit(options.input_dir, work.decoded(name), options, self._job.white)
-        if outcome.highest:
-            yield beam.pvalue.TaggedOutput(HIGHEST, outcome.highest)
-        if isinstance(outcome.result, rejection.Rejected):
-            yield _rejected(file, name, outcome.result)
-        else:
-            fitted = outcome.result
-            yield fitted.digest, (file, name, fitted.synthetic, fitted.pixels.tobytes())
+        kept = self._room.known(file)
+        if not kept:
+            outcome = fitting.fit(options.input_dir, work.decoded(name), options, self._job.white)
+            if isinstance(outcome.result, rejection.Rejected):
+                yield from _highest(outcome.highest)
+                yield _rejected(file, name, outcome.result)
+                return
+            kept = self._room.keep(file, outcome.result, outcome.highest)
+        yield from _highest(kept.highest)
+        yield kept.digest, (file, name, kept.synthetic, kept.where)
 
 
 class KeepFirst(beam.DoFn):
@@ -93,16 +97,16 @@ class KeepFirst(beam.DoFn):
 
 
 class Place(beam.DoFn):
-    """(digest, image) -> (split, place, synthetic, name, pixels); each depends on the image alone."""
+    """(digest, image) -> (split, place, synthetic, name, where); each depends on the image alone."""
 
     def __init__(self, job: Work):
         self._job = job
 
     def process(self, element: tuple[bytes, tuple]) -> Iterator[tuple]:
         """Gives one element."""
-        digest, (file, name, synthetic, pixels) = element
+        digest, (file, name, synthetic, where) = element
         key = ordering.key(self._job.options.seed, digest, work.decoded(name))
-        yield ordering.split_of(digest, synthetic, self._job.options), (key, file), synthetic, name, pixels
+        yield ordering.split_of(digest, synthetic, self._job.options), (key, file), synthetic, name, where
 
 
 class WriteShard(beam.DoFn):
@@ -114,6 +118,14 @@ class WriteShard(beam.DoFn):
     def __init__(self, job: Work):
         self._job = job
 
+    def setup(self) -> None:
+        """Opens the room of the pixels."""
+        self._room = waiting.room(self._job)
+
+    def teardown(self) -> None:
+        """Closes it."""
+        self._room.close()
+
     def process(self, element: tuple[tuple[str, int], Iterable[tuple]], counted: borders.Counted) -> Iterator[tuple]:
         """Writes one shard."""
         (split, shard), images = element
@@ -124,14 +136,14 @@ class WriteShard(beam.DoFn):
         shape = (options.image_size, options.image_size, options.channels)
         moments = Moments(options.channels)
         with tempfile.TemporaryDirectory(dir=beside) as folder, Spool(folder, shape) as spool:
-            waiting = []
-            for number, (place, file_name, pixels) in enumerate(images):
-                spool.append(np.frombuffer(pixels, np.uint8))
-                waiting.append((place, number, file_name))
-            waiting.sort()
+            order = []
+            for number, (place, file_name, where) in enumerate(images):
+                spool.append(np.frombuffer(self._room.load(where), np.uint8))
+                order.append((place, number, file_name))
+            order.sort()
             serialized = (
                 encoding.encode(spool.read(number), work.decoded(file_name), self._job.labels, moments)
-                for _, number, file_name in waiting
+                for _, number, file_name in order
             )
             described = writer.write_shard(f'{folder}/{name}', serialized)
             work.place(f'{folder}/{name}', f'{shared}/{name}')
@@ -153,6 +165,11 @@ class ListRejected(beam.DoFn):
         )
         work.save(f'{self._job.shared}/{work.rejections_of(part)}', rejection.rows(rows).encode())
         yield part
+
+
+def _highest(value: int) -> Iterator[beam.pvalue.TaggedOutput]:
+    if value:
+        yield beam.pvalue.TaggedOutput(HIGHEST, value)
 
 
 def _rejected(file: int, name: bytes, why: rejection.Rejected) -> beam.pvalue.TaggedOutput:

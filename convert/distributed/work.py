@@ -29,6 +29,7 @@ class Work:
       white: the value of white in 16-bit files that do not state it.
       shared: where the parts of the listing are, and where shards, rejections and facts go; local or gs://.
       parts: how many parts the listing has.
+      waiting: a local folder of all workers, where pixels wait for their shards; '' if they share no disk.
     """
 
     options: ConvertOptions
@@ -36,6 +37,7 @@ class Work:
     white: int
     shared: str
     parts: int
+    waiting: str = ''
 
     def names(self, part: int) -> Iterator[tuple[int, bytes]]:
         """Yields number and encoded name of each file in a part of the listing."""

@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--photos', type=pathlib.Path, help='a folder of small photos, and of nothing else')
     parser.add_argument('--large', type=int, default=300, help='how many JPEGs of 12 megapixels')
-    parser.add_argument('--small', type=int, nargs='*', default=(1000, 10000), help='how many small JPEGs, for memory')
+    parser.add_argument('--small', type=int, nargs='*', default=(1000, 10000, 30000), help='numbers of small JPEGs')
     options = parser.parse_args()
     print(f'{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {WORKERS} workers, images of {SIDE} px')
     with tempfile.TemporaryDirectory() as name:
@@ -112,7 +112,11 @@ def main() -> None:
             source.mkdir()
             generate_small(source, count)
             found = measure(source, 'direct', '--shard_mib=1')
-            print(f'worker with {count:6d} images in shards of 1 MiB: {found.worker_mib:.0f} MiB', flush=True)
+            print(
+                f'worker with {count:6d} images in shards of 1 MiB: {found.worker_mib:.0f} MiB, '
+                f'{found.processor:.1f} s of processor',
+                flush=True,
+            )
 
 
 if __name__ == '__main__':

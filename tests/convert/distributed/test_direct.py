@@ -6,10 +6,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 
 import pytest
 
@@ -68,16 +70,45 @@ def test_nasty_files_give_the_same_bytes(files, tmp_path, changes):
     assert contents(tmp_path / 'beam') == contents(tmp_path / 'local')
 
 
-def test_many_shards_and_repeated_bundles_give_the_same_bytes(tmp_path):
+@pytest.mark.parametrize('shared_disk', [True, False])
+def test_many_shards_and_repeated_bundles_give_the_same_bytes(tmp_path, monkeypatch, shared_disk):
     """FnApiRunner runs each bundle twice, as after a failure behind its last step."""
+    from convert.distributed import driver
     from tests.convert.test_conversion import write_photos
 
+    if not shared_disk:  # Elements then have their pixels, as on Dataflow.
+        monkeypatch.setattr(driver, 'DIRECT', 'no runner')
     source = write_photos(tmp_path / 'in', 90)
     changes = {'image_size': 128, 'holdout_percent': 40.0}
     found = run_locally(source, tmp_path / 'local', **changes)
     assert [len(shards) for shards in found.splits.values()] == [3, 2]
     run(source, tmp_path / 'beam', '--direct_runner_bundle_repeat=1', **changes)
     assert contents(tmp_path / 'beam') == contents(tmp_path / 'local')
+
+
+def test_what_waits_is_not_fitted_again_and_elements_do_not_grow_with_images(files, tmp_path):
+    from convert.distributed import transforms, work
+
+    def elements(source: pathlib.Path) -> tuple[list, list]:
+        options = ConvertOptions(str(source), 'out', image_size=128)
+        fit = transforms.Fit(work.Work(options, (), 65535, 'shared', 1, str(tmp_path)))
+        fit.setup()
+        found = [one for number, name in enumerate(names) for one in fit.process((number, name))]
+        fit.teardown()
+        values = [one.value for one in found if isinstance(one, beam.pvalue.TaggedOutput)]
+        return [one for one in found if isinstance(one, tuple)], values
+
+    import apache_beam as beam
+
+    names = [work.encoded(f'deep/{number}.png') for number in range(12)] + [b'notes.txt']
+    images, beside = elements(files)
+    assert len(images) == 12
+    assert len(beside) == 13
+    assert len(pickle.dumps(images)) < 12 * 250
+    images_again, beside_again = elements(tmp_path / 'no folder')
+    assert images_again == images
+    assert beside_again[:12] == beside[:12]
+    assert beside_again[12][3] != beside[12][3], 'the rejected file is not looked at again'
 
 
 def test_a_tiny_set_and_none(tmp_path):
@@ -150,33 +181,92 @@ def is_at_work(folder: pathlib.Path) -> bool:
     return 'libtensorflow' in (folder / 'maps').read_text()
 
 
-@pytest.mark.parametrize('victim', ['worker', 'command'])
-def test_a_kill_in_the_middle_leaves_no_data_set_and_the_next_run_succeeds(files, tmp_path, victim):
-    words = [f'--input_dir={files}', f'--output_dir={tmp_path / "out"}', f'--runner={DIRECT}', '--workers=2']
-    command = [sys.executable, '-m', 'convert.images_to_tfrecords', *words, '--image_size=32']
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 90
-    while len(workers_of(process.pid)) < 2 and time.monotonic() < deadline and process.poll() is None:
+def start(source: pathlib.Path, folder: pathlib.Path) -> subprocess.Popen:
+    """A conversion by two workers into `out` in the folder."""
+    words = [f'--input_dir={source}', f'--output_dir={folder / "out"}', f'--runner={DIRECT}', '--workers=2']
+    command = [sys.executable, '-m', 'convert.images_to_tfrecords', *words]
+    command += [f'--{name}={value}' for name, value in OPTIONS.items() if name != 'workers']
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_workers(process: subprocess.Popen, before: Collection[int] = ()) -> list[int]:
+    """The two workers of an attempt, when both are at work; `before` are those of earlier ones."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        found = [pid for pid in workers_of(process.pid) if pid not in before]
+        if len(found) == 2:
+            return found
         time.sleep(0.05)
-    workers = workers_of(process.pid)
-    assert len(workers) == 2
-    os.kill(workers[1] if victim == 'worker' else process.pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=90)
-    if victim == 'worker':
-        assert process.returncode == errors.Transient.exit_code, err
-        assert err.splitlines()[-1].startswith('error: a worker of Apache Beam ended in the middle')
-        assert 'Traceback' not in err
-        assert not (tmp_path / 'out').exists()
-    else:
-        assert not (tmp_path / 'out' / manifest.FILE_NAME).exists()
-        while any(pathlib.Path(f'/proc/{worker}').exists() for worker in workers) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not any(pathlib.Path(f'/proc/{worker}').exists() for worker in workers)
+    raise AssertionError(f'no two workers: {process.communicate()[1] if process.poll() is not None else "too slow"}')
+
+
+def is_gone(pid: int, seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while pathlib.Path(f'/proc/{pid}').exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not pathlib.Path(f'/proc/{pid}').exists()
+
+
+def test_the_work_of_a_killed_worker_is_repeated(files, tmp_path):
+    source = files / 'odd #1?'  # One pass over it.
+    process = start(source, tmp_path)
+    workers = wait_for_workers(process)
+    while not any(tmp_path.glob('out/.converting/*/fitted-*')) and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(workers[1], signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert err.count('a worker ended in the middle: attempt 2 of 3') == 1
+    run_locally(source, tmp_path / 'local')
+    assert contents(tmp_path / 'out') == contents(tmp_path / 'local')
+
+
+def test_workers_that_are_killed_each_time_leave_nothing(files, tmp_path):
+    process = start(files / 'odd #1?', tmp_path)
+    seen: list[int] = []
+    for _ in range(3):
+        seen += wait_for_workers(process, seen)
+        os.kill(seen[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == errors.Transient.exit_code, err
+    assert 'attempt 3 of 3' in err
+    assert err.splitlines()[-1].startswith('error: a worker of Apache Beam ended in the middle')
+    assert 'Traceback' not in err
+    assert not (tmp_path / 'out').exists()
+    assert all(map(is_gone, seen))
+
+
+def test_a_killed_command_leaves_no_data_set_and_no_worker_and_the_next_run_succeeds(files, tmp_path):
+    process = start(files, tmp_path)
+    workers = wait_for_workers(process)
+    process.kill()
+    process.communicate(timeout=90)
+    assert not (tmp_path / 'out' / manifest.FILE_NAME).exists()
+    assert all(map(is_gone, workers))
     run(files, tmp_path / 'out')
     run_locally(files, tmp_path / 'local')
     assert contents(tmp_path / 'out') == contents(tmp_path / 'local')
+
+
+@pytest.mark.parametrize(
+    ('flags', 'rule'),
+    [
+        ('--direct_num_workers=many', r"argument --direct_num_workers: invalid int value: 'many'"),
+        ('--direct_running_mode=fast', r"invalid choice: 'fast' \(choose from 'in_memory'"),
+        ('--project', 'argument --project: expected one argument'),
+        ("--project='x", 'No closing quotation'),
+    ],
+)
+def test_a_value_that_beam_does_not_take_is_one_line(tmp_path, capfd, flags, rule):
+    from tests.convert.test_conversion import write_photos
+
+    source = write_photos(tmp_path / 'in', 4)
+    with pytest.raises(errors.UserError, match=rf'^--beam_flags={flags} is .*{rule}.*: correct the value$') as found:
+        run(source, tmp_path / 'out', flags)
+    assert found.value.exit_code == errors.UserError.exit_code
+    assert 'usage' not in capfd.readouterr().err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_flag_that_beam_does_not_know_is_one_line(tmp_path):
