@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from trainer.inference.own_thread import OwnThread
 from trainer.inference.pooling import Pool
 
 
@@ -31,7 +32,7 @@ def together(pool: Pool, make: Doubling, batches: list[np.ndarray]) -> list:
 
     def call(number: int) -> None:
         try:
-            got[number] = pool(batches[number], np.copy)
+            got[number] = pool(batches[number])
         except ValueError as error:
             got[number] = str(error)
 
@@ -55,7 +56,7 @@ def rows(first: float, count: int) -> np.ndarray:
 def test_those_that_wait_share_one_run():
     make = Doubling()
     batches = [rows(10 * number, number + 1) for number in range(6)]
-    got = together(Pool(make), make, batches)
+    got = together(Pool(make, OwnThread('test')), make, batches)
     assert all(np.array_equal(made, 2 * batch) for made, batch in zip(got, batches))
     assert make.sizes == [1, 2 + 3 + 4 + 5 + 6]
 
@@ -63,42 +64,34 @@ def test_those_that_wait_share_one_run():
 def test_a_run_is_bounded_and_a_large_request_is_not_split():
     make = Doubling()
     batches = [rows(1000 * number, size) for number, size in enumerate((1, 300, 200, 200))]
-    got = together(Pool(make), make, batches)
+    got = together(Pool(make, OwnThread('test')), make, batches)
     assert all(np.array_equal(made, 2 * batch) for made, batch in zip(got, batches))
     assert sorted(make.sizes) == [1, 200, 200, 300]
 
 
 def test_an_error_reaches_all_that_shared_the_run_and_no_other():
     make = Doubling()
-    pool = Pool(make)
+    pool = Pool(make, OwnThread('test'))
     got = together(pool, make, [rows(1, 1), rows(-5, 1), rows(2, 1)])
     assert np.array_equal(got[0], [[2]])
     assert got[1:] == ['below zero'] * 2
     with pytest.raises(ValueError, match='below zero'):
-        pool(rows(-1, 1), np.copy)
-    assert np.array_equal(pool(rows(4, 1), np.copy), [[8]])
+        pool(rows(-1, 1))
+    assert np.array_equal(pool(rows(4, 1)), [[8]])
 
 
-def test_a_form_is_made_in_the_one_thread_and_its_error_is_its_callers_alone():
-    pool, names = Pool(lambda rows: 2 * rows), set()
+class Counting(OwnThread):
+    """Counts what is submitted."""
 
-    def named(made: np.ndarray) -> float:
-        names.add(threading.current_thread().name)
-        return float(made[0, 0])
+    submitted = 0
 
-    def refused(_: np.ndarray) -> None:
-        raise ValueError('no file of this')
-
-    with pytest.raises(ValueError, match='no file of this'):
-        pool(rows(1, 1), refused)
-    assert [pool(rows(number, 1), named) for number in range(3)] == [0, 2, 4]
-    assert names == {'pictures'}
+    def submit(self, function, *args):
+        self.submitted += 1
+        return super().submit(function, *args)
 
 
-def test_the_thread_ends_with_its_pool():
-    before = set(threading.enumerate())
-    pool = Pool(lambda rows: rows)
-    (own,) = set(threading.enumerate()) - before
-    del pool
-    own.join(10)
-    assert not own.is_alive()
+def test_a_crowd_leaves_no_runs_behind():
+    """One run for each caller would pile up, and each would take the few that had just come."""
+    make, thread = Doubling(), Counting('test')
+    together(Pool(make, thread), make, [rows(number, 1) for number in range(20)])
+    assert thread.submitted == len(make.sizes) == 2

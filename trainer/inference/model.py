@@ -11,9 +11,11 @@ from trainer.data import images
 from trainer.dcgan.conditioning import UNLABELLED
 from trainer.generator import loading
 from trainer.generator.sampler import CheckpointGenerator, ExportedGenerator
+from trainer.inference.own_thread import OwnThread
 from trainer.inference.pooling import Pool
 
 _MOST_SEED = 2**31 - 1  # The seed of TensorFlow's random numbers is an int32.
+_DECIDED = -2  # In the place of a label: the one that the seed decides.
 _MOST_NOISE = 100.0  # Far outside of N(0, 1), where the generator was never trained.
 
 
@@ -34,7 +36,9 @@ class Model:
         self.generator, self.title = generator, title
         self.noise_dim = generator.noise_dim
         self.labels = generator.classes.names if generator.classes else ()
-        self._made = Pool(generator.images)
+        making = OwnThread('pictures')
+        self._of_seeds, self._of_latents = Pool(self._make, making), Pool(generator.images, making)
+        self._files = OwnThread('files')
         self.image_size, _, self.channels = self.of_seeds([0])[0].shape
 
     def of_seeds(self, seeds: Sequence[int], label: str = '') -> np.ndarray:
@@ -50,7 +54,7 @@ class Model:
         Raises:
           errors.UserError: a seed is too large, or the model has no such label.
         """
-        return self._made(self._latents_of_seeds(seeds, label), np.array)
+        return self._of_seeds(self._checked(seeds, label))
 
     def of_noise(self, noise: np.ndarray, label: str = '') -> np.ndarray:
         """The pictures of N noise vectors, at least one.
@@ -66,15 +70,15 @@ class Model:
           errors.UserError: the noise has another shape, or numbers that are not finite or beyond 100, or the model has
             no such label.
         """
-        return self._made(self._latents_of_noise(noise, label), np.array)
+        return self._of_latents(self._latents(noise, label))
 
     def pngs_of_seeds(self, seeds: Sequence[int], label: str = '') -> list[bytes]:
         """As `of_seeds`, as PNG files that say that they are generated."""
-        return self._made(self._latents_of_seeds(seeds, label), _pngs)
+        return self._files.submit(_pngs, self.of_seeds(seeds, label)).result()
 
     def pngs_of_noise(self, noise: np.ndarray, label: str = '') -> list[bytes]:
         """As `of_noise`, as PNG files that say that they are generated."""
-        return self._made(self._latents_of_noise(noise, label), _pngs)
+        return self._files.submit(_pngs, self.of_noise(noise, label)).result()
 
     def label_of(self, seed: int) -> str:
         """The name of the class that a seed decides; '' for none."""
@@ -92,13 +96,22 @@ class Model:
             raise errors.UserError(f'label {label!r} is none of this model: {known}')
         return self.labels.index(label)
 
-    def _latents_of_seeds(self, seeds: Sequence[int], label: str) -> np.ndarray:
+    def _checked(self, seeds: Sequence[int], label: str) -> np.ndarray:
+        """Rows of seeds and the numbers of their labels, int64 [N, 2]."""
         for seed in seeds:
             if not -_MOST_SEED - 1 <= seed <= _MOST_SEED:
                 raise errors.UserError(f'seed {seed} must be from {-_MOST_SEED - 1} to {_MOST_SEED}')
-        return self.generator.latents(seeds, np.full(len(seeds), self.number_of(label)) if label else None)
+        number = self.number_of(label) if label else _DECIDED
+        return np.array([(seed, number) for seed in seeds], np.int64)
 
-    def _latents_of_noise(self, noise: np.ndarray, label: str) -> np.ndarray:
+    def _make(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of `_checked` -> uint8 [N, H, W, C]."""
+        seeds, labels = rows.T
+        if self.labels:
+            labels = np.where(labels == _DECIDED, self.generator.labels(seeds), labels)
+        return self.generator.images(self.generator.latents(seeds, labels))
+
+    def _latents(self, noise: np.ndarray, label: str) -> np.ndarray:
         if noise.ndim != 2 or noise.shape[1] != self.noise_dim:
             raise errors.UserError(f'noise of the shape {list(noise.shape)} must have {self.noise_dim} numbers each')
         if not np.all(np.abs(noise) <= _MOST_NOISE):  # Neither does NaN pass.
