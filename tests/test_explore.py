@@ -118,7 +118,7 @@ def test_a_page_of_some_images_says_so_and_removes_what_a_larger_one_left(tmp_pa
     for name in ('images-007.webp', 'samples-001.jpg', 'notes.txt', 'images-of-mine.webp'):
         (folder / 'sprites' / name).write_bytes(b'old')
     (folder / 'data' / 'finder.js').write_bytes(b'old')
-    with caplog.at_level('INFO'):
+    with caplog.at_level('INFO', 'absl'):
         explore.explore(dataclasses.replace(options, images=12))
     start = read(folder, 'start')
     said = dict(start['facts'])['On this page']

@@ -70,7 +70,7 @@ def start_of(fitted: budget.Fitted) -> dict:
 
 
 def test_nothing_is_left_out_where_all_fits(page, caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, 'absl'):
         fitted = budget.fitted(page)
     assert fitted.said == '' and 'MB of at most 15 MB, with everything' in caplog.text
     start = start_of(fitted)
@@ -85,7 +85,7 @@ def test_each_cut_comes_in_its_order_is_said_and_keeps_the_page_in_its_bounds(pa
     counts = []
     for number, size in enumerate(sizes):
         monkeypatch.setattr(budget, 'MOST_BYTES', size)
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, 'absl'):
             fitted = budget.fitted(page)
         assert fitted.size == sum(map(len, fitted.files.values())) <= size
         start = start_of(fitted)
