@@ -118,6 +118,7 @@ def test_the_tail_goes_as_far_as_it_must_and_no_further(page, monkeypatch):
 
 
 def test_flags_that_force_more_are_obeyed_with_a_warning(page, monkeypatch, caplog):
+    caplog.set_level('WARNING', 'absl')
     monkeypatch.setattr(budget, 'MOST_BYTES', 150_000)
     fitted = budget.fitted(page, IMAGES)
     assert fitted.said == '' and start_of(fitted)['live']['embedded']
