@@ -104,6 +104,7 @@ def test_the_published_run_is_kept(parsed, capsys):
             'discriminator_norm': 'batch', 'augment': 'none', 'flip': False, 'ema_half_life_kimg': 0,
             'stop_after_evals_without_best': 0, 'update': 'joint', 'kernel_size': 5, 'generator_norm': 'batch',
             'generator_output': 'deconv', 'discriminator_input': 'image', 'augment_target': 0,
+            'generator_upsampling': 'plain',
         }  # fmt: skip
         assert {name: article[name] for name in published} == published
         assert article['beta1'] == 0.5

@@ -13,7 +13,7 @@ import numpy as np
 
 # What an operation may be. `arrays` and `settings` in brackets; all kernels are as TensorFlow stores them.
 DENSE = 'dense'  # A vector to a vector, or to maps of `side` x `side` [kernel, bias; side, 0 for a vector].
-DECONV = 'deconv'  # A transposed convolution of stride 2, SAME; kernels of 4 or 5 px [kernel, bias].
+DECONV = 'deconv'  # A transposed convolution of stride 2, SAME; kernels of 4 to 6 px [kernel, bias].
 CONV = 'conv'  # A convolution, SAME; kernels of 1 or 3 px [kernel, bias; stride].
 MODULATE = 'modulate'  # Maps of C channels times the first C numbers of a vector, plus the other C.
 CONCAT, ADD, TANH = 'concat', 'add', 'tanh'
@@ -114,7 +114,7 @@ def _dense(operation: Operation, x: np.ndarray) -> np.ndarray:
 
 
 def _deconv(operation: Operation, x: np.ndarray) -> np.ndarray:
-    """Each tap of the kernel adds to every second pixel; with SAME, tap 1 meets pixel 0."""
+    """Each tap of the kernel adds to every second pixel; with SAME, tap 1 (of 6: tap 2) meets pixel 0."""
     kernel = operation.arrays['kernel']
     count, height, width, _ = x.shape
     size, filters = kernel.shape[0], kernel.shape[2]
@@ -122,7 +122,8 @@ def _deconv(operation: Operation, x: np.ndarray) -> np.ndarray:
     for row in range(size):
         for column in range(size):
             whole[:, row : row + 2 * height : 2, column : column + 2 * width : 2] += x @ kernel[row, column].T
-    return whole[:, 1 : 1 + 2 * height, 1 : 1 + 2 * width] + operation.arrays['bias']
+    first = (size - 2) // 2
+    return whole[:, first : first + 2 * height, first : first + 2 * width] + operation.arrays['bias']
 
 
 def _conv(operation: Operation, x: np.ndarray) -> np.ndarray:

@@ -57,6 +57,7 @@ INFORMATION_ONLY = ('v4', 'v5e')  # TPUEstimator does not run on a v5e, and is n
 _ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
+    'generator_upsampling': 'plain',
 }  # fmt: skip
 RECIPES: dict[str, dict] = {
     'article': _ARTICLE,
@@ -66,6 +67,7 @@ RECIPES: dict[str, dict] = {
     'self_modulated': {**_ARTICLE, 'generator_norm': 'self_modulated'},
     'kernel_4': {**_ARTICLE, 'kernel_size': 4},
     'refined': {**_ARTICLE, 'generator_output': 'refined'},
+    'filtered': {**_ARTICLE, 'kernel_size': 4, 'generator_upsampling': 'filtered'},
     'features': {**_ARTICLE, 'discriminator_input': 'features'},
     'ema': {**_ARTICLE, 'ema_half_life_kimg': 10.0},
     'spectral': {**_ARTICLE, 'discriminator_norm': 'spectral'},

@@ -34,6 +34,7 @@ RECORDS = 1024
 PLAIN = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
+    'generator_upsampling': 'plain',
 }  # fmt: skip
 DEFAULT = {'augment': 'translation', 'augment_after_kimg': 1.0}  # As --augment=auto from 1,000 images on.
 OPTIONS = {
@@ -43,6 +44,7 @@ OPTIONS = {
     'self_modulated': {'generator_norm': 'self_modulated'},
     'kernel_4': {'kernel_size': 4},
     'refined': {'generator_output': 'refined'},
+    'filtered': {'kernel_size': 4, 'generator_upsampling': 'filtered'},
     'features': {'discriminator_input': 'features'},
     'spectral': {'discriminator_norm': 'spectral'},
     'none': {'discriminator_norm': 'none'},

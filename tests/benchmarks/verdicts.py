@@ -51,6 +51,7 @@ _USUAL = {
     'train_batch_size': 64, 'learning_rate': 2e-4, 'base_filters': 32, 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'kernel_size': 5, 'generator_norm': 'batch',
     'generator_output': 'deconv', 'augment_target': 0.0,
+    'generator_upsampling': 'plain',
 }  # fmt: skip
 CASES = {
     'usual': Case((verdicts.HEALTHY,)),

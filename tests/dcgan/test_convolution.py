@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,8 +37,14 @@ def derivatives(function, x: tf.Tensor, kernel: tf.Tensor) -> list[tf.Tensor]:
     return [y, *gradients, *second.gradient(penalty, [x, kernel])]
 
 
-@pytest.mark.parametrize('size, shape', [(5, shape) for shape in SHAPES] + [(4, shape) for shape in SHAPES[1:4]])
-@pytest.mark.parametrize('function', [convolution.conv, convolution.deconv])
+@pytest.mark.parametrize(
+    'function, size, shape',
+    [
+        *((function, 5, shape) for function in (convolution.conv, convolution.deconv) for shape in SHAPES),
+        *((function, 4, shape) for function in (convolution.conv, convolution.deconv) for shape in SHAPES[1:4]),
+        *((convolution.filtered_deconv, 4, SHAPES[number]) for number in (1, 2, 5)),  # One of each way to fold.
+    ],
+)
 def test_the_folded_form_computes_the_same(function, size, shape):
     large, little, kernel = tensors(*shape, size)
     x = large if function is convolution.conv else little
@@ -60,7 +68,20 @@ def test_the_two_are_each_others_transpose():
     assert float(there) == pytest.approx(float(back), rel=1e-4)
 
 
-def test_an_unknown_batch_is_fine_in_the_plain_form():
+def test_the_filter_is_that_of_the_pixels_inside_and_passes_no_checkerboard():
+    _, little, kernel = tensors(8, 3, 5, 4)
+    plain, filtered = (np.array(f(little, kernel)) for f in (convolution.deconv, convolution.filtered_deconv))
+    by_hand = plain[:, :, :-2] / 4 + plain[:, :, 1:-1] / 2 + plain[:, :, 2:] / 4
+    by_hand = by_hand[:, :-2] / 4 + by_hand[:, 1:-1] / 2 + by_hand[:, 2:] / 4
+    np.testing.assert_allclose(filtered[:, 1:-1, 1:-1], by_hand, atol=1e-5)
+    surface = tf.ones_like(little)
+    plain, filtered = (np.array(f(surface, kernel)) for f in (convolution.deconv, convolution.filtered_deconv))
+    assert np.ptp(plain[:, 3:-3, 3:-3], axis=(1, 2)).min() > 0.1  # The kernel's checkerboard.
+    assert np.ptp(filtered[:, 3:-3, 3:-3], axis=(1, 2)).max() < 1e-5
+
+
+@pytest.mark.parametrize('function, size', [(convolution.deconv, 5), (convolution.filtered_deconv, 4)])
+def test_an_unknown_batch_is_fine_in_the_plain_form(function, size):
     """Exports and samplers need this; on a TPU the batch is always known."""
-    function = tf.function(lambda x: convolution.deconv(x, tf.ones([5, 5, 3, 2])))
+    function = tf.function(functools.partial(function, kernel=tf.ones([size, size, 3, 2])))
     assert function.get_concrete_function(tf.TensorSpec([None, 4, 4, 2])).output_shapes == [None, 8, 8, 3]

@@ -23,7 +23,7 @@ def test_what_was_trained_is_remembered(tmp_path):
     ('field', 'value'),
     [
         ('image_size', 64), ('channels', 1), ('base_filters', 8), ('noise_dim', 9), ('discriminator_norm', 'none'),
-        ('minibatch_stddev', True),
+        ('minibatch_stddev', True), ('generator_upsampling', 'filtered'),
     ],
 )  # fmt: skip
 def test_another_architecture_is_refused_naming_both_values(tmp_path, field, value):
@@ -32,6 +32,11 @@ def test_another_architecture_is_refused_naming_both_values(tmp_path, field, val
     old = getattr(before, field)
     with pytest.raises(errors.UserError, match=f'trained with --{field}={old} and cannot go on with {value}: give'):
         hparams_file.check_change(str(tmp_path), dataclasses.replace(before, **{field: value}))
+
+
+def test_the_filter_is_of_kernels_of_four_only():
+    with pytest.raises(errors.UserError, match='kernels of 4 px and --kernel_size=5: give --kernel_size=4'):
+        tiny_hparams(generator_upsampling='filtered', kernel_size=5)
 
 
 def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path, caplog):

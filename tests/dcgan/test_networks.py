@@ -124,3 +124,10 @@ def test_modulation_starts_as_plain_batch_norm_and_then_depends_on_the_noise():
             variable.load(np.random.default_rng(0).normal(size=variable.shape), session)
         one, other = session.run(modulated)
     assert np.abs(one - other).max() > 0.5
+
+
+@pytest.mark.parametrize('size, layers', [(32, {'deconv0'}), (64, {'deconv0', 'deconv1'})])
+def test_what_is_filtered(size, layers):
+    shape = tiny_hparams(image_size=size, generator_upsampling='filtered').architecture
+    assert set(networks.filtered_deconvs(shape)) == {'refining_deconv', *layers}
+    assert networks.filtered_deconvs(tiny_hparams(image_size=size).architecture) == ()

@@ -72,6 +72,7 @@ def load(step: tpu_program.XlaStep, values: dict) -> None:
 ARTICLE = {
     'kernel_size': 5, 'generator_norm': 'batch', 'discriminator_norm': 'batch', 'augment': 'none',
     'ema_half_life_kimg': 0.0, 'update': 'joint', 'generator_output': 'deconv', 'augment_target': 0.0,
+    'generator_upsampling': 'plain',
 }  # fmt: skip
 MODULATED = {'generator_norm': 'self_modulated'}
 R1 = {'discriminator_norm': 'none', 'r1_gamma': 1.0}
@@ -91,6 +92,7 @@ OPTIONS = {
             'discriminator_norm': 'spectral',
             'minibatch_stddev': True,
             'loss': 'hinge',
+            'generator_upsampling': 'filtered',
             **MODULATED,
             **SEEN,
             **LATE,

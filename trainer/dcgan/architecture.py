@@ -14,6 +14,7 @@ IMAGE_SIZES = tuple(FILTER_MULTIPLIERS)
 BOTTOM_SIZE = 4  # Side of the smallest feature map of both networks.
 BATCH, SELF_MODULATED = GENERATOR_NORMS = ('batch', 'self_modulated')
 DECONV, REFINED = GENERATOR_OUTPUTS = ('deconv', 'refined')
+PLAIN, FILTERED = GENERATOR_UPSAMPLINGS = ('plain', 'filtered')
 IMAGE, FEATURES = DISCRIMINATOR_INPUTS = ('image', 'features')
 UNCONDITIONAL, LABELS, CLUSTERS = CONDITIONS = ('none', 'labels', 'clusters')
 FULL_SIZE_KERNEL = 3  # px
@@ -36,6 +37,8 @@ class Architecture:
       kernel_size: side of the kernels of all stride-2 layers, px.
       generator_output: the generator's last layer. DECONV: a transposed convolution from half the image size, as in the
         DCGAN paper. REFINED: the same plus a convolution of full-size features.
+      generator_upsampling: how the generator doubles a size. PLAIN: by a transposed convolution, as in the DCGAN paper.
+        FILTERED: from 32 px on, by one with a low-pass filter.
       discriminator_input: what the discriminator's first stride-2 layer sees. IMAGE: the image, as in the DCGAN paper.
         FEATURES: the image and full-size features of it.
       classes: how many classes both networks are conditioned on; 0 for an unconditional DCGAN.
@@ -52,6 +55,7 @@ class Architecture:
     generator_output: str = DECONV
     discriminator_input: str = IMAGE
     classes: int = 0
+    generator_upsampling: str = PLAIN
 
     def __post_init__(self) -> None:
         reached = BOTTOM_SIZE * 2 ** len(self.filters)

@@ -44,11 +44,14 @@ def conv(
         return tf.nn.bias_add(convolution.conv(x, kernel, for_tpu), bias)
 
 
-def deconv(x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False) -> tf.Tensor:
-    """[B, H, W, C] -> [B, 2H, 2W, filters]: the transpose of `conv`."""
+def deconv(
+    x: tf.Tensor, filters: int, size: int, name: str, for_tpu: bool = False, filtered: bool = False
+) -> tf.Tensor:
+    """[B, H, W, C] -> [B, 2H, 2W, filters]: the transpose of `conv`, low-pass filtered if `filtered`."""
+    upsample = convolution.filtered_deconv if filtered else convolution.deconv
     with v1.variable_scope(name):
         kernel, bias = _weights([size, size, filters, x.shape[-1]], filters, x.dtype)
-        return tf.nn.bias_add(convolution.deconv(x, kernel, for_tpu), bias)
+        return tf.nn.bias_add(upsample(x, kernel, for_tpu), bias)
 
 
 def same_conv(x: tf.Tensor, filters: int, size: int, name: str, kernel_norm: KernelNorm = tf.identity) -> tf.Tensor:

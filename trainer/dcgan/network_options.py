@@ -59,6 +59,12 @@ class NetworkOptions(Options):
         'paper; refined adds a convolution of full-size features, a quarter of --base_filters and at least 8.',
         choices=architecture.GENERATOR_OUTPUTS,
     )
+    generator_upsampling: str = option(
+        architecture.PLAIN,
+        'How the generator doubles a size: plain is a transposed convolution, as in the DCGAN paper, which leaves a '
+        'checkerboard in flat surfaces; filtered low-pass filters its output, from 32 px on.',
+        choices=architecture.GENERATOR_UPSAMPLINGS,
+    )
     discriminator_input: str = option(
         architecture.IMAGE,
         "What the discriminator's first stride-2 layer sees: image is the image, as in the DCGAN paper; features adds "
@@ -91,8 +97,14 @@ class NetworkOptions(Options):
     )
 
     def __post_init__(self) -> None:
-        """Raises UserError if there are classes, but nothing to condition on."""
+        """Raises UserError if two options contradict each other."""
         super().__post_init__()
+        if self.generator_upsampling == architecture.FILTERED and self.kernel_size != convolution.FILTERED_KERNEL_SIZE:
+            raise errors.UserError(
+                f'--generator_upsampling=filtered has kernels of {convolution.FILTERED_KERNEL_SIZE} px and '
+                f'--kernel_size={self.kernel_size}: give --kernel_size={convolution.FILTERED_KERNEL_SIZE}, or '
+                '--generator_upsampling=plain'
+            )
         if self.classes and self.condition == architecture.UNCONDITIONAL:
             raise errors.UserError(
                 f'--classes={self.classes} has no meaning with --condition=none: give --condition=labels or clusters'
@@ -113,6 +125,7 @@ class NetworkOptions(Options):
             self.generator_output,
             self.discriminator_input,
             self.classes,
+            self.generator_upsampling,
         )
 
     def sized(self: N, image_size: int, channels: int, classes: int = 0) -> N:

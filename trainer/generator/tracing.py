@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer import operations
-from trainer.dcgan import conditioning, networks
+from trainer.dcgan import conditioning, convolution, networks
 from trainer.dcgan.architecture import BOTTOM_SIZE, REFINED, SELF_MODULATED, Architecture
 from trainer.operations import Network, Tracer
 
@@ -46,9 +46,19 @@ def directions(weights: Mapping[str, np.ndarray], count: int) -> np.ndarray:
     return (vectors * np.sign(largest)).astype(np.float32)
 
 
+def _filtered(weights: Mapping[str, np.ndarray], architecture: Architecture) -> Mapping[str, np.ndarray]:
+    """With the kernels of filtered layers as filtered as the layers' outputs are."""
+    rows, found = convolution.filter_matrix(architecture.kernel_size), dict(weights)
+    for layer in networks.filtered_deconvs(architecture):
+        name = f'{networks.GENERATOR}/{layer}/kernel'
+        if name in weights:
+            found[name] = np.einsum('ik,jl,klcf->ijcf', rows, rows, weights[name])
+    return found
+
+
 class _Generator:
     def __init__(self, weights: Mapping[str, np.ndarray], architecture: Architecture):
-        self._weights, self._architecture = weights, architecture
+        self._weights, self._architecture = _filtered(weights, architecture), architecture
         inputs = [(architecture.noise_dim,), *([(architecture.classes,)] if architecture.classes else [])]
         self._tracer = Tracer(*inputs)
 

@@ -31,6 +31,7 @@ _BEFORE = {
     'd_learning_rate': 0.0, 'r1_gamma': 0.0, 'update': JOINT, 'kernel_size': 5, 'generator_norm': 'batch',
     'init_from': '', 'init_partial': False, 'freeze_d_layers': 0, 'augment_share': 1.0,
     'generator_output': 'deconv', 'discriminator_input': 'image', 'augment_target': 0.0,
+    'generator_upsampling': 'plain',
     'condition': 'none', 'classes': 0, 'condition_after_kimg': -1.0,
 }  # fmt: skip
 # Network options whose default has changed.

@@ -161,8 +161,9 @@
 
   /** The taps of a kernel that reach output pixels of a parity, and the input pixel of the first, from that of the pair. */
   function tapsOf(size, parity) {
-    const taps = range(size).filter(function (tap) { return (tap - parity - 1) % 2 === 0; }).reverse();
-    return {taps: taps, first: -(taps[0] - parity - 1) / 2};
+    const before = size - 2 >> 1;
+    const taps = range(size).filter(function (tap) { return (tap - parity - before) % 2 === 0; }).reverse();
+    return {taps: taps, first: -(taps[0] - parity - before) / 2};
   }
 
   /** A plan whose output has the shape of its first input, number by number. */
