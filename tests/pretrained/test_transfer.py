@@ -146,6 +146,13 @@ def test_other_networks_are_refused_with_what_to_give(first, tmp_path):
     assert not checkpoints.newest_first(str(tmp_path / 'run'))
 
 
+def test_other_networks_with_the_same_variables_are_refused_too(first, tmp_path):
+    filtered = {'init_from': str(first), 'generator_upsampling': 'filtered'}
+    with pytest.raises(errors.UserError, match='give --generator_upsampling=plain, or --init_partial to take its vari'):
+        begin(tmp_path / 'refused', **filtered)
+    assert begin(tmp_path / 'run', init_partial=True, **filtered)
+
+
 def test_what_fits_is_taken_where_that_is_asked_for(first, tmp_path, caplog):
     began = begin(tmp_path / 'run', init_from=str(first), minibatch_stddev=True, init_partial=True)
     theirs = values(f'{first}/model.ckpt-2')

@@ -26,6 +26,7 @@ from trainer.pretrained import packing, rescaling
 
 _BATCH = 4
 _SHOWN = 3
+_OF_NO_VARIABLE = ('generator_upsampling',)  # Options that change a network, but none of its variables.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +128,11 @@ def _taken(source: Source, hparams: HParams) -> dict[str, tf.Tensor]:
         raise errors.UserError(
             f'--init_from={source.name} fits {len(fitting)} of {len(wanted)} variables, not {left[0]}: '
             f'{_differences(source.hparams, hparams)}' + (', or --init_partial to take what fits' if fitting else '')
+        )
+    if not hparams.init_partial and any(getattr(source.hparams, n) != getattr(hparams, n) for n in _OF_NO_VARIABLE):
+        raise errors.UserError(
+            f'--init_from={source.name} has other networks: {_differences(source.hparams, hparams)}, or --init_partial '
+            'to take its variables, which fit'
         )
     frozen = networks.discriminator_scopes(hparams.freeze_d_layers)
     at_random = [name for name in left if name.startswith(frozen)]
