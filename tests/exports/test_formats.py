@@ -42,7 +42,7 @@ def exported(folder, hparams: HParams, seed: int = 0) -> ExportedGenerator:
     'networks',
     [
         {'image_size': 64, 'channels': 1, 'kernel_size': 5},
-        {'image_size': 128, 'kernel_size': 4, **NETWORKS},
+        {'image_size': 128, 'kernel_size': 4, 'generator_upsampling': 'filtered', **NETWORKS},
     ],
     ids=lambda networks: f'{networks["image_size"]} px',
 )

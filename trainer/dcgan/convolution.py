@@ -52,18 +52,21 @@ def filtered_deconv(x: tf.Tensor, kernel: tf.Tensor, for_tpu: bool = False) -> t
       for_tpu: as in `deconv`.
     """
     if for_tpu:
-        rows = tf.cast(filter_matrix(kernel.shape[0]), kernel.dtype)
-        return deconv(x, tf.einsum('ik,jl,klcf->ijcf', rows, rows, kernel), for_tpu)
+        return deconv(x, filtered_kernel(kernel), for_tpu)
     batch, height, width, _ = tf.unstack(tf.shape(x)) if x.shape[0] is None else x.shape
     shape = [batch, 2 * height + 2, 2 * width + 2, kernel.shape[2]]
     y = tf.nn.conv2d_transpose(x, kernel, shape, _STRIDES, 'VALID')
     return tf.nn.avg_pool2d(tf.nn.avg_pool2d(y, 2, 1, 'VALID'), 2, 1, 'VALID')
 
 
-def filter_matrix(size: int) -> np.ndarray:
-    """float32 [size + 2, size]: turns the rows, or the columns, of a kernel into those of the filtered kernel."""
+def filtered_kernel(kernel: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:
+    """[K, K, C, filters] -> [K + 2, K + 2, C, filters], of the same kind and dtype: `kernel` with the filter."""
+    size = kernel.shape[0]
     first, middle, last = (np.eye(size + 2, size, -shift, dtype=np.float32) for shift in range(3))
-    return (first + 2 * middle + last) / 4
+    rows, einsum = (first + 2 * middle + last) / 4, np.einsum
+    if isinstance(kernel, tf.Tensor):
+        rows, einsum = tf.cast(rows, kernel.dtype), tf.einsum
+    return einsum('ik,jl,klcf->ijcf', rows, rows, kernel)
 
 
 def _fold(kernel: tf.Tensor, width: int) -> tuple[int, int]:

@@ -86,7 +86,8 @@ def filtered_deconvs(architecture: Architecture) -> tuple[str, ...]:
     if architecture.generator_upsampling != FILTERED:
         return ()
     sides = (architecture.image_size >> i for i in range(len(architecture.filters)))
-    return (_REFINING_DECONV, *(f'deconv{i}' for i, side in enumerate(sides) if side >= _SMALLEST_FILTERED))
+    names = tuple(f'deconv{i}' for i, side in enumerate(sides) if side >= _SMALLEST_FILTERED)
+    return (*names, _REFINING_DECONV) if architecture.generator_output == REFINED else names
 
 
 def judges_images_alone(architecture: Architecture) -> bool:

@@ -48,12 +48,8 @@ def directions(weights: Mapping[str, np.ndarray], count: int) -> np.ndarray:
 
 def _filtered(weights: Mapping[str, np.ndarray], architecture: Architecture) -> Mapping[str, np.ndarray]:
     """With the kernels of filtered layers as filtered as the layers' outputs are."""
-    rows, found = convolution.filter_matrix(architecture.kernel_size), dict(weights)
-    for layer in networks.filtered_deconvs(architecture):
-        name = f'{networks.GENERATOR}/{layer}/kernel'
-        if name in weights:
-            found[name] = np.einsum('ik,jl,klcf->ijcf', rows, rows, weights[name])
-    return found
+    names = [f'{networks.GENERATOR}/{layer}/kernel' for layer in networks.filtered_deconvs(architecture)]
+    return {**weights, **{name: convolution.filtered_kernel(weights[name]) for name in names}}
 
 
 class _Generator:
