@@ -42,7 +42,7 @@ def test_the_filter_is_of_kernels_of_four_only():
 def test_a_run_of_before_goes_on_as_it_was_where_the_flags_say_nothing(tmp_path, caplog):
     before = HParams(
         image_size=32, channels=3, generator_norm='batch', kernel_size=5, generator_output='deconv', base_filters=4,
-        augment_target=0.0, ema_half_life_kimg=0.0,
+        augment_target=0.0, ema_half_life_kimg=0.0, generator_upsampling='plain',
     )  # fmt: skip
     hparams_file.write(str(tmp_path), before)
     with caplog.at_level(logging.INFO, 'absl'):
@@ -136,5 +136,29 @@ def test_what_does_not_go_together_is_refused(changes, message):
 def test_size_and_channels_are_left_to_the_data():
     defaults = HParams()
     assert (defaults.image_size, defaults.channels) == (0, 0)
-    assert defaults.sized(64, 1) == HParams(image_size=64, channels=1)
-    assert HParams(image_size=32).sized(64, 1) == HParams(image_size=32, channels=1)
+    assert defaults.sized(64, 1) == HParams(image_size=64, channels=1, generator_upsampling='plain')
+    assert HParams(image_size=32).sized(64, 1) == HParams(image_size=32, channels=1, generator_upsampling='plain')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'upsampling'),
+    [
+        ({}, 'filtered'),
+        ({'image_size': 64}, 'plain'),
+        ({'kernel_size': 5}, 'plain'),
+        ({'generator_upsampling': 'plain'}, 'plain'),
+        ({'image_size': 64, 'generator_upsampling': 'filtered'}, 'filtered'),
+    ],
+)
+def test_a_filter_is_left_to_the_size_and_the_kernels(changes, upsampling):
+    hparams = HParams(**changes).sized(128, 3)
+    assert hparams.generator_upsampling == hparams.architecture.generator_upsampling == upsampling
+    assert HParams(**{'image_size': 128, **changes}).architecture.generator_upsampling == upsampling
+
+
+@pytest.mark.parametrize(('size', 'upsampling'), [(128, 'plain'), (64, 'filtered')])
+def test_a_run_keeps_its_filter_where_the_flags_say_nothing(tmp_path, size, upsampling):
+    hparams_file.write(str(tmp_path), tiny_hparams(image_size=size, generator_upsampling=upsampling))
+    now = hparams_file.continued(str(tmp_path), tiny_hparams(image_size=size, generator_upsampling='auto'))
+    assert now.generator_upsampling == upsampling
+    hparams_file.check_change(str(tmp_path), now)

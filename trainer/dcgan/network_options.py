@@ -9,6 +9,8 @@ from trainer import errors
 from trainer.dcgan import architecture, convolution, normalization
 from trainer.flags.declaration import Options, option
 
+AUTO_UPSAMPLING = 'auto'
+_SMALLEST_FILTERED = 128  # Of an image, px. At 64 px flags lose by the filter: docs/quality.md.
 N = TypeVar('N', bound='NetworkOptions')
 
 
@@ -60,10 +62,11 @@ class NetworkOptions(Options):
         choices=architecture.GENERATOR_OUTPUTS,
     )
     generator_upsampling: str = option(
-        architecture.PLAIN,
+        AUTO_UPSAMPLING,
         'How the generator doubles a size: plain is a transposed convolution, as in the DCGAN paper, which leaves a '
-        'checkerboard in flat surfaces; filtered low-pass filters its output, from 32 px on.',
-        choices=architecture.GENERATOR_UPSAMPLINGS,
+        'checkerboard in flat surfaces; filtered low-pass filters its output, in maps of 32 px and more. auto is '
+        f'filtered for images of {_SMALLEST_FILTERED} px and --kernel_size={convolution.FILTERED_KERNEL_SIZE}.',
+        choices=(AUTO_UPSAMPLING, *architecture.GENERATOR_UPSAMPLINGS),
     )
     discriminator_input: str = option(
         architecture.IMAGE,
@@ -125,15 +128,24 @@ class NetworkOptions(Options):
             self.generator_output,
             self.discriminator_input,
             self.classes,
-            self.generator_upsampling,
+            self._upsampling(self.image_size),
         )
 
     def sized(self: N, image_size: int, channels: int, classes: int = 0) -> N:
-        """With these values where image size, channels and the number of classes are left to the data."""
+        """With these values where image size, channels and classes are left to the data, and with what follows."""
         conditional = self.condition != architecture.UNCONDITIONAL
+        size = self.image_size or image_size
         return dataclasses.replace(
             self,
-            image_size=self.image_size or image_size,
+            image_size=size,
             channels=self.channels or channels,
             classes=self.classes or (classes if conditional else 0),
+            generator_upsampling=self._upsampling(size),
         )
+
+    def _upsampling(self, image_size: int) -> str:
+        """What AUTO_UPSAMPLING stands for at this size. A filter cannot be had for the published kernels of 5 px."""
+        if self.generator_upsampling != AUTO_UPSAMPLING:
+            return self.generator_upsampling
+        filtered = image_size >= _SMALLEST_FILTERED and self.kernel_size == convolution.FILTERED_KERNEL_SIZE
+        return architecture.FILTERED if filtered else architecture.PLAIN
