@@ -9,7 +9,7 @@ from trainer import errors
 from trainer.dcgan import architecture, convolution, normalization
 from trainer.flags.declaration import Options, option
 
-AUTO_UPSAMPLING = 'auto'
+_AUTO = 'auto'
 _SMALLEST_FILTERED = 128  # Of an image, px. At 64 px flags lose by the filter: docs/quality.md.
 N = TypeVar('N', bound='NetworkOptions')
 
@@ -62,11 +62,11 @@ class NetworkOptions(Options):
         choices=architecture.GENERATOR_OUTPUTS,
     )
     generator_upsampling: str = option(
-        AUTO_UPSAMPLING,
+        _AUTO,
         'How the generator doubles a size: plain is a transposed convolution, as in the DCGAN paper, which leaves a '
         'checkerboard in flat surfaces; filtered low-pass filters its output, in maps of 32 px and more. auto is '
         f'filtered for images of {_SMALLEST_FILTERED} px and --kernel_size={convolution.FILTERED_KERNEL_SIZE}.',
-        choices=(AUTO_UPSAMPLING, *architecture.GENERATOR_UPSAMPLINGS),
+        choices=(_AUTO, *architecture.GENERATOR_UPSAMPLINGS),
     )
     discriminator_input: str = option(
         architecture.IMAGE,
@@ -144,8 +144,8 @@ class NetworkOptions(Options):
         )
 
     def _upsampling(self, image_size: int) -> str:
-        """What AUTO_UPSAMPLING stands for at this size. A filter cannot be had for the published kernels of 5 px."""
-        if self.generator_upsampling != AUTO_UPSAMPLING:
+        """What _AUTO stands for at this size; PLAIN for the published kernels of 5 px, which cannot have a filter."""
+        if self.generator_upsampling != _AUTO:
             return self.generator_upsampling
         filtered = image_size >= _SMALLEST_FILTERED and self.kernel_size == convolution.FILTERED_KERNEL_SIZE
         return architecture.FILTERED if filtered else architecture.PLAIN
