@@ -3,7 +3,7 @@
 Karras et al. 2020, arXiv:2006.06676, section 3. A discriminator that knows its training images takes nearly all of them
 for real, so the mean sign of its logits on them tells when augmentation is too weak. No fixed share fits all sets: half
 of the images is too few in long runs on varied photographs, and all of them cost variety on uniform ones
-(docs/quality.md).
+(docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainer.dcgan.updates import Updates
 # 0.1 raises it by a half in 100,000 images; the paper takes 250,000, of a training 50 times as long.
 _RISE_KIMG = 20.0
 # Above this share the generator may draw what is changed (section 2.2 of the paper). On hands, 0.8 keeps the variety
-# that a share rising to 1 loses (docs/quality.md).
+# that a share rising to 1 loses (docs/experiments.md).
 _MOST = 0.8
 _SCOPE, _NAME = 'augmentation', 'share'
 VARIABLE = f'{_SCOPE}/{_NAME}'  # In checkpoints of runs with a target.

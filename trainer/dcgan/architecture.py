@@ -19,7 +19,7 @@ IMAGE, FEATURES = DISCRIMINATOR_INPUTS = ('image', 'features')
 UNCONDITIONAL, LABELS, CLUSTERS = CONDITIONS = ('none', 'labels', 'clusters')
 FULL_SIZE_KERNEL = 3  # px
 _FEWEST_REFINING_FILTERS = 8  # Enough for three colours.
-_INPUT_FILTERS = 8  # Twice as many brought no gain: docs/quality.md.
+_INPUT_FILTERS = 8  # Twice as many brought no gain: docs/experiments.md.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ AUTO, NONE = 'auto', 'none'
 _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # The gain shrinks with the size of the set and becomes a loss at about 70,000 images (tables of the paper's
 # repository). One kind of change is too little for 232 flags. All three are too much for 3,601 clothes, and as good as
-# one for 2,059 hands (docs/quality.md). Augmentation from the first step slows down a young generator, so it begins
+# one for 2,059 hands (docs/experiments.md). Augmentation from the first step slows down a young generator, so it begins
 # only when the discriminator has seen the images too often. Below 200 images the best start was not measured here, so
 # the paper's choice stands: the first step.
 _VERY_FEW, _FEW, _SOME = 200, 1000, 50_000  # Images.

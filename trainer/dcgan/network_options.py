@@ -10,7 +10,7 @@ from trainer.dcgan import architecture, convolution, normalization
 from trainer.flags.declaration import Options, option
 
 _AUTO = 'auto'
-_SMALLEST_FILTERED = 128  # Of an image, px. At 64 px flags lose by the filter: docs/quality.md.
+_SMALLEST_FILTERED = 128  # Of an image, px. At 64 px flags lose by the filter: docs/experiments.md.
 N = TypeVar('N', bound='NetworkOptions')
 
 

@@ -28,7 +28,7 @@ LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
 _FULL_SIZE_CONV, _FEATURES_CONV, _PROJECTION = 'full_size_conv', 'features_conv', 'projection'
 _REFINING_DECONV = 'refining_deconv'
 # Of a map, px. Smaller maps have no checkerboard to see, and lose by a filter: on hands at 32 px, KID 0.125 instead of
-# 0.107 (docs/quality.md).
+# 0.107 (docs/experiments.md).
 _SMALLEST_FILTERED = 32
 
 
