@@ -17,7 +17,7 @@ from tests.processes import Started, run_module, start_module
 from trainer import cli, errors, task
 from trainer.dcgan.hparams import HParams
 from trainer.machine.options import MachineOptions
-from trainer.model_dir import checkpoints
+from trainer.model_dir import checkpoints, hparams_file
 from trainer.options import DataOptions, RunOptions
 
 RECIPES = sorted(path.name for path in (ROOT / 'configs').glob('*.cfg'))
@@ -71,6 +71,14 @@ def test_the_defaults_train_on_the_embedded_images(tmp_path):
     again = run_module('trainer.task', '--use_tpu=false', *small, cwd=tmp_path)
     assert again.returncode == 0
     assert 'is finished at step 2' in again.stderr
+
+
+def test_null_input_times_the_networks_of_the_run_that_is_there(parsed, tmp_path, monkeypatch):
+    hparams_file.write(str(tmp_path), HParams(image_size=128, channels=3, generator_upsampling='plain'))
+    timed = []
+    monkeypatch.setattr(task.device_timing, 'time_device', lambda hparams, *_: timed.append(hparams) or 0)
+    assert parsed('--input=null', f'--model_dir={tmp_path}') == 0
+    assert (timed[0].image_size, timed[0].generator_upsampling) == (128, 'plain')
 
 
 def test_a_tpu_needs_data_of_your_own(parsed):

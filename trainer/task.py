@@ -52,6 +52,8 @@ def main() -> int:
     quieten_tensorflow()
     environment.settle(os.environ)
     if data.input == 'null':
+        if chosen:  # Times the networks of the run that is there.
+            hparams = hparams_file.continued(options.model_dir, hparams)
         return device_timing.time_device(hparams.sized(**SMALLEST, classes=_CLASSES), options, machine)
     if not chosen:
         _check_default_is_of(options.model_dir, data.train_data)

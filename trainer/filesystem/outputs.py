@@ -163,5 +163,11 @@ def _remove_if_empty(folder: str, made: Sequence[str]) -> None:
         if not made or set(os.listdir(folder)) - {MARK}:
             return
         os.remove(os.path.join(folder, MARK))
-        for one in made:
-            os.rmdir(one)
+        remove_empty(made)
+
+
+def remove_empty(folders: Sequence[str]) -> None:
+    """Removes local folders, the deepest first (`missing_folders`), up to the first that holds anything."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            os.rmdir(folder)

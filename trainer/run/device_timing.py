@@ -12,7 +12,7 @@ from absl import logging
 from trainer import environment
 from trainer.dcgan import input_fn
 from trainer.dcgan.hparams import HParams
-from trainer.filesystem import files
+from trainer.filesystem import files, outputs
 from trainer.machine import preparation
 from trainer.machine.options import MachineOptions
 from trainer.machine.signals import GracefulStop, StopHook
@@ -31,6 +31,7 @@ def time_device(hparams: HParams, options: RunOptions, tpu: MachineOptions) -> i
     """
     # The folder is removed at the end, so its name must be unique.
     folder, steps = files.temporary_beside(os.path.join(options.model_dir, 'null_input')), hparams.train_steps
+    made = outputs.missing_folders(options.model_dir)
     progress = ProgressHook(hparams, folder, hparams.train_batch_size, options.log_steps)
     try:
         with GracefulStop() as stop, Watchdog(tpu.stall_timeout_s) as watchdog:
@@ -48,5 +49,6 @@ def time_device(hparams: HParams, options: RunOptions, tpu: MachineOptions) -> i
         v1.summary.FileWriterCache.clear()  # Otherwise its thread would write to a removed file.
         if tf.io.gfile.exists(folder):
             tf.io.gfile.rmtree(folder)
+        outputs.remove_empty(made)
     logging.info('the device alone: %.0f images/s', progress.images_per_s)
     return stop.exit_code
