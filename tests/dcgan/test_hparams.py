@@ -136,7 +136,7 @@ def test_what_does_not_go_together_is_refused(changes, message):
 def test_size_and_channels_are_left_to_the_data():
     defaults = HParams()
     assert (defaults.image_size, defaults.channels) == (0, 0)
-    assert defaults.sized(64, 1) == HParams(image_size=64, channels=1, generator_upsampling='plain')
+    assert defaults.sized(64, 1) == HParams(image_size=64, channels=1, generator_upsampling='filtered')
     assert HParams(image_size=32).sized(64, 1) == HParams(image_size=32, channels=1, generator_upsampling='plain')
 
 
@@ -144,10 +144,11 @@ def test_size_and_channels_are_left_to_the_data():
     ('changes', 'upsampling'),
     [
         ({}, 'filtered'),
-        ({'image_size': 64}, 'plain'),
+        ({'image_size': 64}, 'filtered'),
+        ({'image_size': 32}, 'plain'),
         ({'kernel_size': 5}, 'plain'),
         ({'generator_upsampling': 'plain'}, 'plain'),
-        ({'image_size': 64, 'generator_upsampling': 'filtered'}, 'filtered'),
+        ({'image_size': 32, 'generator_upsampling': 'filtered'}, 'filtered'),
     ],
 )
 def test_a_filter_is_left_to_the_size_and_the_kernels(changes, upsampling):
@@ -156,7 +157,7 @@ def test_a_filter_is_left_to_the_size_and_the_kernels(changes, upsampling):
     assert HParams(**{'image_size': 128, **changes}).architecture.generator_upsampling == upsampling
 
 
-@pytest.mark.parametrize(('size', 'upsampling'), [(128, 'plain'), (64, 'filtered')])
+@pytest.mark.parametrize(('size', 'upsampling'), [(128, 'plain'), (64, 'plain'), (32, 'filtered')])
 def test_a_run_keeps_its_filter_where_the_flags_say_nothing(tmp_path, size, upsampling):
     hparams_file.write(str(tmp_path), tiny_hparams(image_size=size, generator_upsampling=upsampling))
     now = hparams_file.continued(str(tmp_path), tiny_hparams(image_size=size, generator_upsampling='auto'))

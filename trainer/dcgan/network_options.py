@@ -10,7 +10,7 @@ from trainer.dcgan import architecture, convolution, normalization
 from trainer.flags.declaration import Options, option
 
 _AUTO = 'auto'
-_SMALLEST_FILTERED = 128  # Of an image, px. At 64 px flags lose by the filter: docs/experiments.md.
+_SMALLEST_FILTERED = 64  # Of an image, px. At 32 px there is no gain: docs/experiments.md.
 N = TypeVar('N', bound='NetworkOptions')
 
 
@@ -65,7 +65,8 @@ class NetworkOptions(Options):
         _AUTO,
         'How the generator doubles a size: plain is a transposed convolution, as in the DCGAN paper, which leaves a '
         'checkerboard in flat surfaces; filtered low-pass filters its output, in maps of 32 px and more. auto is '
-        f'filtered for images of {_SMALLEST_FILTERED} px and --kernel_size={convolution.FILTERED_KERNEL_SIZE}.',
+        f'filtered for images of {_SMALLEST_FILTERED} px and more with '
+        f'--kernel_size={convolution.FILTERED_KERNEL_SIZE}.',
         choices=(_AUTO, *architecture.GENERATOR_UPSAMPLINGS),
     )
     discriminator_input: str = option(
