@@ -70,7 +70,7 @@ class Staging:
     def __enter__(self) -> Staging:
         with contextlib.ExitStack() as stack, disk_errors.explained(f'{self._flag}={self._output}'):
             self._new_folders = outputs.missing_folders(self._output)
-            stack.callback(self._remove_new_folders)
+            stack.callback(outputs.remove_empty, self._new_folders)
             os.makedirs(self._output, exist_ok=True)
             stack.enter_context(lock.hold(self._output, {}, flag=self._flag))
             self._check()  # Once more, now that the lock keeps others out.
@@ -125,11 +125,6 @@ class Staging:
     def _remove_staging(self) -> None:
         if os.path.isdir(self.folder):
             shutil.rmtree(self.folder)
-
-    def _remove_new_folders(self) -> None:
-        for folder in self._new_folders:
-            with contextlib.suppress(OSError):  # It holds something.
-                os.rmdir(folder)
 
 
 def ours(names: Iterable[str]) -> list[str]:

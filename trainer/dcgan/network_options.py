@@ -10,7 +10,7 @@ from trainer.dcgan import architecture, convolution, normalization
 from trainer.flags.declaration import Options, option
 
 _AUTO = 'auto'
-_SMALLEST_FILTERED = 64  # Of an image, px. At 32 px there is no gain: docs/experiments.md.
+_SMALLEST_FILTERED_IMAGE = 64  # px. At 32 px there is no gain: docs/experiments.md.
 N = TypeVar('N', bound='NetworkOptions')
 
 
@@ -65,7 +65,7 @@ class NetworkOptions(Options):
         _AUTO,
         'How the generator doubles a size: plain is a transposed convolution, as in the DCGAN paper, which leaves a '
         'checkerboard in flat surfaces; filtered low-pass filters its output, in maps of 32 px and more. auto is '
-        f'filtered for images of {_SMALLEST_FILTERED} px and more with '
+        f'filtered for images of {_SMALLEST_FILTERED_IMAGE} px and more with '
         f'--kernel_size={convolution.FILTERED_KERNEL_SIZE}.',
         choices=(_AUTO, *architecture.GENERATOR_UPSAMPLINGS),
     )
@@ -148,5 +148,5 @@ class NetworkOptions(Options):
         """What _AUTO stands for at this size; PLAIN for the published kernels of 5 px, which cannot have a filter."""
         if self.generator_upsampling != _AUTO:
             return self.generator_upsampling
-        filtered = image_size >= _SMALLEST_FILTERED and self.kernel_size == convolution.FILTERED_KERNEL_SIZE
+        filtered = image_size >= _SMALLEST_FILTERED_IMAGE and self.kernel_size == convolution.FILTERED_KERNEL_SIZE
         return architecture.FILTERED if filtered else architecture.PLAIN

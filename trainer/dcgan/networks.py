@@ -27,9 +27,9 @@ GENERATOR, DISCRIMINATOR = 'generator', 'discriminator'
 LAST_OF_DISCRIMINATOR = f'{DISCRIMINATOR}/dense'
 _FULL_SIZE_CONV, _FEATURES_CONV, _PROJECTION = 'full_size_conv', 'features_conv', 'projection'
 _REFINING_DECONV = 'refining_deconv'
-# Of a map, px. Smaller maps have no checkerboard to see, and lose by a filter: on hands at 32 px, KID 0.125 instead of
+# px. Smaller maps have no checkerboard to see, and lose by a filter: on hands at 32 px, KID 0.125 instead of
 # 0.107 (docs/experiments.md).
-_SMALLEST_FILTERED = 32
+_SMALLEST_FILTERED_MAP = 32
 
 
 def generator(
@@ -86,7 +86,7 @@ def filtered_deconvs(architecture: Architecture) -> tuple[str, ...]:
     if architecture.generator_upsampling != FILTERED:
         return ()
     sides = (architecture.image_size >> i for i in range(len(architecture.filters)))
-    names = tuple(f'deconv{i}' for i, side in enumerate(sides) if side >= _SMALLEST_FILTERED)
+    names = tuple(f'deconv{i}' for i, side in enumerate(sides) if side >= _SMALLEST_FILTERED_MAP)
     return (*names, _REFINING_DECONV) if architecture.generator_output == REFINED else names
 
 
