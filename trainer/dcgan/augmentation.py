@@ -19,8 +19,8 @@ _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # The gain shrinks with the size of the set and becomes a loss at about 70,000 images (tables of the paper's
 # repository). One kind of change is too little for 232 flags. All three are too much for 3,601 clothes, and as good as
 # one for 2,059 hands (docs/experiments.md). Augmentation from the first step slows down a young generator, so it begins
-# only when the discriminator has seen the images too often. Below 200 images the best start was not measured here, so
-# the paper's choice stands: the first step.
+# only when the discriminator has seen the images too often. Below 200 images the paper's choice stands, the
+# first step: on 187 hands at 64 px it is the slower one, and other sets were not measured (docs/quality.md).
 _VERY_FEW, _FEW, _SOME = 200, 1000, 50_000  # Images.
 _FEW_PASSES = 30
 _SHIFT = 1 / 8  # Largest shift, as a share of the image's side.
