@@ -20,7 +20,7 @@ _COLOR, _TRANSLATION, _CUTOUT = 'color', 'translation', 'cutout'
 # repository). One kind of change is too little for 232 flags. All three are too much for 3,601 clothes, and as good as
 # one for 2,059 hands (docs/experiments.md). Augmentation from the first step slows down a young generator, so it begins
 # only when the discriminator has seen the images too often. Below 200 images the paper's choice stands, the
-# first step: on 187 hands at 64 px it is the slower one, and other sets were not measured (docs/quality.md).
+# first step: at 32 px it is better on hands and worse on clothes, at 64 px worse on hands (docs/experiments.md).
 _VERY_FEW, _FEW, _SOME = 200, 1000, 50_000  # Images.
 _FEW_PASSES = 30
 _SHIFT = 1 / 8  # Largest shift, as a share of the image's side.
